@@ -1,0 +1,52 @@
+"""The contract of an embedder: pixels in, unit vectors of one named space out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """The plane of an image that is looked at.
+
+    pixels: shape (channels, height, width); uint8, uint16 or float32, as stored. `rgb` marks the three channels of a
+    colour picture: they belong together and are never stretched apart.
+    """
+
+    pixels: npt.NDArray[np.generic]
+    rgb: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Model + weights + preprocessing. Vectors of two spaces never meet.
+
+    fingerprint: hex SHA-256 of the canonical JSON of `recipe`, which names every choice that changes a vector.
+    """
+
+    fingerprint: str
+    model: str
+    dim: int
+    recipe: Mapping[str, object]
+
+
+class Embedder(Protocol):
+    """Turns rasters into vectors of its space; deterministic on one machine."""
+
+    @property
+    def space(self) -> Space:
+        """The space its vectors live in."""
+        ...
+
+    def embed(self, rasters: Sequence[Raster]) -> Vectors:
+        """One unit row for each raster: float32 (len(rasters), dim).
+
+        A raster's row does not depend on what else is in the batch. Raises UnreadableImage for a raster without
+        pixels.
+        """
+        ...

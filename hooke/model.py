@@ -1,0 +1,172 @@
+"""The shared vocabulary: what an archive says, what Hooke makes of it, and what a store gives back.
+
+Frozen, validated when built, no I/O. The words are those of DESIGN: study, dataset, image, term, mention.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hooke.errors import BadInput
+
+TermId = str
+"""A term by its CURIE, in its ontology's own spelling: `FBbi:00000246`."""
+
+IS_A = "is_a"
+PART_OF = "part_of"
+DEFAULT_RELATIONS = (IS_A, PART_OF)
+
+
+class Level(StrEnum):
+    """The two searchable levels; each has its own space of ordinals."""
+
+    STUDY = "study"
+    IMAGE = "image"
+
+
+class Method(StrEnum):
+    """How a piece of metadata was grounded to its term, surest first."""
+
+    ID = "id"
+    LABEL = "label"
+    EXACT_SYNONYM = "exact_synonym"
+    OTHER_SYNONYM = "other_synonym"
+    NORMALISED = "normalised"
+    FUZZY = "fuzzy"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value as its source gives it, under a field's name.
+
+    ids: the submitter's term ids for it, in any spelling.
+    """
+
+    field: str
+    text: str
+    ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.field:
+            raise BadInput(f"a value needs a field: {self.text!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A value grounded to a term.
+
+    text: the value as submitted; label: the term's own. score is in (0, 1].
+    given_id: the submitter's id where it differs from `term`, with `note` saying why (alt_id, replaced_by,
+    id_label_conflict …).
+    """
+
+    field: str
+    text: str
+    term: TermId
+    label: str
+    method: Method
+    score: float
+    given_id: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A value of an ontology field that no term was found for, or more than one; never guessed silently."""
+
+    field: str
+    text: str
+    ids: tuple[str, ...]
+    reason: str
+    candidates: tuple[TermId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Where an image's pixels are: a path as the indexer saw it."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A study component: its values hold for the images in it."""
+
+    name: str
+    values: tuple[Value, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """An accessioned deposit. `origins` names the sources it was read from (`idr`, `ro-crate`, `folder`)."""
+
+    id: str
+    title: str
+    values: tuple[Value, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One n-dimensional image: a field, a well, a slide, a volume. Its id starts with its study's."""
+
+    id: str
+    study_id: str
+    title: str
+    dataset: str | None = None
+    values: tuple[Value, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    pixels: Pixels | None = None
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        if not self.id.startswith(self.study_id + "/"):
+            raise BadInput(f"image id {self.id!r} must start with its study's id and '/': {self.study_id!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A study or an image as a store gives it back.
+
+    values and mentions are the effective ones: an image's own first, then what it inherits from its dataset and
+    its study (see `hooke.inherit`). `own` is how many of `values` are its own.
+    """
+
+    id: str
+    level: Level
+    ordinal: int
+    study_id: str
+    title: str
+    values: tuple[Value, ...]
+    mentions: tuple[Mention, ...]
+    dataset: str | None = None
+    origins: tuple[str, ...] = ()
+    pixels: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a commit names beside the records: the ontologies' version, the vector segments, the space."""
+
+    ontologies: str = ""
+    segments: tuple[str, ...] = ()
+    space: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One committed state of an index. `id` counts up from 0 (an empty index)."""
+
+    id: int
+    manifest: Manifest = field(default_factory=Manifest)
+    created: str = ""
+
+
+def _check_id(text: str) -> None:
+    if not text or text != text.strip() or any(ord(c) < 32 for c in text):
+        raise BadInput(f"an id is one line of text without spaces around it, not {text!r}")

@@ -1,0 +1,130 @@
+"""What is asked: one syntax tree, whatever the backend, and the reader of query text.
+
+A store answers the nodes of `Where`. `Prefix` and `TermRef` are what text can say and a store cannot: the engine
+turns them into words and terms first (`search_api.understand`).
+"""
+
+from dataclasses import dataclass
+
+from hooke.model import Level, TermId
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Every live record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Records that hold at least one of the tokens in a field; field None: in any value."""
+
+    tokens: frozenset[str]
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Records with one value that holds the tokens next to each other in this order."""
+
+    tokens: tuple[str, ...]
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Records annotated directly with at least one of the terms; field None: in any field."""
+
+    terms: frozenset[TermId]
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """Records with this whole value in the field, as `hooke.text.fold` compares values."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Records with a number (or ISO date, see `hooke.text.number`) between the bounds; None: no bound."""
+
+    field: str
+    low: float | None = None
+    high: float | None = None
+    include_low: bool = True
+    include_high: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Records that match every child; no child: every record."""
+
+    children: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Records that match a child; no child: none."""
+
+    children: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Live records that do not match the child."""
+
+    child: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """One way of matching, and what it is worth."""
+
+    node: "Node"
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """Matches as `Or` does; a record scores the weight of the best option it matches, times the idf of the whole."""
+
+    options: tuple[Weighted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A word with an open end (`mito*`); not for stores."""
+
+    prefix: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TermRef:
+    """A term named by id in the text (`FBbi:00000246`, `organism:9606`); not for stores."""
+
+    text: str
+    field: str | None = None
+
+
+Node = Everything | Words | Phrase | Terms | Equals | Range | And | Or | Not | Best | Prefix | TermRef
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended: the score and the ordinal of its last hit."""
+
+    score: float
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a store is asked for: the records of a level that match, best first, after a position."""
+
+    level: Level
+    where: Node
+    limit: int = 10
+    after: Position | None = None

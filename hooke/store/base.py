@@ -1,0 +1,176 @@
+"""The contract of a metadata store.
+
+A store knows tokens, values and direct term ids; it knows no ontology. Expansion happens before it is asked (a query
+arrives as sets of terms and tokens) and closure counts are made from what it answers (`value_sets`), so that any
+relation set works on any backend and a new ontology release rewrites no record.
+
+`docs/adr/0002` shows the Elasticsearch request that each method becomes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyroaring import BitMap
+
+from hooke.model import Image, Level, Manifest, Record, Snapshot, Study, Unresolved
+from hooke.query import Node, Position, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A matching record's ordinal and its score; higher is better."""
+
+    ordinal: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hits in order (score down, then ordinal up), the exact total, and where to go on (None: at the end)."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    after: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldStats:
+    """A field of a level and how many live records have a value in it."""
+
+    name: str
+    records: int
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """What one group of records has in a field: terms (directly), and values as first spelt, without a term."""
+
+    terms: frozenset[str]
+    values: frozenset[str]
+
+
+class MetadataReader(Protocol):
+    """One snapshot of a store, unchanged while it is open; for one thread at a time."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state that this reader sees."""
+        ...
+
+    def search(self, query: Query) -> Page:
+        """The matching records. Raises BadInput for a limit below 1 or a node a store does not answer."""
+        ...
+
+    def ordinals(self, level: Level, where: Node) -> BitMap:
+        """The ordinals of every matching record: the filter that similarity takes."""
+        ...
+
+    def value_sets(self, level: Level, field: str, where: Node) -> Mapping[ValueSet, int]:
+        """How many of the matching records have each set of values in a field; those without any are left out.
+
+        Every record counts in exactly one set: any facet, of any ontology and any relations, is a sum over it.
+        """
+        ...
+
+    def values(self, level: Level, field: str) -> Mapping[str, str]:
+        """The label or first spelling of everything `value_sets` can name in a field: term id or value -> text."""
+        ...
+
+    def terms_in_use(self, level: Level, field: str | None = None) -> frozenset[str]:
+        """The terms that annotate a live or once live record directly."""
+        ...
+
+    def tokens(self, level: Level, prefix: str, *, field: str | None = None, limit: int = 401) -> tuple[str, ...]:
+        """Indexed tokens with a prefix, sorted; at most `limit`."""
+        ...
+
+    def fields(self, level: Level) -> Mapping[str, FieldStats]:
+        """Every field of a level by name."""
+        ...
+
+    def count(self, level: Level) -> int:
+        """Live records of a level."""
+        ...
+
+    def get(self, level: Level, record_id: str) -> Record:
+        """One record by id. Raises UnknownRecord."""
+        ...
+
+    def records(self, level: Level, ordinals: Sequence[int]) -> tuple[Record, ...]:
+        """Live records by ordinal, in the order asked; ordinals that are gone are left out."""
+        ...
+
+    def images_with_pixels(self) -> Iterator[tuple[int, str]]:
+        """Ordinal and path of every live image whose pixels can be read, by ordinal."""
+        ...
+
+    def study_ordinals(self, images: BitMap) -> BitMap:
+        """The studies that the images belong to."""
+        ...
+
+    def image_ordinals(self, studies: BitMap) -> BitMap:
+        """The live images of the studies."""
+        ...
+
+    def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
+        """The worklist: values that no term was found for and how many records have them, most frequent first."""
+        ...
+
+    def mention_counts(self) -> Mapping[str, int]:
+        """How many of the records' own mentions were made by each method."""
+        ...
+
+    def part_digest(self, part: str) -> str | None:
+        """The digest under which an input was last indexed whole, or None."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Bytes the metadata takes."""
+        ...
+
+
+class MetadataWriter(Protocol):
+    """The one writer of a store. Nothing is seen by readers until `commit`; a crash loses only what came after it."""
+
+    def put_studies(self, studies: Iterable[Study]) -> None:
+        """Add or replace studies; their images inherit anew. A replaced study keeps its ordinal."""
+        ...
+
+    def put_images(self, images: Iterable[Image]) -> None:
+        """Add or replace images; a replaced image keeps its ordinal. Raises UnknownRecord for an unknown study."""
+        ...
+
+    def delete(self, level: Level, ids: Iterable[str]) -> int:
+        """Delete records, a study with its images; ids that do not exist are ignored. Returns how many went."""
+        ...
+
+    def put_unresolved(self, part: str, unresolved: Mapping[Unresolved, int]) -> None:
+        """Replace the worklist entries of one input."""
+        ...
+
+    def mark_part(self, part: str, digest: str) -> None:
+        """Remember that an input was indexed whole, in the state the digest names."""
+        ...
+
+    def commit(self, manifest: Manifest) -> Snapshot:
+        """Publish everything put so far as one snapshot; readers opened from now on see it."""
+        ...
+
+
+class MetadataStore(Protocol):
+    """Where records are kept and searched."""
+
+    def read(self) -> AbstractContextManager[MetadataReader]:
+        """Open the newest snapshot. Raises BackendUnavailable."""
+        ...
+
+    def write(self) -> AbstractContextManager[MetadataWriter]:
+        """Become the one writer. What is not committed when the block ends is gone. Raises IndexLocked."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

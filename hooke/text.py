@@ -1,0 +1,57 @@
+"""The one analyser: every store indexes, and every query is read as, the tokens made here."""
+
+import re
+import unicodedata
+from hashlib import blake2b
+
+_WORD = re.compile(r"[^\W_]+")
+MAX_TOKEN = 200
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """The words of a text in order: case folded, accents removed, split at everything but letters and digits.
+
+    A word of more than 200 characters keeps its first 180 and a digest, so that it fits any keyword field.
+
+    >>> tokens("Light-sheet imaging of *Müller* cells, S-BIAD12")
+    ('light', 'sheet', 'imaging', 'of', 'muller', 'cells', 's', 'biad12')
+    """
+    words = _WORD.findall(_plain(text))
+    return tuple(word if len(word) <= MAX_TOKEN else _shorten(word) for word in words)
+
+
+def fold(text: str) -> str:
+    """The form in which two values are the same value: compatible characters, case and spacing do not count.
+
+    >>> fold("  CC BY\\t4.0 ")
+    'cc by 4.0'
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def number(text: str) -> float | None:
+    """The number a value stands for, or None; an ISO date is the number YYYYMMDD, so that dates compare.
+
+    >>> number("17"), number("1e-3"), number("2021-05-30"), number("Not Applicable"), number("nan")
+    (17.0, 0.001, 20210530.0, None, None)
+    """
+    stripped = text.strip()
+    date = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(?:T.*)?", stripped)
+    if date:
+        return float("".join(date.groups()))
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", stripped):
+        return None
+    value = float(stripped)
+    return value if value not in (float("inf"), float("-inf")) else None
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # casefold again: NFKD can bring capitals back (ℌ -> H)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+
+
+def _shorten(word: str) -> str:
+    return word[:180] + blake2b(word.encode(), digest_size=10).hexdigest()

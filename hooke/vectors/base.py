@@ -1,0 +1,97 @@
+"""The contract of a vector store: append-only segments, exact filtered search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+Vectors = npt.NDArray[np.float32]
+"""float32, shape (rows, dim), each row of unit length."""
+Ordinals = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows to append: `vectors` (rows, dim), the image `ordinals` (rows,) they belong to, and `digests` (rows,).
+
+    Rows of one image stand together. digests: uint64, the first eight bytes of the SHA-256 of the image's file, so
+    that an image whose content is unchanged need not be embedded again.
+    """
+
+    vectors: Vectors
+    ordinals: Ordinals
+    digests: npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An image and its similarity: the largest float64 dot product over its rows, in [-1, 1]."""
+
+    ordinal: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The k nearest images, nearest first, ties by ordinal.
+
+    exact: the list is what ranking all allowed rows by float64 dot product would give.
+    method: how they were found (`gather`, `scan`). candidates: how many images were allowed and have a vector.
+    """
+
+    hits: tuple[Neighbour, ...]
+    exact: bool
+    method: str
+    candidates: int
+
+
+class VectorReader(Protocol):
+    """The vectors of one snapshot; safe to use from several threads. A later segment's rows replace an image's rows."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a row; 0 when there is none."""
+        ...
+
+    def ordinals(self) -> BitMap:
+        """The images that have a vector."""
+        ...
+
+    def digests(self) -> dict[int, int]:
+        """The content digest of every image that has a vector, by ordinal."""
+        ...
+
+    def vectors_of(self, ordinal: int) -> Vectors:
+        """The rows of one image, a copy; shape (0, dim) when it has none."""
+        ...
+
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+        """The k images nearest to any of the query rows, among the allowed ones (None: all).
+
+        k counts images. Fewer than k come back only when fewer are allowed.
+        Raises BadInput for k < 1 or rows of another length, ZeroVector for a query row of zero length.
+        """
+        ...
+
+
+class VectorStore(Protocol):
+    """Where segments are written. Nothing written is seen until a snapshot names its segment."""
+
+    def append(self, block: Block) -> str:
+        """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
+        ...
+
+    def read(self, segments: Sequence[str]) -> VectorReader:
+        """Open the named segments, oldest first. Raises CorruptIndex naming the file that does not hold."""
+        ...
+
+    def discard_except(self, segments: Sequence[str]) -> None:
+        """Remove segments that no snapshot names: what a killed indexer left behind."""
+        ...
+
+    def size_bytes(self, segments: Sequence[str]) -> int:
+        """Bytes on disk of the named segments."""
+        ...
