@@ -35,22 +35,6 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One value as its source gives it, under a field's name.
-
-    ids: the submitter's term ids for it, in any spelling.
-    """
-
-    field: str
-    text: str
-    ids: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.field:
-            raise BadInput(f"a value needs a field: {self.text!r}")
-
-
-@dataclass(frozen=True, slots=True)
 class Mention:
     """A value grounded to a term.
 
@@ -67,6 +51,24 @@ class Mention:
     score: float
     given_id: str | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value as its source gives it, under a field's name, with what it was grounded to.
+
+    ids: the submitter's term ids for it, in any spelling. A mention may stand in another field than the value does:
+    an organism named in a description.
+    """
+
+    field: str
+    text: str
+    ids: tuple[str, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.field:
+            raise BadInput(f"a value needs a field: {self.text!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,6 @@ class Dataset:
 
     name: str
     values: tuple[Value, ...] = ()
-    mentions: tuple[Mention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ class Study:
     title: str
     values: tuple[Value, ...] = ()
     datasets: tuple[Dataset, ...] = ()
-    mentions: tuple[Mention, ...] = ()
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -120,7 +120,6 @@ class Image:
     title: str
     dataset: str | None = None
     values: tuple[Value, ...] = ()
-    mentions: tuple[Mention, ...] = ()
     pixels: Pixels | None = None
 
     def __post_init__(self) -> None:
@@ -133,8 +132,7 @@ class Image:
 class Record:
     """A study or an image as a store gives it back.
 
-    values and mentions are the effective ones: an image's own first, then what it inherits from its dataset and
-    its study (see `hooke.inherit`). `own` is how many of `values` are its own.
+    values are the effective ones: an image's own first, then what it inherits (see `hooke.inherit`).
     """
 
     id: str
@@ -143,10 +141,14 @@ class Record:
     study_id: str
     title: str
     values: tuple[Value, ...]
-    mentions: tuple[Mention, ...]
     dataset: str | None = None
     origins: tuple[str, ...] = ()
     pixels: Pixels | None = None
+
+    @property
+    def mentions(self) -> tuple[Mention, ...]:
+        """Everything its values were grounded to."""
+        return tuple(mention for value in self.values for mention in value.mentions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.model import Image, Level, Manifest, Record, Snapshot, Study, Unresolved
@@ -68,15 +70,20 @@ class MetadataReader(Protocol):
         """The ordinals of every matching record: the filter that similarity takes."""
         ...
 
-    def value_sets(self, level: Level, field: str, where: Node) -> Mapping[ValueSet, int]:
-        """How many of the matching records have each set of values in a field; those without any are left out.
+    def value_sets(self, level: Level, field: str) -> Sequence[ValueSet]:
+        """Every set of values that a record of this snapshot can have in a field, in a fixed order."""
+        ...
 
-        Every record counts in exactly one set: any facet, of any ontology and any relations, is a sum over it.
+    def count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
+        """How many of the matching records have each set of `value_sets`: int64, shape (number of sets,).
+
+        A record without a value counts nowhere, any other in exactly one set: every facet, over any ontology and
+        any relations, is a product of these counts.
         """
         ...
 
-    def values(self, level: Level, field: str) -> Mapping[str, str]:
-        """The label or first spelling of everything `value_sets` can name in a field: term id or value -> text."""
+    def labels(self, level: Level, field: str) -> Mapping[str, str]:
+        """The label of every term that annotates a record in a field."""
         ...
 
     def terms_in_use(self, level: Level, field: str | None = None) -> frozenset[str]:

@@ -1,0 +1,42 @@
+"""What an image has from its dataset and its study.
+
+An image, its dataset and its study may each speak of a field; the nearest one that does is believed, so that a mouse
+image of a study on mice and men is not a human image. Prose adds up instead: a study's text belongs to all its images.
+"""
+
+from collections.abc import Iterable
+
+from hooke.fields import TEXT_FIELDS, TITLE
+from hooke.model import Study, Value
+
+DATASET = "dataset"
+ID = "id"
+
+
+def study_values(study: Study) -> tuple[Value, ...]:
+    """A study's values with its title and id among them."""
+    return (Value(TITLE, study.title), Value(ID, study.id), *study.values)
+
+
+def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:
+    """What an image of a dataset can inherit, nearest first; what belongs to other datasets only is left out."""
+    mine = next((d.values for d in study.datasets if d.name == dataset), ())
+    others = {value for d in study.datasets for value in d.values}
+    general = [value for value in study.values if value not in others]
+    title = Value(TITLE, study.title)
+    return (*mine, title, *_where_silent(general, {value.field for value in mine}))
+
+
+def effective_values(own: Iterable[Value], inherited: Iterable[Value]) -> tuple[Value, ...]:
+    """An image's own values, then the inherited ones of the fields it is silent on, and inherited prose."""
+    values = tuple(own)
+    return (*values, *_where_silent(inherited, {value.field for value in values}))
+
+
+def overrides(own: Iterable[Value]) -> frozenset[str]:
+    """The fields an image's own values speak for."""
+    return frozenset(value.field for value in own) - frozenset(TEXT_FIELDS)
+
+
+def _where_silent(values: Iterable[Value], spoken: set[str]) -> list[Value]:
+    return [value for value in values if value.field in TEXT_FIELDS or value.field not in spoken]
