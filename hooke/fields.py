@@ -22,7 +22,7 @@ ONTOLOGY_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Fields whose values are grounded, with the id prefixes searched for each, best first."""
 
 TITLE = "title"
-TEXT_FIELDS = ("title", "description", "keywords")
+TEXT_FIELDS = (TITLE, "description")
 """Prose: searched by word, never offered as a facet."""
 
 FACET_FIELDS = (*ONTOLOGY_FIELDS, "archive", "licence", "year", "dataset", "channels", "format")

@@ -7,7 +7,7 @@ image of a study on mice and men is not a human image. Prose adds up instead: a 
 from collections.abc import Iterable
 
 from hooke.fields import TEXT_FIELDS, TITLE
-from hooke.model import Study, Value
+from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
 ID = "id"
@@ -16,6 +16,12 @@ ID = "id"
 def study_values(study: Study) -> tuple[Value, ...]:
     """A study's values with its title and id among them."""
     return (Value(TITLE, study.title), Value(ID, study.id), *study.values)
+
+
+def image_values(image: Image) -> tuple[Value, ...]:
+    """An image's own values with its title, id and dataset among them."""
+    dataset = (Value(DATASET, image.dataset),) if image.dataset else ()
+    return (Value(TITLE, image.title), Value(ID, image.id), *dataset, *image.values)
 
 
 def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:

@@ -21,9 +21,9 @@ def tokens(text: str) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """The form in which two values are the same value: compatible characters, case and spacing do not count.
+    r"""The form in which two values are the same value: compatible characters, case and spacing do not count.
 
-    >>> fold("  CC BY\\t4.0 ")
+    >>> fold("  CC BY\t4.0 ")
     'cc by 4.0'
     """
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

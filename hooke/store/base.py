@@ -39,11 +39,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class FieldStats:
-    """A field of a level and how many live records have a value in it."""
+    """A field of a level and how many records have a value in it; prose counts every record."""
 
     name: str
     records: int
-    numeric: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,10 @@ class MetadataReader(Protocol):
 
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist: values that no term was found for and how many records have them, most frequent first."""
+        ...
+
+    def unresolved_count(self) -> int:
+        """How many distinct values wait in the worklist."""
         ...
 
     def mention_counts(self) -> Mapping[str, int]:

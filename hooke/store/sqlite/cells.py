@@ -1,0 +1,182 @@
+"""Distinct values: each is stored, split into tokens and given its terms once, however many records have it."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+
+from hooke.fields import TEXT_FIELDS
+from hooke.model import Mention, Method, Value
+from hooke.store.sqlite.schema import ANY_FIELD
+from hooke.text import fold, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one distinct value adds to every record that has it.
+
+    keys: token keys (see `CellTable.token_key`). terms: (field, term) pairs. items: (field, item) pairs, an item as
+    in table `sets`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    """
+
+    id: int
+    field: int
+    keys: npt.NDArray[np.int64]
+    terms: tuple[tuple[int, int], ...]
+    items: tuple[tuple[int, int], ...]
+    posting: int | None
+
+
+class Names:
+    """A table that numbers names from 1, cached whole."""
+
+    def __init__(self, connection: sqlite3.Connection, table: str, column: str) -> None:
+        self._connection = connection
+        self._insert = f"INSERT INTO {table} (id, {column}) VALUES (?, ?)"
+        self._ids: dict[str, int] = {
+            name: number for number, name in connection.execute(f"SELECT id, {column} FROM {table}")
+        }
+
+    def number(self, name: str) -> int:
+        """The number of a name, a new one for a new name."""
+        found = self._ids.get(name)
+        if found is None:
+            found = self._ids[name] = len(self._ids) + 1
+            self._connection.execute(self._insert, (found, name))
+        return found
+
+
+class CellTable:
+    """The writer's view of `cells`: finds a value's cell or adds it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.fields = Names(connection, "fields", "name")
+        self.terms = Names(connection, "terms", "term")
+        self._token_ids: dict[str, int] = {}
+        self.tokens: list[str] = []
+        self._next = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM cells").fetchone()[0]
+        self._has_old = self._next > 1
+        self._by_digest: dict[bytes, Cell] = {}
+        self._canon: dict[tuple[int, bytes], int] = {}
+        # the object is kept beside its cell, so that its id() cannot be reused while it is a key
+        self._by_identity: dict[int, tuple[Value, Cell]] = {}
+
+    def cell(self, value: Value) -> Cell:
+        """The cell of a value; sources repeat the same object, which is found without hashing its text."""
+        seen = self._by_identity.get(id(value))
+        if seen is not None:
+            return seen[1]
+        cell = self._find_or_add(value)
+        self._by_identity[id(value)] = (value, cell)
+        return cell
+
+    def forget(self) -> None:
+        """Drop the caches that grow with the input: after this, cells come from the database again."""
+        self._by_identity.clear()
+        self._by_digest.clear()
+        self._canon.clear()
+        self._token_ids.clear()
+        self.tokens.clear()
+        self._has_old = True
+
+    def _find_or_add(self, value: Value) -> Cell:
+        mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else "[]"
+        ids = json.dumps(value.ids)
+        key = digest(value.field, value.text, ids, mentions)
+        cell = self._by_digest.get(key)
+        if cell is None:
+            cell = self._by_digest[key] = self._load(key, value) or self._add(value, ids, mentions, key)
+        return cell
+
+    def _load(self, key: bytes, value: Value) -> Cell | None:
+        if not self._has_old:
+            return None
+        row = self._connection.execute("SELECT id, canon FROM cells WHERE digest = ?", (key,)).fetchone()
+        return self._build(row[0], row[1], value) if row else None
+
+    def _add(self, value: Value, ids: str, mentions: str, key: bytes) -> Cell:
+        field = self.fields.number(value.field)
+        folded = digest(fold(value.text))
+        number = self._next
+        self._next += 1
+        canon = self._canonical(field, folded, number)
+        self._connection.execute(
+            "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, field, value.text, ids, mentions, canon, folded, key),
+        )
+        if canon == number:
+            words = " ".join(tokens(value.text))
+            self._connection.execute("INSERT INTO cell_words (rowid, words) VALUES (?, ?)", (number, words))
+        return self._build(number, canon, value)
+
+    def _canonical(self, field: int, folded: bytes, number: int) -> int:
+        found = self._canon.get((field, folded))
+        if found is None and self._has_old:
+            row = self._connection.execute(
+                "SELECT canon FROM cells WHERE field = ? AND folded = ? LIMIT 1", (field, folded)
+            ).fetchone()
+            found = row[0] if row else None
+        return self._canon.setdefault((field, folded), number if found is None else found)
+
+    def _build(self, number: int, canon: int, value: Value) -> Cell:
+        field = self.fields.number(value.field)
+        words = [self._token_id(token) for token in set(tokens(value.text))]
+        keys = [token_key(f, word) for f in (ANY_FIELD, field) for word in words]
+        terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
+        items = {(f, term * 2 + 1) for f, term in terms}
+        posted = value.field in TEXT_FIELDS or any(f == field for f, _ in terms)
+        if not posted:
+            items.add((field, canon * 2))
+        return Cell(
+            number,
+            field,
+            np.array(keys, dtype=np.int64),
+            tuple(terms | {(ANY_FIELD, term) for _, term in terms}),
+            tuple(items),
+            canon if posted else None,
+        )
+
+    def _token_id(self, token: str) -> int:
+        found = self._token_ids.get(token)
+        if found is None:
+            found = self._token_ids[token] = len(self.tokens)
+            self.tokens.append(token)
+        return found
+
+
+def token_key(field: int, token: int) -> int:
+    """A (field, token) pair as one integer."""
+    return field << 32 | token
+
+
+def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Value]:
+    """Cells back as values, by id."""
+    wanted = json.dumps(sorted(set(ids)))
+    rows = connection.execute(
+        "SELECT c.id, f.name, c.text, c.ids, c.mentions FROM json_each(?) j JOIN cells c ON c.id = j.value "
+        "JOIN fields f ON f.id = c.field",
+        (wanted,),
+    )
+    return {
+        number: Value(field, text, tuple(json.loads(given)), _mentions(mentions))
+        for number, field, text, given, mentions in rows
+    }
+
+
+def _mentions(text: str) -> tuple[Mention, ...]:
+    if text == "[]":
+        return ()
+    return tuple(
+        Mention(field, given, term, label, Method(method), score, given_id, note)
+        for field, given, term, label, method, score, given_id, note in json.loads(text)
+    )
+
+
+def digest(*parts: str) -> bytes:
+    """A key of fixed size for texts of any length."""
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

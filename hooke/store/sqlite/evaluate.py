@@ -1,0 +1,250 @@
+"""Answering a query tree with bitmaps, and ranking what matches."""
+
+import math
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from hooke.errors import BadInput
+from hooke.model import Level
+from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.store.base import ValueSet
+from hooke.store.sqlite.cells import digest
+from hooke.store.sqlite.columns import read_column
+from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap
+from hooke.text import fold, number, tokens
+
+T = TypeVar("T")
+
+
+class Cache:
+    """What one snapshot's readers share: it can never be stale, since a snapshot does not change."""
+
+    def __init__(self, snapshot: int, size: int = 4096) -> None:
+        self.snapshot = snapshot
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, object] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The entry of a key, made when it is missing; two threads may make it twice, one is kept."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]  # type: ignore[return-value]  # a key always has the type of its maker
+        made = make()
+        with self._lock:
+            self._entries[key] = made
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+        return made
+
+
+@dataclass(frozen=True)
+class Column:
+    """A field of a level: ascending `ordinals` and, for each, the index of its set in `sets`."""
+
+    ordinals: npt.NDArray[np.uint32]
+    codes: npt.NDArray[np.int32]
+    sets: tuple[ValueSet, ...]
+
+    @cached_property
+    def numbers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Every number in the sets, and the index of its set."""
+        found = [(n, i) for i, s in enumerate(self.sets) for n in map(number, s.values) if n is not None]
+        return np.array([n for n, _ in found], np.float64), np.array([i for _, i in found], np.int64)
+
+    @cached_property
+    def by_value(self) -> dict[str, list[int]]:
+        """The sets that hold a folded value."""
+        found: dict[str, list[int]] = {}
+        for index, held in enumerate(self.sets):
+            for value in held.values:
+                found.setdefault(fold(value), []).append(index)
+        return found
+
+    def having(self, sets: Iterable[int]) -> BitMap:
+        """The ordinals that have one of the sets."""
+        chosen = np.zeros(len(self.sets), bool)
+        chosen[list(sets)] = True
+        return BitMap(self.ordinals[chosen[self.codes]])
+
+
+class Evaluator:
+    """Turns nodes into bitmaps over one level of one snapshot."""
+
+    def __init__(self, connection: sqlite3.Connection, level: Level, cache: Cache) -> None:
+        self._connection = connection
+        self.level = level
+        self._code = LEVEL_CODE[level]
+        self._cache = cache
+
+    @property
+    def live(self) -> BitMap:
+        """Every record that is not deleted."""
+        return self._cache.get((self.level, "live"), self._read_live)
+
+    def match(self, node: Node) -> BitMap:
+        """The live records that a node matches; do not change the bitmap, it is shared."""
+        return self._cache.get((self.level, node), lambda: self._match(node))
+
+    def column(self, field: str) -> Column:
+        """A field's column."""
+        return self._cache.get((self.level, "column", field), lambda: self._read_column(field))
+
+    def field_number(self, field: str | None) -> int | None:
+        """The number of a field; None when no value was ever put in it."""
+        if field is None:
+            return ANY_FIELD
+        row = self._connection.execute("SELECT id FROM fields WHERE name = ?", (field,)).fetchone()
+        return int(row[0]) if row else None
+
+    def scores(self, node: Node, matching: BitMap) -> npt.NDArray[np.float32]:
+        """The score of each matching record, in ascending order of ordinals: float32 (len(matching),)."""
+        ordinals = np.array(matching.to_array(), np.uint32)
+        total = np.zeros(len(ordinals), np.float32)
+        for best in _scoring(node):
+            total += self._score(best, matching, ordinals)
+        return total
+
+    def _score(self, best: Best, matching: BitMap, ordinals: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
+        scores = np.zeros(len(ordinals), np.float32)
+        for option in sorted(best.options, key=lambda option: option.weight):
+            found = np.array((self.match(option.node) & matching).to_array(), np.uint32)
+            scores[np.searchsorted(ordinals, found)] = option.weight
+        idf = math.log1p(len(self.live) / max(1, len(self.match(best))))
+        return scores * np.float32(idf)
+
+    def _match(self, node: Node) -> BitMap:
+        match node:
+            case Everything():
+                return self.live
+            case Words() | Terms() | Phrase() | Equals() | Range():
+                return self._leaf(node) & self.live
+            case And(children):
+                # smallest first, so that each intersection is small
+                return BitMap.intersection(self.live, *sorted(map(self.match, children), key=len))
+            case Or(children):
+                return BitMap.union(BitMap(), *map(self.match, children))
+            case Best(options):
+                return BitMap.union(BitMap(), *(self.match(option.node) for option in options))
+            case Not(child):
+                return self.live - self.match(child)
+            case _:
+                raise BadInput(f"a store does not answer {type(node).__name__}: expand it first")
+
+    def _leaf(self, node: Words | Terms | Phrase | Equals | Range) -> BitMap:
+        field = self.field_number(node.field)
+        if field is None:
+            return BitMap()
+        match node:
+            case Words(words):
+                return self._union("tokens", "token", field, words)
+            case Terms(terms):
+                return self._union("term_postings", "term", field, self._term_numbers(terms))
+            case Phrase(words):
+                return self._phrase(words, node.field, field)
+            case Equals(name, value):
+                return self._equals(name, field, value)
+            case Range():
+                return self._range(node)
+
+    def _union(self, table: str, column: str, field: int, keys: Iterable[object]) -> BitMap:
+        statement = f"SELECT bitmap FROM {table} WHERE level = ? AND field = ? AND {column} = ?"
+        rows = (self._connection.execute(statement, (self._code, field, key)).fetchone() for key in keys)
+        return BitMap.union(BitMap(), *(bitmap(row[0]) for row in rows if row))
+
+    def _term_numbers(self, terms: Iterable[str]) -> list[int]:
+        statement = "SELECT id FROM terms WHERE term = ?"
+        rows = (self._connection.execute(statement, (term,)).fetchone() for term in terms)
+        return [row[0] for row in rows if row]
+
+    def _phrase(self, words: tuple[str, ...], name: str | None, field: int) -> BitMap:
+        if not words:
+            return BitMap()
+        if len(words) == 1:
+            return self._union("tokens", "token", field, words)
+        rows = self._connection.execute(
+            "SELECT c.id, c.text, f.name FROM cell_words w JOIN cells c ON c.id = w.rowid "
+            "JOIN fields f ON f.id = c.field WHERE cell_words MATCH ?",
+            ('"' + " ".join(words) + '"',),
+        ).fetchall()
+        # FTS5's Unicode tables are older than Python's, so its answer is checked
+        found = [
+            (cell, text, held)
+            for cell, text, held in rows
+            if (name is None or held == name) and _holds(tokens(text), words)
+        ]
+        return BitMap.union(BitMap(), *(self._with_cell(cell, text, held) for cell, text, held in found))
+
+    def _with_cell(self, cell: int, text: str, name: str) -> BitMap:
+        """The records with a value, given its canonical cell: a column names it, or a posting does, or both."""
+        row = self._connection.execute(
+            "SELECT bitmap FROM cell_postings WHERE level = ? AND cell = ?", (self._code, cell)
+        ).fetchone()
+        column = self.column(name)
+        named = column.having(column.by_value.get(fold(text), ()))
+        return named | bitmap(row[0]) if row else named
+
+    def _equals(self, name: str, field: int, value: str) -> BitMap:
+        row = self._connection.execute(
+            "SELECT canon FROM cells WHERE field = ? AND folded = ? LIMIT 1", (field, digest(fold(value)))
+        ).fetchone()
+        return self._with_cell(row[0], value, name) if row else BitMap()
+
+    def _range(self, node: Range) -> BitMap:
+        column = self.column(node.field)
+        numbers, sets = column.numbers
+        inside = np.ones(len(numbers), bool)
+        if node.low is not None:
+            inside &= (numbers >= node.low) if node.include_low else (numbers > node.low)
+        if node.high is not None:
+            inside &= (numbers <= node.high) if node.include_high else (numbers < node.high)
+        return column.having(sets[inside].tolist())
+
+    def _read_live(self) -> BitMap:
+        row = self._connection.execute("SELECT bitmap FROM live WHERE level = ?", (self._code,)).fetchone()
+        return bitmap(row[0]) if row else BitMap()
+
+    def _read_column(self, name: str) -> Column:
+        field = self.field_number(name)
+        ordinals, codes = read_column(self._connection, self._code, -1 if field is None else field)
+        used, local = np.unique(codes, return_inverse=True)
+        return Column(ordinals, local.astype(np.int32), self._value_sets(used.tolist(), field))
+
+    def _value_sets(self, numbers: list[int], field: int | None) -> tuple[ValueSet, ...]:
+        if field is None:
+            return ()
+        stored = dict(self._connection.execute("SELECT id, items FROM sets WHERE field = ?", (field,)))
+        items = [np.frombuffer(stored[n], "<i4").tolist() for n in numbers]
+        texts = dict(self._connection.execute("SELECT id, text FROM cells WHERE field = ? AND canon = id", (field,)))
+        terms = dict(self._connection.execute("SELECT id, term FROM terms"))
+        return tuple(
+            ValueSet(
+                frozenset(terms[item >> 1] for item in held if item & 1),
+                frozenset(texts[item >> 1] for item in held if not item & 1),
+            )
+            for held in items
+        )
+
+
+def _scoring(node: Node) -> Iterable[Best]:
+    """The `Best` nodes that a match can owe its rank to: those not under a `Not`."""
+    match node:
+        case Best():
+            yield node
+        case And(children) | Or(children):
+            for child in children:
+                yield from _scoring(child)
+
+
+def _holds(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    return any(words[i : i + len(phrase)] == phrase for i in range(len(words) - len(phrase) + 1))

@@ -1,0 +1,243 @@
+"""Reading one snapshot; see `hooke.store.base.MetadataReader`."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from hooke.errors import BadInput, UnknownRecord
+from hooke.model import Level, Record, Snapshot, Unresolved
+from hooke.query import Node, Position, Query
+from hooke.store.base import FieldStats, Hit, Page, ValueSet
+from hooke.store.sqlite.evaluate import Cache, Evaluator
+from hooke.store.sqlite.rows import image_records, select_images, select_studies, study_records
+from hooke.store.sqlite.schema import LEVEL_CODE
+
+_AFTER_ANY_TOKEN = "\U0010ffff"
+
+
+class SqliteReader:
+    """One read transaction on an index file."""
+
+    def __init__(self, connection: sqlite3.Connection, snapshot: Snapshot, cache: Cache) -> None:
+        self._connection = connection
+        self._snapshot = snapshot
+        self._cache = cache
+        self._masks: dict[tuple[Level, Node], npt.NDArray[np.bool_]] = {}
+        self._levels = {level: Evaluator(connection, level, cache) for level in Level}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state that this reader sees."""
+        return self._snapshot
+
+    def search(self, query: Query) -> Page:
+        """The matching records, best first."""
+        if query.limit < 1:
+            raise BadInput(f"limit must be at least 1, not {query.limit}")
+        evaluator = self._levels[query.level]
+        matching = evaluator.match(query.where)
+        scores = evaluator.scores(query.where, matching)
+        ordinals = np.array(matching.to_array(), np.uint32)
+        rest = _after(scores, ordinals, query.after)
+        best = rest[_best(scores[rest], ordinals[rest], query.limit)]
+        hits = tuple(Hit(int(ordinals[i]), float(scores[i])) for i in best.tolist())
+        more = len(rest) > len(hits)
+        return Page(hits, len(ordinals), Position(hits[-1].score, hits[-1].ordinal) if more else None)
+
+    def ordinals(self, level: Level, where: Node) -> BitMap:
+        """The ordinals of every matching record."""
+        return BitMap(self._levels[level].match(where))
+
+    def value_sets(self, level: Level, field: str) -> Sequence[ValueSet]:
+        """Every set of values that a record can have in a field."""
+        return self._levels[level].column(field).sets
+
+    def count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
+        """How many of the matching records have each set."""
+        evaluator = self._levels[level]
+        column, matching = evaluator.column(field), evaluator.match(where)
+        codes = column.codes[self._mask(level, where, matching)[column.ordinals]] if len(matching) else column.codes[:0]
+        return np.bincount(codes, minlength=len(column.sets)).astype(np.int64)
+
+    def _mask(self, level: Level, where: Node, matching: BitMap) -> npt.NDArray[np.bool_]:
+        # one filter serves all the facets of a request; masks are too large to keep beyond it
+        mask = self._masks.get((level, where))
+        if mask is None:
+            mask = self._masks[level, where] = np.zeros(self._next_ordinal(level), bool)
+            mask[matching.to_array()] = True
+        return mask
+
+    def _next_ordinal(self, level: Level) -> int:
+        table = "studies" if level is Level.STUDY else "images"
+        return int(self._connection.execute(f"SELECT coalesce(max(ord) + 1, 0) FROM {table}").fetchone()[0])
+
+    def labels(self, level: Level, field: str) -> Mapping[str, str]:
+        """The label of every term that annotates a record in a field."""
+        return self._cache.get((level, "labels", field), lambda: self._read_labels(level, field))
+
+    def _read_labels(self, level: Level, field: str) -> dict[str, str]:
+        rows = self._connection.execute(
+            "SELECT DISTINCT m.value ->> 2, m.value ->> 3 FROM cells c, json_each(c.mentions) m "
+            "WHERE c.mentions != '[]' AND m.value ->> 0 = ?",
+            (field,),
+        )
+        used = self.terms_in_use(level, field)
+        return {term: label for term, label in rows if term in used}
+
+    def terms_in_use(self, level: Level, field: str | None = None) -> frozenset[str]:
+        """The terms that annotate a live or once live record directly."""
+        number = self._levels[level].field_number(field)
+
+        def make() -> frozenset[str]:
+            rows = self._connection.execute(
+                "SELECT t.term FROM term_postings p JOIN terms t ON t.id = p.term WHERE p.level = ? AND p.field = ?",
+                (LEVEL_CODE[level], number),
+            )
+            return frozenset(term for (term,) in rows)
+
+        return self._cache.get((level, "terms", field), make)
+
+    def tokens(self, level: Level, prefix: str, *, field: str | None = None, limit: int = 401) -> tuple[str, ...]:
+        """Indexed tokens with a prefix, sorted."""
+        number = self._levels[level].field_number(field)
+        rows = self._connection.execute(
+            "SELECT token FROM tokens WHERE level = ? AND field = ? AND token BETWEEN ? AND ? ORDER BY token LIMIT ?",
+            (LEVEL_CODE[level], number, prefix, prefix + _AFTER_ANY_TOKEN, limit),
+        )
+        return tuple(token for (token,) in rows)
+
+    def fields(self, level: Level) -> Mapping[str, FieldStats]:
+        """Every field of a level by name."""
+        return self._cache.get((level, "fields"), lambda: self._read_fields(level))
+
+    def _read_fields(self, level: Level) -> dict[str, FieldStats]:
+        rows = self._connection.execute(
+            "SELECT f.name, length(c.ords) / 4 FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
+            "WHERE c.field IS NOT NULL OR EXISTS "
+            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id) ORDER BY f.name",
+            (LEVEL_CODE[level], LEVEL_CODE[level]),
+        )
+        return {name: FieldStats(name, self.count(level) if count is None else count) for name, count in rows}
+
+    def count(self, level: Level) -> int:
+        """Live records of a level."""
+        return len(self._levels[level].live)
+
+    def get(self, level: Level, record_id: str) -> Record:
+        """One record by id."""
+        for record in self._records(level, "id", [record_id]):
+            return record
+        raise UnknownRecord(f"no {level} {record_id!r} in this index: search for it, or index its archive first")
+
+    def records(self, level: Level, ordinals: Sequence[int]) -> tuple[Record, ...]:
+        """Live records by ordinal, in the order asked."""
+        found = {record.ordinal: record for record in self._records(level, "ord", list(ordinals))}
+        return tuple(found[o] for o in ordinals if o in found)
+
+    def _records(self, level: Level, column: str, keys: list[str] | list[int]) -> Iterator[Record]:
+        if level is Level.STUDY:
+            yield from study_records(row for row in select_studies(self._connection, column, keys) if row.live)
+        else:
+            images = [row for row in select_images(self._connection, column, keys) if row.live]
+            yield from image_records(self._connection, images)
+
+    def images_with_pixels(self) -> Iterator[tuple[int, str]]:
+        """Ordinal and path of every live image whose pixels can be read."""
+        yield from self._connection.execute(
+            "SELECT ord, pixels FROM images WHERE live AND pixels IS NOT NULL ORDER BY ord"
+        )
+
+    def study_ordinals(self, images: BitMap) -> BitMap:
+        """The studies that the images belong to."""
+        ordinals, studies = self._ownership()
+        return BitMap(studies[np.isin(ordinals, np.array(images.to_array(), np.uint32))])
+
+    def image_ordinals(self, studies: BitMap) -> BitMap:
+        """The live images of the studies."""
+        ordinals, owners = self._ownership()
+        return BitMap(ordinals[np.isin(owners, np.array(studies.to_array(), np.uint32))])
+
+    def _ownership(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        def make() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+            rows = self._connection.execute("SELECT ord, study FROM images WHERE live ORDER BY ord").fetchall()
+            pairs = np.array(rows, np.uint32).reshape(-1, 2)
+            return pairs[:, 0], pairs[:, 1]
+
+        return self._cache.get("ownership", make)
+
+    def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
+        """The worklist, most frequent first."""
+        rows = self._connection.execute(
+            "SELECT field, text, ids, reason, candidates, sum(records) AS n FROM unresolved "
+            "GROUP BY field, text, ids, reason, candidates ORDER BY n DESC, field, text LIMIT ?",
+            (limit,),
+        )
+        return tuple(
+            (Unresolved(field, text, tuple(json.loads(ids)), reason, tuple(json.loads(candidates))), count)
+            for field, text, ids, reason, candidates, count in rows
+        )
+
+    def unresolved_count(self) -> int:
+        """How many distinct values wait in the worklist."""
+        statement = "SELECT count(*) FROM (SELECT DISTINCT field, text, ids, reason FROM unresolved)"
+        return int(self._connection.execute(statement).fetchone()[0])
+
+    def mention_counts(self) -> Mapping[str, int]:
+        """How many of the records' own mentions were made by each method."""
+        return self._cache.get("mentions", self._count_mentions)
+
+    def _count_mentions(self) -> dict[str, int]:
+        made = {
+            cell: [mention[4] for mention in json.loads(text)]
+            for cell, text in self._connection.execute("SELECT id, mentions FROM cells WHERE mentions != '[]'")
+        }
+        uses = self._count_cells()
+        counts: dict[str, int] = {}
+        for cell, methods in made.items():
+            for method in methods:
+                counts[method] = counts.get(method, 0) + int(uses[cell] if cell < len(uses) else 0)
+        return counts
+
+    def _count_cells(self) -> npt.NDArray[np.int64]:
+        """How many live records have each cell themselves: int64, by cell id."""
+        blobs = [
+            row[0]
+            for table in ("studies", "images")
+            for row in self._connection.execute(f"SELECT cells FROM {table} WHERE live")
+        ]
+        return np.bincount(np.frombuffer(b"".join(blobs), "<i4")).astype(np.int64)
+
+    def part_digest(self, part: str) -> str | None:
+        """The digest under which an input was last indexed whole."""
+        row = self._connection.execute("SELECT digest FROM parts WHERE part = ?", (part,)).fetchone()
+        return str(row[0]) if row else None
+
+    def size_bytes(self) -> int:
+        """Bytes the metadata takes."""
+        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+        return int(pages * self._connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def _after(
+    scores: npt.NDArray[np.float32], ordinals: npt.NDArray[np.uint32], position: Position | None
+) -> npt.NDArray[np.int64]:
+    """Indices of what comes after a position in the order of a result."""
+    if position is None:
+        return np.arange(len(scores))
+    score = np.float32(position.score)
+    return np.flatnonzero((scores < score) | ((scores == score) & (ordinals > position.ordinal)))
+
+
+def _best(scores: npt.NDArray[np.float32], ordinals: npt.NDArray[np.uint32], limit: int) -> npt.NDArray[np.int64]:
+    """Indices of the best `limit`, score down, then ordinal up; ordinals come ascending."""
+    if len(scores) > limit:
+        worst = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        candidates = np.flatnonzero(scores >= worst)
+    else:
+        candidates = np.arange(len(scores))
+    # stable: candidates are in order of ordinals already
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:limit]

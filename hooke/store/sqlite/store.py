@@ -1,0 +1,92 @@
+"""The embedded store: a pool of readers, and one writer."""
+
+import fcntl
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hooke.errors import IndexLocked
+from hooke.model import Manifest, Snapshot
+from hooke.store.sqlite.evaluate import Cache
+from hooke.store.sqlite.reader import SqliteReader
+from hooke.store.sqlite.schema import connect, driver_errors
+from hooke.store.sqlite.writer import SqliteWriter
+
+
+class SqliteStore:
+    """A `MetadataStore` in one SQLite file; readers never wait for the writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = [connect(path)]
+        self._cache = Cache(snapshot=-1)
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteReader]:
+        """Open the newest snapshot for one thread."""
+        connection = self._take()
+        try:
+            with driver_errors(self._path):
+                connection.execute("BEGIN")
+                snapshot = _newest(connection)
+                yield SqliteReader(connection, snapshot, self._cache_of(snapshot))
+        finally:
+            connection.execute("ROLLBACK")
+            with self._lock:
+                self._idle.append(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteWriter]:
+        """Become the one writer, in this process and on this machine."""
+        with _locked(self._path.with_suffix(".lock")):
+            connection = connect(self._path)
+            try:
+                writer = SqliteWriter(connection, self._path)
+                yield writer
+                writer.rollback()
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Close the idle connections; readers that are open stay usable."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return connect(self._path)
+
+    def _cache_of(self, snapshot: Snapshot) -> Cache:
+        with self._lock:
+            if self._cache.snapshot < snapshot.id:
+                self._cache = Cache(snapshot.id)
+            # a reader that began just before a commit must not fill the newer snapshot's cache
+            return self._cache if self._cache.snapshot == snapshot.id else Cache(snapshot.id)
+
+
+def _newest(connection: sqlite3.Connection) -> Snapshot:
+    row = connection.execute(
+        "SELECT id, created, ontologies, segments, space FROM snapshots ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return Snapshot(0)
+    number, created, ontologies, segments, space = row
+    return Snapshot(number, Manifest(ontologies, tuple(json.loads(segments)), space), created)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # flock is released by the kernel however the process ends, so a killed indexer leaves no stale lock
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise IndexLocked(f"another indexer is writing to {path.parent}: wait for it, or stop it") from exc
+        yield

@@ -1,0 +1,262 @@
+"""Writing: records first, then what they add to the search structures, all in one transaction until a commit."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pyroaring import BitMap
+
+from hooke.errors import UnknownRecord
+from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
+from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
+from hooke.store.sqlite.cells import Cell, CellTable
+from hooke.store.sqlite.columns import drop_from_columns
+from hooke.store.sqlite.postings import Postings
+from hooke.store.sqlite.rows import ImageRow, StudyRow, pack, select_images, select_studies
+from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob, driver_errors
+
+_FLUSH_PAIRS = 6_000_000
+"""Pending (token, ordinal) pairs at which they are sorted and merged: about 300 MB at the peak."""
+_CHUNK = 2_000
+
+T = TypeVar("T")
+InheritGroup = tuple[int, str | None, frozenset[str]]
+
+
+class SqliteWriter:
+    """The one writer of an index file; see `hooke.store.base.MetadataWriter`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._begin()
+
+    def put_studies(self, studies: Iterable[Study]) -> None:
+        """Add or replace studies; their images inherit anew."""
+        with driver_errors(self._path):
+            for chunk in _chunks(studies):
+                self._put_studies({study.id: study for study in chunk})
+
+    def put_images(self, images: Iterable[Image]) -> None:
+        """Add or replace images of known studies."""
+        with driver_errors(self._path):
+            for chunk in _chunks(images):
+                self._put_images({image.id: image for image in chunk})
+                self._flush_when_large()
+
+    def delete(self, level: Level, ids: Iterable[str]) -> int:
+        """Delete records, a study with its images."""
+        with driver_errors(self._path):
+            if level is Level.STUDY:
+                gone = [row.ordinal for row in select_studies(self._connection, "id", list(ids)) if row.live]
+                images = [row.ordinal for row in select_images(self._connection, "study", gone) if row.live]
+                self._bury(Level.IMAGE, images)
+            else:
+                gone = [row.ordinal for row in select_images(self._connection, "id", list(ids)) if row.live]
+            self._bury(level, gone)
+        return len(gone)
+
+    def put_unresolved(self, part: str, unresolved: Mapping[Unresolved, int]) -> None:
+        """Replace the worklist entries of one input."""
+        with driver_errors(self._path):
+            self._connection.execute("DELETE FROM unresolved WHERE part = ?", (part,))
+            self._connection.executemany(
+                "INSERT INTO unresolved VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (part, u.field, u.text, json.dumps(u.ids), u.reason, json.dumps(u.candidates), records)
+                    for u, records in unresolved.items()
+                ),
+            )
+
+    def mark_part(self, part: str, digest: str) -> None:
+        """Remember that an input was indexed whole."""
+        with driver_errors(self._path):
+            self._connection.execute(
+                "INSERT INTO parts VALUES (?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest", (part, digest)
+            )
+
+    def commit(self, manifest: Manifest) -> Snapshot:
+        """Publish what was put as one snapshot."""
+        with driver_errors(self._path):
+            self._flush()
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            cursor = self._connection.execute(
+                "INSERT INTO snapshots (created, ontologies, segments, space) VALUES (?, ?, ?, ?)",
+                (created, manifest.ontologies, json.dumps(manifest.segments), manifest.space),
+            )
+            self._connection.execute("COMMIT")
+            self._begin()
+        return Snapshot(int(cursor.lastrowid or 0), manifest, created)
+
+    def rollback(self) -> None:
+        """Forget what was not committed; the writer is spent."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _begin(self) -> None:
+        with driver_errors(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._cells = CellTable(self._connection)
+            self._live = {
+                level: bitmap(row[0]) if row else BitMap()
+                for level, code in LEVEL_CODE.items()
+                for row in [self._connection.execute("SELECT bitmap FROM live WHERE level = ?", (code,)).fetchone()]
+            }
+        self._postings = {level: Postings(code) for level, code in LEVEL_CODE.items()}
+        self._inheriting: defaultdict[InheritGroup, BitMap] = defaultdict(BitMap)
+        self._studies: dict[str, StudyRow] = {}
+
+    def _put_studies(self, studies: dict[str, Study]) -> None:
+        # what waits to inherit must inherit from the study as it was when its images were put
+        self._flush()
+        known = {row.study.id: row for row in select_studies(self._connection, "id", list(studies))}
+        self._forget(Level.STUDY, {row.ordinal: study_values(row.study) for row in known.values()})
+        images = select_images(self._connection, "study", [row.ordinal for row in known.values()])
+        heirs = [row for row in images if row.live]
+        self._forget_images(heirs)
+        for study in studies.values():
+            self._put_study(study, known.get(study.id))
+        for row in heirs:
+            self._index_image(row.ordinal, row.study_ordinal, row.image)
+
+    def _put_study(self, study: Study, known: StudyRow | None) -> None:
+        ordinal = known.ordinal if known else self._next_ordinal("studies")
+        datasets = [[d.name, [self._cells.cell(v).id for v in d.values]] for d in study.datasets]
+        self._connection.execute(
+            "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, 1)",
+            (
+                ordinal,
+                study.id,
+                study.title,
+                json.dumps(study.origins),
+                json.dumps(datasets),
+                pack(self._cells.cell(v).id for v in study.values),
+            ),
+        )
+        self._live[Level.STUDY].add(ordinal)
+        self._studies[study.id] = StudyRow(ordinal, study, live=True)
+        self._postings[Level.STUDY].add(self._distinct(study_values(study)), ordinal)
+
+    def _put_images(self, images: dict[str, Image]) -> None:
+        known = {row.image.id: row for row in select_images(self._connection, "id", list(images))}
+        if known:
+            self._flush()
+            self._forget_images(list(known.values()))
+        following = self._next_ordinal("images")
+        for image in images.values():
+            row = known.get(image.id)
+            self._put_image(image, row.ordinal if row else following)
+            following += row is None
+
+    def _put_image(self, image: Image, ordinal: int) -> None:
+        study = self._study(image.study_id)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+            (
+                ordinal,
+                image.id,
+                study.ordinal,
+                image.dataset,
+                image.title,
+                pack(self._cells.cell(v).id for v in image.values),
+                image.pixels.path if image.pixels else None,
+            ),
+        )
+        self._live[Level.IMAGE].add(ordinal)
+        self._index_image(ordinal, study.ordinal, image)
+
+    def _index_image(self, ordinal: int, study_ordinal: int, image: Image) -> None:
+        own = image_values(image)
+        self._postings[Level.IMAGE].add(self._distinct(own), ordinal)
+        self._inheriting[study_ordinal, image.dataset, overrides(own)].add(ordinal)
+
+    def _distinct(self, values: Iterable[Value]) -> list[Cell]:
+        return list({cell.id: cell for cell in map(self._cells.cell, values)}.values())
+
+    def _study(self, study_id: str) -> StudyRow:
+        row = self._studies.get(study_id)
+        if row is None:
+            found = [row for row in select_studies(self._connection, "id", [study_id]) if row.live]
+            if not found:
+                raise UnknownRecord(f"no study {study_id!r} in {self._path}: put the study before its images")
+            row = self._studies[study_id] = found[0]
+        return row
+
+    def _next_ordinal(self, table: str) -> int:
+        return int(self._connection.execute(f"SELECT coalesce(max(ord) + 1, 0) FROM {table}").fetchone()[0])
+
+    def _bury(self, level: Level, ordinals: Sequence[int]) -> None:
+        table = "studies" if level is Level.STUDY else "images"
+        self._connection.executemany(f"UPDATE {table} SET live = 0 WHERE ord = ?", ((o,) for o in ordinals))
+        self._live[level] -= BitMap(ordinals)
+        self._studies.clear()
+
+    def _forget_images(self, rows: Sequence[ImageRow]) -> None:
+        ordinals = sorted({row.study_ordinal for row in rows})
+        studies = {row.ordinal: row.study for row in select_studies(self._connection, "ord", ordinals)}
+        self._forget(
+            Level.IMAGE,
+            {
+                row.ordinal: effective_values(
+                    image_values(row.image), inherited_values(studies[row.study_ordinal], row.image.dataset)
+                )
+                for row in rows
+            },
+        )
+
+    def _forget(self, level: Level, records: Mapping[int, Iterable[Value]]) -> None:
+        """Take records out of every posting and column; their rows stay. Nothing may be pending."""
+        if not records:
+            return
+        code, gone = LEVEL_CODE[level], BitMap(records)
+        cells = self._distinct({value for values in records.values() for value in values})
+        keys = {key for cell in cells for key in cell.keys.tolist()}
+        remove = "SET bitmap = bitmap_andnot(bitmap, ?) WHERE level = ? AND"
+        packed = blob(gone)
+        self._connection.executemany(
+            f"UPDATE tokens {remove} field = ? AND token = ?",
+            ((packed, code, key >> 32, self._cells.tokens[key & 0xFFFFFFFF]) for key in keys),
+        )
+        self._connection.executemany(
+            f"UPDATE term_postings {remove} field = ? AND term = ?",
+            ((packed, code, *term) for term in {term for cell in cells for term in cell.terms}),
+        )
+        self._connection.executemany(
+            f"UPDATE cell_postings {remove} cell = ?",
+            ((packed, code, cell.posting) for cell in cells if cell.posting is not None),
+        )
+        drop_from_columns(self._connection, code, {field for cell in cells for field, _ in cell.items}, gone)
+
+    def _flush_when_large(self) -> None:
+        if sum(postings.pairs for postings in self._postings.values()) > _FLUSH_PAIRS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._settle_inheritance()
+        for level, postings in self._postings.items():
+            postings.flush(self._connection, self._cells)
+            code = LEVEL_CODE[level]
+            self._connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?)", (code, blob(self._live[level])))
+            self._postings[level] = Postings(code)
+        self._cells.forget()
+
+    def _settle_inheritance(self) -> None:
+        ordinals = sorted({study for study, _, _ in self._inheriting})
+        studies = {row.ordinal: row.study for row in select_studies(self._connection, "ord", ordinals)}
+        for (study, dataset, spoken), images in self._inheriting.items():
+            inherited = inherited_values(studies[study], dataset)
+            # only the field names of the own values matter to what is inherited
+            silent = effective_values((Value(field, "") for field in spoken), inherited)[len(spoken) :]
+            self._postings[Level.IMAGE].add_shared(self._distinct(silent), images)
+        self._inheriting.clear()
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

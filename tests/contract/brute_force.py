@@ -1,0 +1,90 @@
+"""The dullest possible metadata store: records in dicts, every answer by looking at each of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from hooke.fields import TEXT_FIELDS
+from hooke.inherit import effective_values, image_values, inherited_values, study_values
+from hooke.model import Image, Level, Study, Value
+from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.store.base import ValueSet
+from hooke.text import fold, number, tokens
+
+
+class BruteForce:
+    """An oracle for `MetadataStore`: what each answer must be."""
+
+    def __init__(self) -> None:
+        self.studies: dict[str, Study] = {}
+        self.images: dict[str, Image] = {}
+
+    def delete(self, level: Level, ids: Iterable[str]) -> None:
+        for gone in ids:
+            if level is Level.IMAGE:
+                self.images.pop(gone, None)
+            elif self.studies.pop(gone, None):
+                self.images = {k: i for k, i in self.images.items() if i.study_id != gone}
+
+    def values(self, level: Level) -> dict[str, tuple[Value, ...]]:
+        if level is Level.STUDY:
+            return {key: study_values(study) for key, study in self.studies.items()}
+        return {
+            key: effective_values(image_values(i), inherited_values(self.studies[i.study_id], i.dataset))
+            for key, i in self.images.items()
+        }
+
+    def match(self, level: Level, node: Node) -> set[str]:
+        return {key for key, values in self.values(level).items() if matches(values, node)}
+
+    def counts(self, level: Level, field: str, node: Node) -> Counter[ValueSet]:
+        held = (value_set(values, field) for values in self.values(level).values() if matches(values, node))
+        return Counter(s for s in held if s.terms or s.values)
+
+
+def value_set(values: tuple[Value, ...], field: str) -> ValueSet:
+    terms = {m.term for value in values for m in value.mentions if m.field == field}
+    plain = {
+        fold(value.text)
+        for value in values
+        if value.field == field and field not in TEXT_FIELDS and not any(m.field == field for m in value.mentions)
+    }
+    return ValueSet(frozenset(terms), frozenset(plain))
+
+
+def matches(values: tuple[Value, ...], node: Node) -> bool:
+    match node:
+        case Everything():
+            return True
+        case And(children):
+            return all(matches(values, child) for child in children)
+        case Or(children):
+            return any(matches(values, child) for child in children)
+        case Best(options):
+            return any(matches(values, option.node) for option in options)
+        case Not(child):
+            return not matches(values, child)
+        case Terms(terms, field):
+            return any(m.term in terms and field in (None, m.field) for value in values for m in value.mentions)
+        case _:
+            return any(_value_matches(value, node) for value in values)
+
+
+def _value_matches(value: Value, node: Node) -> bool:
+    match node:
+        case Words(words, field):
+            return field in (None, value.field) and not words.isdisjoint(tokens(value.text))
+        case Phrase(words, field):
+            return field in (None, value.field) and bool(words) and _holds(tokens(value.text), words)
+        case Equals(field, text):
+            return field == value.field and fold(text) == fold(value.text)
+        case Range(field, low, high, include_low, include_high):
+            found = number(value.text)
+            if field != value.field or found is None or any(m.field == field for m in value.mentions):
+                return False
+            above = low is None or found > low or (include_low and found == low)
+            return above and (high is None or found < high or (include_high and found == high))
+    raise AssertionError(node)
+
+
+def _holds(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    return any(words[i : i + len(phrase)] == phrase for i in range(len(words) - len(phrase) + 1))

@@ -1,0 +1,383 @@
+"""The contract of `MetadataStore`: every backend inherits all of it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from hooke.errors import BadInput, IndexLocked, UnknownRecord
+from hooke.fields import TEXT_FIELDS
+from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Pixels, Study, Unresolved, Value
+from hooke.query import (
+    And,
+    Best,
+    Equals,
+    Everything,
+    Node,
+    Not,
+    Or,
+    Phrase,
+    Position,
+    Prefix,
+    Query,
+    Range,
+    Terms,
+    Weighted,
+    Words,
+)
+from hooke.store.base import Hit, MetadataReader, MetadataStore, ValueSet
+from hooke.text import fold
+from tests.contract.brute_force import BruteForce
+
+
+def mention(field: str, text: str, term: str, label: str) -> Mention:
+    return Mention(field, text, term, label, Method.LABEL, 1.0)
+
+
+MOUSE = Value("organism", "Mus musculus", ("10090",), (mention("organism", "Mus musculus", "T:10090", "Mus musculus"),))
+HUMAN = Value("organism", "Human", (), (mention("organism", "Human", "T:9606", "Homo sapiens"),))
+STUDY = Study(
+    "S1",
+    "Mitosis in Müller cells",
+    (
+        MOUSE,
+        HUMAN,
+        Value("licence", "CC BY 4.0"),
+        Value("year", "2020"),
+        Value("description", "Light-sheet of mitosis"),
+    ),
+    (Dataset("A", (MOUSE,)), Dataset("B", (HUMAN, Value("channels", "DAPI"), Value("channels", "GFP")))),
+    ("idr",),
+)
+IMAGES = (
+    Image("S1/A/1", "S1", "one", "A", (Value("size_x", "512"),), Pixels("/tmp/1.tif")),
+    Image("S1/B/2", "S1", "two", "B", (Value("size_x", "1024"),)),
+    Image("S1/B/3", "S1", "three", "B", (MOUSE, Value("size_x", "Not Applicable"), Value("licence", "CC0"))),
+)
+EVERYTHING = Everything()
+
+field_names = st.sampled_from(["title", "description", "organism", "licence", "size_x", "gene"])
+texts = st.sampled_from(["Mus musculus", "mus  MUSCULUS", "17", "2.5", "light sheet", "Light-sheet tif", "a b a", "é"])
+terms = st.sampled_from(["T:1", "T:2", "T:3"])
+mentions = st.lists(
+    st.builds(mention, st.sampled_from(["organism", "gene"]), texts, terms, st.just("label")), max_size=2
+).map(tuple)
+values = st.lists(st.builds(Value, field_names, texts, st.sampled_from([(), ("id:1",)]), mentions), max_size=4).map(
+    tuple
+)
+datasets = st.lists(st.builds(Dataset, st.sampled_from(["A", "B"]), values), max_size=2, unique_by=lambda d: d.name)
+studies = st.builds(Study, st.sampled_from(["S1", "S2"]), texts, values, datasets.map(tuple))
+images = st.sampled_from(["S1", "S2"]).flatmap(
+    lambda study: st.builds(
+        Image,
+        st.sampled_from([f"{study}/{n}" for n in range(4)]),
+        st.just(study),
+        texts,
+        st.sampled_from([None, "A", "B"]),
+        values,
+    )
+)
+words = st.sampled_from(["mus", "musculus", "17", "2", "light", "sheet", "tif", "a", "b", "e", "absent", "s1", "label"])
+maybe_field = st.none() | field_names | st.just("nowhere")
+leaves: st.SearchStrategy[Node] = st.one_of(
+    st.just(EVERYTHING),
+    st.builds(Words, st.frozensets(words, min_size=1, max_size=2), maybe_field),
+    st.builds(Phrase, st.lists(words, max_size=3).map(tuple), maybe_field),
+    st.builds(Terms, st.frozensets(terms, max_size=2), maybe_field),
+    st.builds(Equals, field_names, texts),
+    st.builds(Range, field_names, st.sampled_from([None, 2.0, 17.0]), st.sampled_from([None, 17.0, 20.0])),
+)
+nodes: st.SearchStrategy[Node] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+        st.builds(Best, st.lists(st.builds(Weighted, inner, st.sampled_from([1.0, 2.0])), max_size=2).map(tuple)),
+    ),
+    max_leaves=5,
+)
+changes = st.one_of(
+    studies,
+    images,
+    st.tuples(st.just(Level.STUDY), st.sampled_from(["S1", "S2"])),
+    st.tuples(st.just(Level.IMAGE), st.sampled_from(["S1/0", "S1/1", "S2/0"])),
+    st.just("commit"),
+)
+
+
+class StoreContract:
+    """Inherit this with a fixture `store`: a new, empty store for each test."""
+
+    @pytest.fixture
+    def filled(self, store: MetadataStore) -> MetadataStore:
+        with store.write() as writer:
+            writer.put_studies([STUDY])
+            writer.put_images(IMAGES)
+            writer.commit(Manifest("v1", ("seg",), "space"))
+        return store
+
+    @pytest.fixture
+    def reader(self, filled: MetadataStore) -> Iterator[MetadataReader]:
+        with filled.read() as reader:
+            yield reader
+
+    def test_a_new_store_is_snapshot_0_and_holds_nothing(self, store: MetadataStore) -> None:
+        with store.read() as reader:
+            assert (reader.snapshot.id, reader.count(Level.STUDY), reader.count(Level.IMAGE)) == (0, 0, 0)
+            assert reader.search(Query(Level.IMAGE, EVERYTHING)).hits == ()
+            assert reader.value_sets(Level.STUDY, "organism") == ()
+            assert len(reader.count_sets(Level.STUDY, "organism", EVERYTHING)) == 0
+
+    def test_a_commit_publishes_its_manifest(self, reader: MetadataReader) -> None:
+        assert reader.snapshot.manifest == Manifest("v1", ("seg",), "space")
+        assert reader.snapshot.id > 0
+
+    def test_what_is_not_committed_is_not_seen_and_then_gone(self, filled: MetadataStore) -> None:
+        with filled.write() as writer:
+            writer.put_studies([Study("S2", "unseen")])
+            with filled.read() as reader:
+                assert reader.count(Level.STUDY) == 1
+        with filled.read() as reader:
+            assert reader.count(Level.STUDY) == 1
+            assert reader.ordinals(Level.STUDY, Words(frozenset({"unseen"}))) == BitMap()
+
+    def test_an_open_reader_keeps_its_snapshot_while_another_is_committed(self, filled: MetadataStore) -> None:
+        with filled.read() as before:
+            first = before.snapshot
+            with filled.write() as writer:
+                writer.put_studies([Study("S2", "later")])
+                writer.commit(Manifest("v2"))
+            assert before.count(Level.STUDY) == 1
+            assert before.search(Query(Level.STUDY, Words(frozenset({"later"})))).total == 0
+            assert before.snapshot == first
+        with filled.read() as after:
+            assert after.count(Level.STUDY) == 2
+            assert after.snapshot.id > first.id
+
+    def test_there_is_one_writer(self, filled: MetadataStore) -> None:
+        with filled.write(), pytest.raises(IndexLocked, match="another indexer"), filled.write():
+            pass
+
+    def test_a_record_comes_back_as_it_was_put(self, reader: MetadataReader) -> None:
+        record = reader.get(Level.IMAGE, "S1/A/1")
+        assert (record.title, record.dataset, record.study_id, record.origins) == ("one", "A", "S1", ("idr",))
+        assert record.pixels == Pixels("/tmp/1.tif")
+        assert Value("size_x", "512") in record.values
+        study = reader.get(Level.STUDY, "S1")
+        assert study.values[-len(STUDY.values) :] == STUDY.values
+
+    def test_an_image_inherits_what_it_is_silent_on(self, reader: MetadataReader) -> None:
+        first, second, third = (reader.get(Level.IMAGE, image.id) for image in IMAGES)
+        assert {m.term for m in first.mentions} == {"T:10090"}
+        assert {m.term for m in second.mentions} == {"T:9606"}
+        assert {m.term for m in third.mentions} == {"T:10090"}
+        assert {v.text for v in third.values if v.field == "licence"} == {"CC0"}
+        assert reader.ordinals(Level.IMAGE, Phrase(("light", "sheet"))) == BitMap(
+            [first.ordinal, second.ordinal, third.ordinal]
+        )
+
+    def test_an_unknown_id_is_unknown_record(self, reader: MetadataReader) -> None:
+        with pytest.raises(UnknownRecord, match="S9"):
+            reader.get(Level.STUDY, "S9")
+
+    def test_an_image_needs_its_study(self, store: MetadataStore) -> None:
+        with store.write() as writer, pytest.raises(UnknownRecord, match="S7"):
+            writer.put_images([Image("S7/1", "S7", "orphan")])
+
+    def test_records_come_in_the_order_asked_without_those_gone(self, reader: MetadataReader) -> None:
+        ordinals = [reader.get(Level.IMAGE, image.id).ordinal for image in reversed(IMAGES)]
+        assert [r.ordinal for r in reader.records(Level.IMAGE, [*ordinals, 999_999])] == ordinals
+
+    def test_words_meet_accents_case_and_hyphens(self, reader: MetadataReader) -> None:
+        for word in ("muller", "mitosis", "sheet"):
+            assert len(reader.ordinals(Level.STUDY, Words(frozenset({word})))) == 1, word
+
+    def test_a_phrase_stays_within_one_value(self, reader: MetadataReader) -> None:
+        assert len(reader.ordinals(Level.STUDY, Phrase(("mitosis", "in")))) == 1
+        assert len(reader.ordinals(Level.STUDY, Phrase(("cells", "light")))) == 0
+
+    def test_a_range_compares_numbers_and_leaves_words_out(self, reader: MetadataReader) -> None:
+        assert len(reader.ordinals(Level.IMAGE, Range("size_x", low=512))) == 2
+        assert len(reader.ordinals(Level.IMAGE, Range("size_x", low=512, include_low=False))) == 1
+        assert len(reader.ordinals(Level.IMAGE, Range("size_x", high=9))) == 0
+
+    def test_equality_ignores_case_and_spacing(self, reader: MetadataReader) -> None:
+        assert len(reader.ordinals(Level.STUDY, Equals("licence", "cc  by 4.0"))) == 1
+        assert len(reader.ordinals(Level.STUDY, Equals("licence", "CC BY"))) == 0
+        assert len(reader.ordinals(Level.STUDY, Equals("organism", "human"))) == 1
+
+    def test_the_better_option_ranks_higher_and_ties_go_by_ordinal(self, reader: MetadataReader) -> None:
+        best = Best((Weighted(EVERYTHING, 1.0), Weighted(Words(frozenset({"three"})), 5.0)))
+        page = reader.search(Query(Level.IMAGE, best))
+        ids = [r.id for r in reader.records(Level.IMAGE, [hit.ordinal for hit in page.hits])]
+        assert ids == ["S1/B/3", "S1/A/1", "S1/B/2"]
+        assert page.hits[0].score > page.hits[1].score == page.hits[2].score
+
+    def test_pages_join_into_the_whole_result(self, reader: MetadataReader) -> None:
+        best = Best((Weighted(EVERYTHING, 1.0), Weighted(Words(frozenset({"two"})), 2.0)))
+        whole = reader.search(Query(Level.IMAGE, best, limit=10))
+        after: Position | None = None
+        joined: list[Hit] = []
+        for _ in range(3):
+            page = reader.search(Query(Level.IMAGE, best, limit=1, after=after))
+            assert page.total == 3
+            joined.extend(page.hits)
+            after = page.after
+        assert tuple(joined) == whole.hits
+        assert after is None
+        assert whole.after is None
+
+    def test_a_limit_below_1_is_bad_input(self, reader: MetadataReader) -> None:
+        with pytest.raises(BadInput, match="limit"):
+            reader.search(Query(Level.IMAGE, EVERYTHING, limit=0))
+
+    def test_a_node_that_only_text_can_say_is_refused(self, reader: MetadataReader) -> None:
+        with pytest.raises(BadInput, match="Prefix"):
+            reader.search(Query(Level.IMAGE, Prefix("mito")))
+
+    def test_counts_are_per_set_of_values(self, reader: MetadataReader) -> None:
+        assert counted(reader, Level.IMAGE, "channels", EVERYTHING) == {
+            ValueSet(frozenset(), frozenset({"dapi", "gfp"})): 2
+        }
+        assert counted(reader, Level.STUDY, "organism", EVERYTHING) == {
+            ValueSet(frozenset({"T:9606", "T:10090"}), frozenset()): 1
+        }
+
+    def test_terms_have_labels_and_values_their_first_spelling(self, reader: MetadataReader) -> None:
+        assert reader.labels(Level.IMAGE, "organism") == {"T:9606": "Homo sapiens", "T:10090": "Mus musculus"}
+        assert {v for s in reader.value_sets(Level.IMAGE, "licence") for v in s.values} == {"CC BY 4.0", "CC0"}
+        assert reader.terms_in_use(Level.STUDY) == {"T:9606", "T:10090"}
+        assert reader.terms_in_use(Level.STUDY, "phenotype") == frozenset()
+
+    def test_tokens_are_listed_by_prefix_field_and_limit(self, reader: MetadataReader) -> None:
+        assert reader.tokens(Level.STUDY, "m") == ("mitosis", "muller", "mus", "musculus")
+        assert reader.tokens(Level.STUDY, "m", field="organism") == ("mus", "musculus")
+        assert reader.tokens(Level.STUDY, "m", limit=2) == ("mitosis", "muller")
+        assert reader.tokens(Level.STUDY, "m", field="nowhere") == ()
+
+    def test_fields_are_listed_with_their_records(self, reader: MetadataReader) -> None:
+        fields = reader.fields(Level.IMAGE)
+        assert fields["size_x"].records == 3
+        assert fields["channels"].records == 2
+        assert "year" in fields
+        assert "description" in fields
+
+    def test_levels_are_joined_both_ways(self, reader: MetadataReader) -> None:
+        images = BitMap(reader.get(Level.IMAGE, image.id).ordinal for image in IMAGES)
+        study = BitMap([reader.get(Level.STUDY, "S1").ordinal])
+        assert reader.study_ordinals(BitMap([images[0]])) == study
+        assert reader.image_ordinals(study) == images
+
+    def test_images_with_pixels_are_listed(self, reader: MetadataReader) -> None:
+        assert [path for _, path in reader.images_with_pixels()] == ["/tmp/1.tif"]
+
+    def test_an_update_keeps_the_ordinal_and_replaces_all_else(self, filled: MetadataStore) -> None:
+        with filled.read() as reader:
+            before = reader.get(Level.IMAGE, "S1/B/2").ordinal
+        with filled.write() as writer:
+            writer.put_images([Image("S1/B/2", "S1", "renamed", "A", (Value("size_x", "7"),))])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            record = reader.get(Level.IMAGE, "S1/B/2")
+            assert (record.ordinal, record.title) == (before, "renamed")
+            assert before not in reader.ordinals(Level.IMAGE, Words(frozenset({"two"})))
+            assert before not in reader.ordinals(Level.IMAGE, Range("size_x", low=1000))
+            assert before in reader.ordinals(Level.IMAGE, Terms(frozenset({"T:10090"})))
+
+    def test_a_changed_study_changes_what_its_images_inherit(self, filled: MetadataStore) -> None:
+        with filled.write() as writer:
+            writer.put_studies([Study("S1", "Renamed", (Value("licence", "CC0"),))])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert len(reader.ordinals(Level.IMAGE, Words(frozenset({"renamed"})))) == 3
+            assert len(reader.ordinals(Level.IMAGE, Words(frozenset({"muller"})))) == 0
+            assert counted(reader, Level.IMAGE, "licence", EVERYTHING) == {ValueSet(frozenset(), frozenset({"cc0"})): 3}
+
+    def test_a_deleted_study_takes_its_images_along(self, filled: MetadataStore) -> None:
+        with filled.write() as writer:
+            assert writer.delete(Level.STUDY, ["S1", "S9"]) == 1
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert (reader.count(Level.STUDY), reader.count(Level.IMAGE)) == (0, 0)
+            assert reader.search(Query(Level.IMAGE, Not(Words(frozenset({"absent"}))))).total == 0
+            with pytest.raises(UnknownRecord):
+                reader.get(Level.IMAGE, "S1/A/1")
+
+    def test_a_deleted_image_comes_back_under_its_ordinal(self, filled: MetadataStore) -> None:
+        with filled.read() as reader:
+            before = reader.get(Level.IMAGE, "S1/A/1").ordinal
+        with filled.write() as writer:
+            writer.delete(Level.IMAGE, ["S1/A/1"])
+            writer.commit(Manifest())
+            writer.put_images([Image("S1/A/9", "S1", "new"), IMAGES[0]])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert reader.get(Level.IMAGE, "S1/A/1").ordinal == before
+            assert reader.get(Level.IMAGE, "S1/A/9").ordinal != before
+
+    def test_the_worklist_is_summed_over_inputs_and_replaced_by_input(self, store: MetadataStore) -> None:
+        odd = Unresolved("organism", "unicorn", ("X:1",), "unknown_id", ("T:1",))
+        with store.write() as writer:
+            writer.put_unresolved("a", {odd: 3})
+            writer.put_unresolved("b", {odd: 2, Unresolved("organism", "yeti", (), "no_term"): 1})
+            writer.put_unresolved("a", {odd: 1})
+            writer.mark_part("a", "digest")
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert reader.unresolved()[0] == (odd, 3)
+            assert reader.unresolved_count() == 2
+            assert len(reader.unresolved(limit=1)) == 1
+            assert reader.part_digest("a") == "digest"
+            assert reader.part_digest("b") is None
+
+    def test_mentions_are_counted_by_method(self, reader: MetadataReader) -> None:
+        assert reader.mention_counts() == {"label": 3}
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+    @given(script=st.lists(changes, max_size=12), asked=st.lists(nodes, min_size=1, max_size=4))
+    def test_it_answers_as_brute_force_does_after_any_changes(
+        self, new_store: MetadataStore, script: list[object], asked: list[Node]
+    ) -> None:
+        model = BruteForce()
+        with new_store.write() as writer:
+            writer.delete(Level.STUDY, ["S1", "S2"])  # the store is kept between examples: ordinals come back
+            for change in script:
+                match change:
+                    case Study():
+                        writer.put_studies([change])
+                        model.studies[change.id] = change
+                    case Image() if change.study_id in model.studies:
+                        writer.put_images([change])
+                        model.images[change.id] = change
+                    case (Level() as level, str() as gone):
+                        writer.delete(level, [gone])
+                        model.delete(level, [gone])
+                    case "commit":
+                        writer.commit(Manifest())
+            writer.commit(Manifest())
+        with new_store.read() as reader:
+            for level in Level:
+                for node in asked:
+                    page = reader.search(Query(level, node, limit=100))
+                    found = {r.id for r in reader.records(level, [hit.ordinal for hit in page.hits])}
+                    assert found == model.match(level, node)
+                    assert page.total == len(found)
+                    order = [(-hit.score, hit.ordinal) for hit in page.hits]
+                    assert all(a < b for a, b in pairwise(order))
+                    for field in ("organism", "licence", "gene", "size_x"):
+                        assert counted(reader, level, field, node) == model.counts(level, field, node)
+
+
+def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Counter[ValueSet]:
+    assert field not in TEXT_FIELDS
+    sets = reader.value_sets(level, field)
+    counts = reader.count_sets(level, field, where).tolist()
+    folded = Counter[ValueSet]()
+    for held, count in zip(sets, counts, strict=True):
+        folded[ValueSet(held.terms, frozenset(map(fold, held.values)))] += count
+    return Counter({held: count for held, count in folded.items() if count})
