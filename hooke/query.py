@@ -1,7 +1,7 @@
-"""What is asked: one syntax tree, whatever the backend, and the reader of query text.
+"""What is asked: one syntax tree, whatever the backend.
 
-A store answers the nodes of `Where`. `Prefix` and `TermRef` are what text can say and a store cannot: the engine
-turns them into words and terms first (`search_api.understand`).
+`Text`, `Prefix` and `TermRef` are what a person can say and a store cannot answer: the engine turns them into words
+and terms first (`search_api.understand`).
 """
 
 from dataclasses import dataclass
@@ -94,6 +94,25 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """Records with one of these ordinals: a set that was found another way, by look."""
+
+    ordinals: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain words next to each other, which may name terms; not for stores.
+
+    not_first: a NOT stands before them, and applies to what the first of them name.
+    """
+
+    words: tuple[str, ...]
+    field: str | None = None
+    not_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prefix:
     """A word with an open end (`mito*`); not for stores."""
 
@@ -109,7 +128,7 @@ class TermRef:
     field: str | None = None
 
 
-Node = Everything | Words | Phrase | Terms | Equals | Range | And | Or | Not | Best | Prefix | TermRef
+Node = Everything | Words | Phrase | Terms | Equals | Range | Among | And | Or | Not | Best | Text | Prefix | TermRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hooke.errors import BadInput, IndexLocked, UnknownRecord
 from hooke.fields import TEXT_FIELDS
 from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Pixels, Study, Unresolved, Value
 from hooke.query import (
+    Among,
     And,
     Best,
     Equals,
@@ -275,6 +276,12 @@ class StoreContract:
 
     def test_images_with_pixels_are_listed(self, reader: MetadataReader) -> None:
         assert [path for _, path in reader.images_with_pixels()] == ["/tmp/1.tif"]
+
+    def test_a_set_of_ordinals_is_a_filter(self, reader: MetadataReader) -> None:
+        ordinal = reader.get(Level.IMAGE, "S1/B/2").ordinal
+        among = Among(frozenset({ordinal, 4_000_000_000}))
+        assert reader.ordinals(Level.IMAGE, among) == BitMap([ordinal])
+        assert sum(counted(reader, Level.IMAGE, "size_x", among).values()) == 1
 
     def test_an_update_keeps_the_ordinal_and_replaces_all_else(self, filled: MetadataStore) -> None:
         with filled.read() as reader:

@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput
 from hooke.model import Level
-from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
 from hooke.store.base import ValueSet
 from hooke.store.sqlite.cells import digest
 from hooke.store.sqlite.columns import read_column
@@ -129,6 +129,8 @@ class Evaluator:
                 return self.live
             case Words() | Terms() | Phrase() | Equals() | Range():
                 return self._leaf(node) & self.live
+            case Among(ordinals):
+                return BitMap(ordinals) & self.live
             case And(children):
                 # smallest first, so that each intersection is small
                 return BitMap.intersection(self.live, *sorted(map(self.match, children), key=len))

@@ -1,0 +1,215 @@
+"""Reading query text: Lucene's syntax, as people type it into a search box.
+
+Words next to each other belong together more tightly than AND, and AND more tightly than OR, so that
+`electron microscopy OR light-sheet` means what it looks like. (Lucene itself would read `microscopy OR light-sheet`.)
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from luqum import tree
+from luqum.exceptions import IllegalCharacterError, ParseError
+from luqum.thread import parse
+
+from hooke.errors import BadQuery
+from hooke.query import And, Everything, Node, Not, Or, Phrase, Prefix, Range, TermRef, Text
+from hooke.text import number, tokens
+
+_IRI = re.compile(r"https?://[^\s\"()]*[/#]([A-Za-z]+)[_:]([A-Za-z0-9]+)")
+_OPERATORS = (tree.OrOperation, tree.AndOperation, tree.UnknownOperation)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What text may refer to: the field a name stands for (None: none), and whether `prefix:local` looks like an id."""
+
+    field: Callable[[str], str | None]
+    is_id: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A query text as a tree, and what had to be read otherwise than it was written."""
+
+    node: Node
+    notices: tuple[str, ...] = ()
+
+
+def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Reading:
+    """The tree of a query text; empty text means everything.
+
+    Text that does not parse is read as plain words, with a notice; with `strict` it raises BadQuery with its position.
+    """
+    if not text.strip() or text.strip() == "*":
+        return Reading(Everything())
+    try:
+        parsed = parse(_IRI.sub(r"\1:\2", text))
+        reader = _Reader(vocabulary, strict)
+        node = reader.node(parsed, None)
+    except (ParseError, IllegalCharacterError, BadQuery, RecursionError) as exc:
+        position = _position(exc, text)
+        if strict:
+            raise BadQuery(f"query not understood at position {position}: {_one_line(exc)}", position) from exc
+        return Reading(_plain(text), (f"{_one_line(exc)}; the text was searched as plain words",))
+    return Reading(node, tuple(reader.notices))
+
+
+def _plain(text: str) -> Node:
+    words = tuple(word for word in text.split() if tokens(word))
+    return Text(words) if words else Everything()
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    name: str
+
+
+class _Reader:
+    def __init__(self, vocabulary: Vocabulary, strict: bool) -> None:
+        self._vocabulary = vocabulary
+        self._strict = strict
+        self.notices: list[str] = []
+
+    def node(self, item: tree.Item, field: str | None) -> Node:
+        """One luqum tree as ours."""
+        parts = list(_flatten(item))
+        ors = [self._all_of(part, field) for part in _split(parts, "OR")]
+        return ors[0] if len(ors) == 1 else Or(tuple(ors))
+
+    def _all_of(self, parts: list[tree.Item | _Operator], field: str | None) -> Node:
+        nodes = [node for run in _split(parts, "AND") for node in self._run(run, field)]
+        return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
+
+    def _run(self, items: list[tree.Item | _Operator], field: str | None) -> Iterator[Node]:
+        """The nodes of items side by side; words next to each other stay one `Text`."""
+        words: list[str] = []
+        negated = False
+        for item in items:
+            plain = self._plain_words(item)
+            opening = self._plain_words(item.children[0]) if isinstance(item, tree.Not | tree.Prohibit) else None
+            if plain is not None:
+                words.extend(plain)
+                continue
+            if words:
+                yield Text(tuple(words), field, negated)
+            words, negated = (list(opening), True) if opening else ([], False)
+            if not opening and isinstance(item, tree.Item):
+                yield self._single(item, field)
+        if words:
+            yield Text(tuple(words), field, negated)
+
+    def _plain_words(self, item: object) -> list[str] | None:
+        """The words of an item that is nothing but words; None for any other."""
+        if isinstance(item, tree.Plus):
+            return self._plain_words(item.children[0])
+        if isinstance(item, tree.SearchField):
+            name = str(item.name)
+            # `10:30` and `nucleus: DAPI`: a field is only a field if it exists
+            if self._vocabulary.field(name) is None and not self._is_id(item):
+                inner = self._plain_words(item.expr)
+                return None if inner is None else [name, *inner]
+            return None
+        if not isinstance(item, tree.Word) or _is_prefix(str(item.value)):
+            return None
+        text = re.sub(r"\\(.)", r"\1", str(item.value))
+        return [text] if tokens(text) else []
+
+    def _is_id(self, item: tree.SearchField) -> bool:
+        return isinstance(item.expr, tree.Word) and self._vocabulary.is_id(f"{item.name}:{item.expr.value}")
+
+    def _single(self, item: tree.Item, field: str | None) -> Node:
+        match item:
+            case tree.Group() | tree.FieldGroup() | tree.Plus():
+                return self.node(item.children[0], field)
+            case tree.Not() | tree.Prohibit():
+                return Not(self.node(item.children[0], field))
+            case tree.Phrase():
+                words = tokens(str(item.value))
+                return Phrase(words, field) if words else Everything()
+            case tree.Word():
+                return Everything() if str(item.value) == "*" else Prefix("".join(tokens(str(item.value)[:-1])), field)
+            case tree.SearchField():
+                return self._fielded(item, field)
+            case tree.Range() | tree.From() | tree.To():
+                return self._range(item, field)
+            case tree.Boost() | tree.Fuzzy() | tree.Proximity():
+                return self._ignoring(item, field)
+        raise BadQuery(f"{str(item).strip()!r} is not supported", item.pos)
+
+    def _fielded(self, item: tree.SearchField, field: str | None) -> Node:
+        name = str(item.name)
+        if self._is_id(item):
+            return TermRef(f"{name}:{item.expr.value}", field)
+        known = self._vocabulary.field(name)
+        if known is None:
+            raise BadQuery(f"no field is called {name!r}", item.pos)
+        if isinstance(item.expr, tree.Word) and self._vocabulary.is_id(str(item.expr.value)):
+            return TermRef(str(item.expr.value), known)
+        return self.node(item.expr, known)
+
+    def _range(self, item: tree.Range | tree.From | tree.To, field: str | None) -> Node:
+        if field is None:
+            raise BadQuery("a range needs a field, as in year:[2019 TO 2021]", item.pos)
+        if isinstance(item, tree.Range):
+            low, high = _bound(item.low), _bound(item.high)
+            return Range(field, low, high, bool(item.include_low), bool(item.include_high))
+        bound = _bound(item.children[0])
+        if isinstance(item, tree.From):
+            return Range(field, low=bound, include_low=bool(item.include))
+        return Range(field, high=bound, include_high=bool(item.include))
+
+    def _ignoring(self, item: tree.Item, field: str | None) -> Node:
+        notice = f"{str(item).strip()!r}: the mark after the word is not supported and was ignored"
+        if self._strict:
+            raise BadQuery(notice, item.pos)
+        self.notices.append(notice)
+        return self.node(item.children[0], field)
+
+
+def _flatten(item: tree.Item) -> Iterator[tree.Item | _Operator]:
+    """Operands and the operators between them, in the order of the text."""
+    if not isinstance(item, _OPERATORS):
+        yield item
+        return
+    name = {tree.OrOperation: "OR", tree.AndOperation: "AND"}.get(type(item))
+    for position, child in enumerate(item.children):
+        if position and name:
+            yield _Operator(name)
+        yield from _flatten(child)
+
+
+def _split(parts: Iterable[tree.Item | _Operator], name: str) -> list[list[tree.Item | _Operator]]:
+    runs: list[list[tree.Item | _Operator]] = [[]]
+    for part in parts:
+        if part == _Operator(name):
+            runs.append([])
+        else:
+            runs[-1].append(part)
+    return runs
+
+
+def _is_prefix(word: str) -> bool:
+    return word == "*" or (word.endswith("*") and "*" not in word[:-1] and bool(tokens(word[:-1])))
+
+
+def _bound(item: tree.Item) -> float | None:
+    text = str(item.value).strip('"')
+    if text == "*":
+        return None
+    found = number(text)
+    if found is None:
+        raise BadQuery(f"a range goes from number to number (or ISO date), not {text!r}", item.pos)
+    return found
+
+
+def _position(exc: Exception, text: str) -> int:
+    """Where reading stopped; luqum names no position when the text ends too soon."""
+    if isinstance(exc, BadQuery) and exc.position is not None:
+        return exc.position
+    found = re.search(r"at position (\d+)", str(exc))
+    return int(found.group(1)) if found else len(text)
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())

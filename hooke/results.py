@@ -1,0 +1,207 @@
+"""What a search answers: the same shape from the command line, over HTTP and in a notebook, also when it is empty."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """A term on the way from an annotation up to the term that was asked for; `relation` led to it from the last."""
+
+    id: str
+    label: str
+    relation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a hit matched.
+
+    kind: `text` (a word in a value), `direct` (annotated with the term), `inferred` (with a narrower one),
+    `value` (a whole value), `range`. value: the matching text, cut around the word when it is long.
+    term: the annotation's term; path: from it to the query's term.
+    """
+
+    kind: str
+    field: str
+    value: str
+    term: str | None = None
+    path: tuple[PathStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A study or an image that matched."""
+
+    id: str
+    study_id: str
+    title: str
+    score: float
+    why: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A facet's value: how many records have it, and how many say it themselves rather than by a narrower term.
+
+    parents: the facet's own values right above this one, where an ontology orders them.
+    """
+
+    id: str
+    label: str
+    count: int
+    direct_count: int
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTerm:
+    """Words of the query and a term they name. `relations` of `merged` sources cannot be told apart."""
+
+    text: str
+    id: str
+    label: str
+    method: str
+    ontology: str
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """An id of the query that was replaced, and why (`alt_id`, `replaced_by`)."""
+
+    given: str
+    id: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Did you mean: never applied by itself."""
+
+    text: str
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReport:
+    """What the query was understood to mean."""
+
+    terms: tuple[ResolvedTerm, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A page of hits. `total` and all counts are exact; `cursor` is None on the last page."""
+
+    total: int
+    hits: tuple[SearchHit, ...]
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    query: QueryReport
+    cursor: str | None
+    snapshot: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarHit:
+    """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1]."""
+
+    id: str
+    study_id: str
+    title: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarResult:
+    """The images that look most alike. Facets count these hits. `candidates`: how many images passed the filter."""
+
+    hits: tuple[SimilarHit, ...]
+    exact: bool
+    method: str
+    candidates: int
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    query: QueryReport
+    space: str
+    snapshot: int
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedHit:
+    """An image ranked by text and by look; a part is None where that ranking did not reach the image."""
+
+    id: str
+    study_id: str
+    title: str
+    score: float
+    text_rank: int | None
+    text_score: float | None
+    look_rank: int | None
+    similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedResult:
+    """Text rank and look rank fused by reciprocal rank (Cormack et al. 2009, k = 60)."""
+
+    hits: tuple[CombinedHit, ...]
+    exact: bool
+    method: str
+    candidates: int
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    query: QueryReport
+    space: str
+    snapshot: int
+
+
+@dataclass(frozen=True, slots=True)
+class OntologySummary:
+    """A loaded ontology."""
+
+    name: str
+    version: str
+    prefix: str
+    terms: int
+    edges: int
+    relations: str
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What an index holds."""
+
+    studies: int
+    images: int
+    embedded: int
+    mentions: Mapping[str, int]
+    unresolved: int
+    ontologies: tuple[OntologySummary, ...]
+    space: Mapping[str, object] | None
+    bytes: Mapping[str, int]
+    snapshot: int
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDetail:
+    """One study or image, whole."""
+
+    id: str
+    level: str
+    study_id: str
+    title: str
+    dataset: str | None
+    origins: tuple[str, ...]
+    values: tuple[Mapping[str, object], ...]
+    mentions: tuple[Mapping[str, object], ...]
+    embedded: bool
+    images: int | None = None
+    more: Mapping[str, object] = field(default_factory=dict)

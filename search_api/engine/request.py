@@ -1,0 +1,85 @@
+"""What the engine is asked, narrowed from parameters once, at the edge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hooke.errors import BadInput
+from hooke.model import DEFAULT_RELATIONS, Level
+from hooke.query import Range
+from hooke.text import number
+
+MAX_LIMIT = 10_000
+MAX_FACET_VALUES = 1_000
+_BOUNDS = ("gte", "gt", "lte", "lt")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One facet choice: any of the values, or none of them. A value is an id, a label or a plain value."""
+
+    field: str
+    values: tuple[str, ...]
+    negate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search: text and filters, and what to give back.
+
+    expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
+    """
+
+    level: Level = Level.STUDY
+    text: str = ""
+    filters: tuple[Filter, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    facets: tuple[str, ...] = ()
+    facet_limit: int = MAX_FACET_VALUES
+    expand: tuple[str, ...] = DEFAULT_RELATIONS
+    limit: int = 10
+    cursor: str | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise BadInput(f"limit must be from 1 to {MAX_LIMIT}, not {self.limit}; use the cursor for more")
+        if self.facet_limit < 1:
+            raise BadInput(f"facet_limit must be at least 1, not {self.facet_limit}")
+
+
+def read_expand(text: str | None) -> tuple[str, ...]:
+    """The relations of an `expand` parameter.
+
+    >>> read_expand("none"), read_expand("is_a"), read_expand(None)
+    ((), ('is_a',), ('is_a', 'part_of'))
+    """
+    if text is None:
+        return DEFAULT_RELATIONS
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names == ("none",):
+        return ()
+    bad = next((name for name in names if not name.isidentifier() or name == "none"), None)
+    if bad is not None or not names:
+        raise BadInput(f"expand is none, or relations such as is_a,part_of; not {text!r}")
+    return names
+
+
+def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, tuple[str, ...]]) -> tuple[Filter, ...]:
+    """Filters from values by field."""
+    return tuple(
+        Filter(field, values, negate)
+        for group, negate in ((wanted, False), (unwanted, True))
+        for field, values in group.items()
+        if values
+    )
+
+
+def read_range(field: str, bound: str, text: str) -> Range:
+    """One bound such as `year.gte=2020`."""
+    value = number(text)
+    if value is None or bound not in _BOUNDS:
+        raise BadInput(f"{field}.{bound}={text!r}: a bound is gte, gt, lte or lt with a number or an ISO date")
+    inclusive = bound.endswith("e")
+    if bound.startswith("g"):
+        return Range(field, low=value, include_low=inclusive)
+    return Range(field, high=value, include_high=inclusive)
