@@ -1,0 +1,361 @@
+"""The engine: one object that answers everything the read program is asked."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pyroaring import BitMap
+
+from hooke.embed.base import Raster
+from hooke.errors import BadInput, UnknownRecord
+from hooke.fields import TEXT_FIELDS
+from hooke.index import existing_index
+from hooke.model import Level, Record
+from hooke.query import Among, And, Everything, Node, Query, Terms
+from hooke.results import (
+    CombinedHit,
+    CombinedResult,
+    FacetValue,
+    IndexInfo,
+    OntologySummary,
+    RecordDetail,
+    SearchHit,
+    SearchResult,
+    SimilarHit,
+    SimilarResult,
+)
+from hooke.store.base import MetadataReader, MetadataStore
+from hooke.store.sqlite import SqliteStore
+from hooke.vectors.base import Neighbours
+from ontologies import Catalogue, OntologyInfo
+from search_api.engine.cursor import make_cursor, read_cursor
+from search_api.engine.explain import reasons
+from search_api.engine.facets import Facets
+from search_api.engine.request import SearchRequest
+from search_api.engine.similarity import EmbedderChoice, Visuals, fuse
+from search_api.engine.understand import Understood, known_field, understand
+
+FUSED_DEPTH = 1_000
+"""How far down each ranking is read before two are fused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What to look like: uploaded rasters and indexed images; the images themselves are left out of the answer."""
+
+    rasters: tuple[Raster, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+class Engine:
+    """An index, opened for reading; safe to share between threads. It follows new snapshots by itself."""
+
+    def __init__(self, directory: Path, choice: EmbedderChoice) -> None:
+        self._index = existing_index(directory)
+        self._store: MetadataStore = SqliteStore(self._index.metadata)
+        self._facets = Facets()
+        self._visuals = Visuals(self._index, choice)
+        self._lock = threading.Lock()
+        self._catalogue: Catalogue | None = None
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._store.close()
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """The records that match, best first, each with its reasons, and the facets asked for."""
+        with self._reading() as (reader, catalogue):
+            understood = understand(request, reader, catalogue)
+            snapshot = reader.snapshot.id
+            after = read_cursor(request.cursor, snapshot, request) if request.cursor else None
+            page = reader.search(Query(request.level, understood.where(), request.limit, after))
+            records = reader.records(request.level, [hit.ordinal for hit in page.hits])
+            scores = {hit.ordinal: hit.score for hit in page.hits}
+            return SearchResult(
+                page.total,
+                tuple(_search_hit(r, scores[r.ordinal], understood, catalogue, request.expand) for r in records),
+                self._count_facets(request, understood, reader, catalogue),
+                understood.report,
+                make_cursor(page.after, snapshot, request) if page.after else None,
+                snapshot,
+            )
+
+    def similar(self, example: Example, request: SearchRequest) -> SimilarResult:
+        """The images most like an example, among those that text and filters allow; `request.limit` is k."""
+        request = replace(request, level=Level.IMAGE)
+        with self._reading() as (reader, catalogue):
+            understood = understand(request, reader, catalogue)
+            found = self._look(example, understood.where(), request.limit, reader)
+            among = Among(frozenset(hit.ordinal for hit in found.hits))
+            similarity = {hit.ordinal: hit.similarity for hit in found.hits}
+            records = reader.records(Level.IMAGE, list(similarity))
+            return SimilarResult(
+                tuple(SimilarHit(r.id, r.study_id, r.title, similarity[r.ordinal]) for r in records),
+                found.exact,
+                found.method,
+                found.candidates,
+                self._count_among(request, among, reader, catalogue),
+                understood.report,
+                reader.snapshot.manifest.space or "",
+                reader.snapshot.id,
+            )
+
+    def combined(self, example: Example, request: SearchRequest) -> CombinedResult:
+        """Images ranked by text and by look together; filters restrict both, text only ranks."""
+        request = replace(request, level=Level.IMAGE)
+        with self._reading() as (reader, catalogue):
+            understood = understand(request, reader, catalogue)
+            depth = max(FUSED_DEPTH, request.limit)
+            look = self._look(example, replace(understood, text=Everything()).where(), depth, reader)
+            page = reader.search(Query(Level.IMAGE, understood.where(), depth))
+            left_out = self._example_ordinals(example, reader)
+            text = {h.ordinal: h.score for h in page.hits if h.ordinal not in left_out} if request.text.strip() else {}
+            similarity = {hit.ordinal: hit.similarity for hit in look.hits}
+            best = fuse(list(text), list(similarity))[: request.limit]
+            among = Among(frozenset(ordinal for ordinal, _ in best))
+            return CombinedResult(
+                tuple(_combined_hits(best, text, similarity, reader)),
+                look.exact,
+                look.method,
+                look.candidates,
+                self._count_among(request, among, reader, catalogue),
+                understood.report,
+                reader.snapshot.manifest.space or "",
+                reader.snapshot.id,
+            )
+
+    def why(self, record_id: str, request: SearchRequest) -> SearchHit:
+        """Why a record matches a query. Raises UnknownRecord when it does not."""
+        with self._reading() as (reader, catalogue):
+            record = self._record(record_id, reader)
+            request = replace(request, level=record.level)
+            understood = understand(request, reader, catalogue)
+            if record.ordinal not in reader.ordinals(record.level, understood.where()):
+                raise UnknownRecord(f"{record.level} {record_id!r} does not match {request.text!r}")
+            page = reader.search(Query(record.level, And((understood.where(), Among(frozenset({record.ordinal})))), 1))
+            return _search_hit(record, page.hits[0].score, understood, catalogue, request.expand)
+
+    def detail(self, level: Level, record_id: str) -> RecordDetail:
+        """One study or image, whole. Raises UnknownRecord."""
+        with self._reading() as (reader, _):
+            record = reader.get(level, record_id)
+            return self._detail(record, reader)
+
+    def _detail(self, record: Record, reader: MetadataReader) -> RecordDetail:
+        ordinal = BitMap([record.ordinal])
+        images = reader.image_ordinals(ordinal) if record.level is Level.STUDY else ordinal
+        embedded = images & self._embedded(reader)
+        return RecordDetail(
+            record.id,
+            record.level,
+            record.study_id,
+            record.title,
+            record.dataset,
+            record.origins,
+            tuple({"field": v.field, "text": v.text, "ids": v.ids} for v in record.values),
+            tuple(asdict(m) for m in record.mentions),
+            bool(embedded),
+            len(images) if record.level is Level.STUDY else None,
+        )
+
+    def thumbnail(self, image_id: str) -> Path:
+        """The thumbnail's file. Raises UnknownRecord when the image is unknown or was never read."""
+        with self._reading() as (reader, _):
+            path = self._index.thumbnail(reader.get(Level.IMAGE, image_id).ordinal)
+        if not path.is_file():
+            raise UnknownRecord(f"no thumbnail of {image_id!r}: its pixels are not in this index")
+        return path
+
+    def term(self, text: str) -> Mapping[str, object]:
+        """A term with its neighbours and how many records have it. Raises UnknownTerm."""
+        with self._reading() as (reader, catalogue):
+            resolution = catalogue.resolve(text)
+            term = catalogue.term(resolution.term if resolution else text)
+            above = catalogue.ancestors(term.id) - {term.id}
+            return {
+                **asdict(term),
+                "parents": [_labelled(t, catalogue) for t in catalogue.parents(term.id)],
+                "children": [_labelled(t, catalogue) for t in catalogue.children(term.id)],
+                "ancestors": [_labelled(t, catalogue) for t in sorted(above)],
+                "rewritten_from": resolution.rewritten_from if resolution else None,
+                "records": {str(level): self._usage(term.id, level, reader, catalogue) for level in Level},
+            }
+
+    def _usage(self, term: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> Mapping[str, int]:
+        below = catalogue.descendants(term) & reader.terms_in_use(level)
+        return {
+            "count": len(reader.ordinals(level, Terms(below))),
+            "direct_count": len(reader.ordinals(level, Terms(frozenset({term})))),
+        }
+
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        with self._reading() as (reader, catalogue):
+            return IndexInfo(
+                reader.count(Level.STUDY),
+                reader.count(Level.IMAGE),
+                len(self._embedded(reader)),
+                dict(reader.mention_counts()),
+                reader.unresolved_count(),
+                tuple(_summary(info) for info in catalogue.ontologies()),
+                self._visuals.space(reader.snapshot),
+                self._sizes(),
+                reader.snapshot.id,
+                reader.snapshot.created,
+            )
+
+    def fields(self, level: Level) -> list[Mapping[str, object]]:
+        """The fields of a level and how many records have each."""
+        with self._reading() as (reader, _):
+            return [
+                {"name": stats.name, "records": stats.records, "facet": stats.name not in TEXT_FIELDS}
+                for stats in reader.fields(level).values()
+            ]
+
+    def warm_up(self) -> None:
+        """Open what the first request would wait for. Raises what it would raise."""
+        with self._reading() as (reader, _):
+            if reader.snapshot.manifest.space is not None:
+                self._visuals.vectors(reader.snapshot)
+
+    def warm_up_embedder(self) -> None:
+        """Load the embedder and check it against the index's golden vectors. Raises SpaceMismatch."""
+        with self._store.read() as reader:
+            if reader.snapshot.manifest.space is not None:
+                self._visuals.embedder(reader.snapshot)
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[MetadataReader, Catalogue]]:
+        with self._store.read() as reader:
+            yield reader, self._catalogue_of(reader.snapshot.manifest.ontologies)
+
+    def _catalogue_of(self, version: str) -> Catalogue:
+        with self._lock:
+            if self._catalogue is None or self._catalogue.version != version:
+                self._catalogue = Catalogue.open(self._index.ontologies, version)
+            return self._catalogue
+
+    def _look(self, example: Example, where: Node, k: int, reader: MetadataReader) -> Neighbours:
+        vectors = self._visuals.vectors(reader.snapshot)
+        left_out = self._example_ordinals(example, reader)
+        rows = [vectors.vectors_of(ordinal) for ordinal in left_out]
+        for image, found in zip(example.images, rows, strict=True):
+            if not len(found):
+                raise BadInput(f"image {image!r} has no vector: its pixels are not in this index")
+        if example.rasters:
+            rows.append(self._visuals.embed(example.rasters, reader.snapshot))
+        if not rows:
+            raise BadInput("similarity needs an example: an image file, or the id of an indexed image")
+        allowed = reader.ordinals(Level.IMAGE, where) - BitMap(left_out)
+        return vectors.search(np.concatenate(rows), k, allowed=allowed)
+
+    def _example_ordinals(self, example: Example, reader: MetadataReader) -> list[int]:
+        return [reader.get(Level.IMAGE, image).ordinal for image in example.images]
+
+    def _embedded(self, reader: MetadataReader) -> BitMap:
+        if reader.snapshot.manifest.space is None:
+            return BitMap()
+        return self._visuals.vectors(reader.snapshot).ordinals() & reader.ordinals(Level.IMAGE, Everything())
+
+    def _record(self, record_id: str, reader: MetadataReader) -> Record:
+        try:
+            return reader.get(Level.STUDY, record_id)
+        except UnknownRecord:
+            return reader.get(Level.IMAGE, record_id)
+
+    def _count_facets(
+        self, request: SearchRequest, understood: Understood, reader: MetadataReader, catalogue: Catalogue
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        """Each facet's counts ignore what is chosen in it, so that its other values can still be chosen."""
+        names = {asked: _facet_field(asked, request.level, reader) for asked in request.facets}
+        return {
+            asked: self._facet(request, understood.where(without=name), name, reader, catalogue)
+            for asked, name in names.items()
+        }
+
+    def _count_among(
+        self, request: SearchRequest, among: Among, reader: MetadataReader, catalogue: Catalogue
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        names = {asked: _facet_field(asked, Level.IMAGE, reader) for asked in request.facets}
+        return {asked: self._facet(request, among, name, reader, catalogue) for asked, name in names.items()}
+
+    def _facet(
+        self, request: SearchRequest, where: Node, name: str, reader: MetadataReader, catalogue: Catalogue
+    ) -> tuple[FacetValue, ...]:
+        return self._facets.count(
+            reader,
+            catalogue,
+            where,
+            level=request.level,
+            field=name,
+            relations=request.expand,
+            limit=request.facet_limit,
+        )
+
+    def _sizes(self) -> dict[str, int]:
+        root = self._index.root
+        return {
+            "metadata": sum(_file_bytes(root.glob("metadata.*"))),
+            **{name: sum(_file_bytes((root / name).rglob("*"))) for name in ("ontologies", "vectors", "thumbnails")},
+        }
+
+
+def _search_hit(
+    record: Record, score: float, understood: Understood, catalogue: Catalogue, relations: tuple[str, ...]
+) -> SearchHit:
+    why = reasons(record, understood.atoms, catalogue, relations)
+    return SearchHit(record.id, record.study_id, record.title, round(score, 4), why)
+
+
+def _combined_hits(
+    best: Sequence[tuple[int, float]],
+    text: Mapping[int, float],
+    similarity: Mapping[int, float],
+    reader: MetadataReader,
+) -> Iterator[CombinedHit]:
+    text_ranks = {ordinal: rank for rank, ordinal in enumerate(text, start=1)}
+    look_ranks = {ordinal: rank for rank, ordinal in enumerate(similarity, start=1)}
+    records = {record.ordinal: record for record in reader.records(Level.IMAGE, [ordinal for ordinal, _ in best])}
+    for ordinal, score in best:
+        record = records[ordinal]
+        yield CombinedHit(
+            record.id,
+            record.study_id,
+            record.title,
+            score,
+            text_ranks.get(ordinal),
+            text.get(ordinal),
+            look_ranks.get(ordinal),
+            similarity.get(ordinal),
+        )
+
+
+def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:
+    name = known_field(asked, level, reader)
+    if name in TEXT_FIELDS:
+        raise BadInput(f"{asked!r} is prose and makes no facet: search it with {name}:word")
+    return name
+
+
+def _labelled(term: str, catalogue: Catalogue) -> dict[str, str]:
+    return {"id": term, "label": catalogue.label(term)}
+
+
+def _summary(info: OntologyInfo) -> OntologySummary:
+    return OntologySummary(
+        info.name,
+        info.version,
+        info.prefix,
+        info.terms,
+        info.edges,
+        info.relations,
+        info.source,
+        tuple(map(str, info.warnings)),
+    )
+
+
+def _file_bytes(paths: Iterable[Path]) -> Iterator[int]:
+    return (path.stat().st_size for path in paths if path.is_file())

@@ -1,0 +1,108 @@
+"""The visual half of the engine: the vectors of a snapshot, the embedder of its space, and rank fusion."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hooke.embed.base import Embedder, Raster
+from hooke.errors import BadInput, SpaceMismatch
+from hooke.index import IndexDirectory
+from hooke.model import Snapshot
+from hooke.vectors.base import VectorReader, VectorStore
+
+RRF_CONSTANT = 60
+"""Cormack, Clarke & Büttcher 2009: 'k = 60 was fixed during a pilot investigation'."""
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderChoice:
+    """The model that a program was started with; it must make the index's space."""
+
+    model: str
+    weights: Path | None
+
+
+class Visuals:
+    """Opens vectors by snapshot and the embedder when an upload first needs it; safe to share between threads."""
+
+    def __init__(self, index: IndexDirectory, choice: EmbedderChoice) -> None:
+        self._index = index
+        self._choice = choice
+        self._lock = threading.Lock()
+        self._readers: dict[tuple[str, ...], VectorReader] = {}
+        self._embedder: Embedder | None = None
+
+    def vectors(self, snapshot: Snapshot) -> VectorReader:
+        """The vectors that a snapshot names. Raises BadInput when it has none."""
+        manifest = snapshot.manifest
+        if manifest.space is None:
+            raise BadInput("this index holds no embedded images: index a folder of images into it first")
+        with self._lock:
+            if manifest.segments not in self._readers:
+                # only the newest snapshot is kept: readers of older ones hold their own reference
+                self._readers = {manifest.segments: self._store(manifest.space).read(manifest.segments)}
+            return self._readers[manifest.segments]
+
+    def _store(self, space: str) -> VectorStore:
+        from hooke.embed.fingerprint import load_space
+        from hooke.vectors.segments import SegmentStore
+
+        known, _ = load_space(self._index.spaces / f"{space}.json")
+        return SegmentStore(self._index.vectors, known.fingerprint, known.dim)
+
+    def space(self, snapshot: Snapshot) -> Mapping[str, object] | None:
+        """What the snapshot's space is made of."""
+        from hooke.embed.fingerprint import load_space
+
+        if snapshot.manifest.space is None:
+            return None
+        space, _ = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
+        return {"fingerprint": space.fingerprint, "model": space.model, "dim": space.dim, "recipe": dict(space.recipe)}
+
+    def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> Vectors:
+        """The rasters' rows in the snapshot's space. Raises SpaceMismatch when this program makes another."""
+        embedder = self.embedder(snapshot)
+        with self._lock:
+            return embedder.embed(rasters)
+
+    def embedder(self, snapshot: Snapshot) -> Embedder:
+        """The embedder, loaded and held against the space's golden vectors once."""
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = self._load(snapshot)
+        if self._embedder.space.fingerprint != snapshot.manifest.space:
+            raise SpaceMismatch(
+                f"the index's images were embedded in space {str(snapshot.manifest.space)[:12]}, this program embeds "
+                f"with {self._choice.model} in space {self._embedder.space.fingerprint[:12]}: "
+                "start it with the model and weights that indexed them"
+            )
+        return self._embedder
+
+    def _load(self, snapshot: Snapshot) -> Embedder:
+        from hooke.embed.fingerprint import check_golden, load_space
+        from hooke.embed.timm import load_embedder
+
+        embedder = load_embedder(self._choice.model, self._choice.weights)
+        known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
+        if embedder.space.fingerprint == known.fingerprint:
+            check_golden(embedder, golden)
+        return embedder
+
+
+def fuse(text: Sequence[int], look: Sequence[int]) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion of two rankings of ordinals, best first, ties by ordinal.
+
+    >>> [ordinal for ordinal, _ in fuse([1, 2], [2, 3])]
+    [2, 1, 3]
+    """
+    scores: dict[int, float] = {}
+    for ranking in (text, look):
+        for rank, ordinal in enumerate(ranking, start=1):
+            scores[ordinal] = scores.get(ordinal, 0.0) + 1.0 / (RRF_CONSTANT + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
