@@ -1,0 +1,76 @@
+"""Sources: archive metadata as it is published, read into the model.
+
+`discover` finds the inputs, `read_studies` and `read_images` read one. Nothing that is wrong with one document or
+row stops a reader: it goes to `quarantine` with its reason, and the reader goes on.
+"""
+
+from collections.abc import Iterator
+from hashlib import file_digest
+
+from hooke.errors import HookeError
+from hooke.model import Image, Study
+from indexer.sources.base import Document, Input, Quarantine, Quarantined, Source, documents
+from indexer.sources.detect import Discovery, discover, kind
+from indexer.sources.folder import folder_digest, read_folder_images, read_folder_studies
+from indexer.sources.idr_study import read_study
+from indexer.sources.idr_table import read_table_images, read_table_study
+from indexer.sources.ro_crate import read_crate
+
+__all__ = [
+    "Discovery",
+    "Input",
+    "Quarantine",
+    "Quarantined",
+    "Source",
+    "digest",
+    "discover",
+    "read_images",
+    "read_studies",
+]
+
+_READERS = {
+    Source.IDR_STUDY: read_study,
+    Source.IDR_TABLE: read_table_study,
+    Source.RO_CRATE: read_crate,
+}
+
+
+def digest(source: Input) -> str:
+    """A digest that changes whenever reading an input may give something else."""
+    if source.source is Source.FOLDER:
+        return folder_digest(source.path)
+    with source.path.open("rb") as raw:
+        return file_digest(raw, "sha256").hexdigest()
+
+
+def read_studies(source: Input, quarantine: Quarantine) -> Iterator[Study]:
+    """The studies in an input, once for each document: several documents may be about one study.
+
+    A table without its study file gives a study whose title is its id.
+    """
+    if source.source is Source.FOLDER:
+        yield from read_folder_studies(source.path, quarantine)
+        return
+    for document in _documents(source, quarantine):
+        try:
+            study = _READERS[source.source](document)
+        except HookeError as error:
+            quarantine(Quarantined(document.label, str(error)))
+            continue
+        if study is None:
+            quarantine(Quarantined(document.label, "no IDR accession (idrNNNN) in the file or its name; rename it"))
+        else:
+            yield study
+
+
+def read_images(source: Input, quarantine: Quarantine) -> Iterator[Image]:
+    """The images in an input, one at a time; none for an input that describes studies only."""
+    if source.source is Source.FOLDER:
+        yield from read_folder_images(source.path, quarantine)
+    elif source.source is Source.IDR_TABLE:
+        for document in _documents(source, quarantine):
+            yield from read_table_images(document, quarantine)
+
+
+def _documents(source: Input, quarantine: Quarantine) -> Iterator[Document]:
+    return documents(source.path, lambda name, start: kind(name, start) is source.source, quarantine)

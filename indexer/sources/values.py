@@ -1,0 +1,87 @@
+"""Cells into values: what a cell says once template leftovers are gone, and the term ids that belong to it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from hooke.fields import ONTOLOGY_FIELDS, field_name
+from hooke.model import Value
+
+# the synonyms that archives use for the shared fields, after `field_name` and without a trailing number
+_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "organism_part": "anatomy",
+        "organ": "anatomy",
+        "tissue": "anatomy",
+        "tissue_type": "anatomy",
+        "development_stage": "developmental_stage",
+        "diagnosis": "disease",
+        "disease_state": "disease",
+        "pathology": "disease",
+        "compound_name": "compound",
+        "license": "licence",
+    }
+)
+_NUMBERED = re.compile(r"_\d+(?=_name$|$)")
+_ONE_ID = re.compile(r"([A-Za-z]+)[ _]+(?:Taxon[ _]+)?(\d+)", re.IGNORECASE)
+
+
+def clean(cell: str) -> str:
+    """A cell without the spaces around it; empty if it only holds a template's hint.
+
+    >>> clean("  HeLa "), clean("# leave blank"), clean("#fill in any values you know")
+    ('HeLa', '', '')
+    """
+    stripped = cell.strip()
+    return "" if stripped.startswith("#") else stripped
+
+
+def canonical_field(label: str) -> str:
+    """The field of a column: the shared one where it has another name or a number, else the column's own.
+
+    >>> [canonical_field(x) for x in ("Characteristics [Organism 2]", "Compound 1 Name", "Comment [Antibody 2]")]
+    ['organism', 'compound', 'antibody_2']
+    """
+    name = field_name(re.sub(r"\](\s*\d+)$", r"\1]", label.strip()))
+    plain = _NUMBERED.sub("", name)
+    shared = _ALIASES.get(plain, plain)
+    return shared if shared in ONTOLOGY_FIELDS or plain in _ALIASES else name
+
+
+def term_ids(cell: str, ref: str = "", field: str = "") -> tuple[str, ...]:
+    """The term ids in an accession cell, with their prefix where the cell leaves it out.
+
+    ref: the `Term Source REF` cell; without a usable one a bare number is of the field's first ontology.
+
+    >>> term_ids("9606", "NCBITaxon"), term_ids("EFO_0001185;EFO_0001086"), term_ids("NCBITaxon 9606")
+    (('NCBITaxon:9606',), ('EFO_0001185', 'EFO_0001086'), ('NCBITaxon:9606',))
+    >>> term_ids("10090", "", "organism"), term_ids("", "NCBITaxon 10090"), term_ids("T-67000", "SNOMED")
+    (('NCBITaxon:10090',), ('NCBITaxon:10090',), ('T-67000',))
+    """
+    source = ref if clean(cell) or any(c.isdigit() for c in ref) else ""
+    prefix = _prefix(source, field)
+    spelt = clean(cell) or source
+    parts = (part.strip() for part in re.split(r"[;,|]", spelt))
+    ids = (_with_prefix(word, prefix) for part in parts for word in _words(part))
+    return tuple(dict.fromkeys(identifier for identifier in ids if any(c.isdigit() for c in identifier)))
+
+
+def distinct(values: Iterable[Value]) -> tuple[Value, ...]:
+    """The values in order, each once."""
+    return tuple(dict.fromkeys(values))
+
+
+def _words(part: str) -> list[str]:
+    one = _ONE_ID.fullmatch(part)
+    return [f"{one.group(1)}:{one.group(2)}"] if one and " " in part else part.split()
+
+
+def _prefix(ref: str, field: str) -> str:
+    source = re.sub(r"^NCBI[ _]?Taxon.*", "NCBITaxon", ref.strip(), flags=re.IGNORECASE)
+    if re.fullmatch(r"[A-Za-z]+", source):
+        return source
+    return ONTOLOGY_FIELDS[field][0] if field in ONTOLOGY_FIELDS else ""
+
+
+def _with_prefix(word: str, prefix: str) -> str:
+    return f"{prefix}:{word}" if prefix and word.isdigit() else word
