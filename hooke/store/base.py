@@ -109,6 +109,10 @@ class MetadataReader(Protocol):
         """Live records by ordinal, in the order asked; ordinals that are gone are left out."""
         ...
 
+    def studies(self, ids: Sequence[str]) -> tuple[Study, ...]:
+        """The live studies of these ids as they were put; unknown ones are left out."""
+        ...
+
     def images_with_pixels(self) -> Iterator[tuple[int, str]]:
         """Ordinal and path of every live image whose pixels can be read, by ordinal."""
         ...

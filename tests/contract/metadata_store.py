@@ -274,6 +274,9 @@ class StoreContract:
         assert reader.study_ordinals(BitMap([images[0]])) == study
         assert reader.image_ordinals(study) == images
 
+    def test_studies_come_back_as_they_were_put(self, reader: MetadataReader) -> None:
+        assert reader.studies(["S1", "S9"]) == (STUDY,)
+
     def test_images_with_pixels_are_listed(self, reader: MetadataReader) -> None:
         assert [path for _, path in reader.images_with_pixels()] == ["/tmp/1.tif"]
 

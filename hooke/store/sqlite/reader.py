@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.errors import BadInput, UnknownRecord
-from hooke.model import Level, Record, Snapshot, Unresolved
+from hooke.model import Level, Record, Snapshot, Study, Unresolved
 from hooke.query import Node, Position, Query
 from hooke.store.base import FieldStats, Hit, Page, ValueSet
 from hooke.store.sqlite.evaluate import Cache, Evaluator
@@ -144,6 +144,10 @@ class SqliteReader:
         else:
             images = [row for row in select_images(self._connection, column, keys) if row.live]
             yield from image_records(self._connection, images)
+
+    def studies(self, ids: Sequence[str]) -> tuple[Study, ...]:
+        """The live studies of these ids as they were put."""
+        return tuple(row.study for row in select_studies(self._connection, "id", list(ids)) if row.live)
 
     def images_with_pixels(self) -> Iterator[tuple[int, str]]:
         """Ordinal and path of every live image whose pixels can be read."""

@@ -1,0 +1,45 @@
+"""Grounding of everything that comes in: each distinct value once, however many records have it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hooke.model import Dataset, Image, Study, Unresolved, Value
+from ontologies import Catalogue, ground
+
+
+class Annotator:
+    """Gives values their mentions, and counts in how many records a value found no term."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: dict[Value, tuple[Value, tuple[Unresolved, ...]]] = {}
+        self.unresolved: Counter[Unresolved] = Counter()
+
+    def study(self, study: Study) -> Study:
+        """A study and its datasets, grounded; its datasets' values are its own too, so they are counted once."""
+        datasets = tuple(Dataset(d.name, self._values(d.values, count=False)) for d in study.datasets)
+        return replace(study, values=self._values(study.values), datasets=datasets)
+
+    def image(self, image: Image) -> Image:
+        """An image, grounded."""
+        return replace(image, values=self._values(image.values))
+
+    def take_unresolved(self) -> Counter[Unresolved]:
+        """What was counted since the last time."""
+        taken, self.unresolved = self.unresolved, Counter()
+        return taken
+
+    def _values(self, values: Iterable[Value], *, count: bool = True) -> tuple[Value, ...]:
+        grounded = [self._ground(value) for value in values]
+        if count:
+            for odd in {odd for _, unresolved in grounded for odd in unresolved}:
+                self.unresolved[odd] += 1
+        return tuple(value for value, _ in grounded)
+
+    def _ground(self, value: Value) -> tuple[Value, tuple[Unresolved, ...]]:
+        known = self._known.get(value)
+        if known is None:
+            mentions, unresolved = ground(value, self._catalogue)
+            known = self._known[value] = (replace(value, mentions=mentions) if mentions else value, unresolved)
+        return known

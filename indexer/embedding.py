@@ -1,0 +1,193 @@
+"""The pixel half of a run: images to thumbnails and vectors, a segment and a commit at a time."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from pyroaring import BitMap
+
+from hooke.embed.base import Embedder, Raster, Space
+from hooke.errors import HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.index import IndexDirectory
+from hooke.model import Manifest
+from hooke.store.base import MetadataReader, MetadataStore
+from hooke.vectors.base import Block, VectorReader, VectorStore
+from indexer.report import Progress
+from indexer.sources import Quarantined
+
+BATCH = 32
+SEGMENT_IMAGES = 4_096
+SEGMENT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The timm model to embed with, and a local weights file where its weights are in no package or hub."""
+
+    name: str
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    ordinal: int
+    digest: int
+    raster: Raster
+
+
+@dataclass(slots=True)
+class _Open:
+    """The segment being gathered; what a kill loses."""
+
+    vectors: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = field(default_factory=list)
+    ordinals: list[int] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def is_full(self) -> bool:
+        return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
+
+
+def open_vectors(index: IndexDirectory, space: Space) -> VectorStore:
+    """The vector store of an index."""
+    from hooke.vectors.segments import SegmentStore
+
+    return SegmentStore(index.vectors, space.fingerprint, space.dim)
+
+
+def embedded_ordinals(index: IndexDirectory, reader: MetadataReader) -> BitMap:
+    """The images that a snapshot has vectors of."""
+    from hooke.embed.fingerprint import load_space
+
+    manifest = reader.snapshot.manifest
+    if manifest.space is None:
+        return BitMap()
+    space, _ = load_space(index.spaces / f"{manifest.space}.json")
+    return open_vectors(index, space).read(manifest.segments).ordinals()
+
+
+class EmbeddingRun:
+    """Embeds every image whose content has no vector yet."""
+
+    def __init__(
+        self,
+        index: IndexDirectory,
+        store: MetadataStore,
+        model: Model,
+        quarantine: Callable[[Quarantined], None],
+        progress: Progress,
+    ) -> None:
+        self._index = index
+        self._store = store
+        self._model = model
+        self._quarantine = quarantine
+        self._progress = progress
+        self.notices: list[str] = []
+
+    def run(self) -> None:
+        """Do all that is left to do."""
+        with self._store.read() as reader:
+            images = list(reader.images_with_pixels())
+            manifest = reader.snapshot.manifest
+        if not images:
+            return
+        embedder = self._embedder(manifest)
+        vectors = open_vectors(self._index, embedder.space)
+        vectors.discard_except(manifest.segments)
+        self._embed(images, embedder, vectors, replace(manifest, space=embedder.space.fingerprint))
+
+    def _embedder(self, manifest: Manifest) -> Embedder:
+        from hooke.embed.fingerprint import golden_vector, save_space
+        from hooke.embed.timm import load_embedder
+
+        embedder = load_embedder(self._model.name, self._model.weights)
+        found = embedder.space.fingerprint
+        if manifest.space not in (None, found):
+            raise SpaceMismatch(
+                f"this index holds vectors of space {str(manifest.space)[:12]}, {self._model.name} makes {found[:12]}: "
+                "use the model it was made with, or index into a new directory"
+            )
+        path = self._index.spaces / f"{found}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_space(embedder.space, golden_vector(embedder), path)
+        return embedder
+
+    def _embed(
+        self, images: list[tuple[int, str]], embedder: Embedder, vectors: VectorStore, manifest: Manifest
+    ) -> None:
+        known = vectors.read(manifest.segments).digests()
+        pending = _Open()
+        batch: list[_Loaded] = []
+        for loaded in self._changed(images, known):
+            batch.append(loaded)
+            if len(batch) == BATCH:
+                self._add(batch, embedder, pending)
+                batch = []
+                if pending.is_full():
+                    manifest = self._publish(pending, vectors, manifest)
+                    pending = _Open()
+        self._add(batch, embedder, pending)
+        self._publish(pending, vectors, manifest)
+        self._progress("embedding", len(images), len(images))
+
+    def _changed(self, images: list[tuple[int, str]], known: dict[int, int]) -> Iterator[_Loaded]:
+        for done, (ordinal, path) in enumerate(images):
+            self._progress("embedding", done, len(images))
+            loaded = self._load(ordinal, Path(path), known.get(ordinal))
+            if loaded is not None:
+                yield loaded
+
+    def _load(self, ordinal: int, path: Path, known: int | None) -> _Loaded | None:
+        """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
+        from hooke.pixels import INDEXING_LIMITS, read_raster_bytes, thumbnail
+
+        try:
+            content = path.read_bytes()
+            digest = int.from_bytes(sha256(content).digest()[:8], "big")
+            if digest == known:
+                return None
+            raster = read_raster_bytes(content, INDEXING_LIMITS)
+        except (OSError, UnreadableImage, TooLarge) as exc:
+            reason = str(exc) if isinstance(exc, HookeError) else f"cannot be read: {exc.strerror}"
+            self._quarantine(Quarantined(str(path), reason))
+            return None
+        self._write_thumbnail(ordinal, thumbnail(raster))
+        return _Loaded(ordinal, digest, raster)
+
+    def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
+        path = self._index.thumbnail(ordinal)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError as exc:
+            raise NoSpace(
+                f"cannot write {path}: {exc.strerror}; free some space and run the same command again"
+            ) from exc
+
+    def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
+        if batch:
+            pending.vectors.append(embedder.embed([loaded.raster for loaded in batch]))
+            pending.ordinals.extend(loaded.ordinal for loaded in batch)
+            pending.digests.extend(loaded.digest for loaded in batch)
+
+    def _publish(self, pending: _Open, vectors: VectorStore, manifest: Manifest) -> Manifest:
+        if not pending.ordinals:
+            return manifest
+        block = Block(
+            np.concatenate(pending.vectors),
+            np.array(pending.ordinals, np.uint32),
+            np.array(pending.digests, np.uint64),
+        )
+        manifest = replace(manifest, segments=(*manifest.segments, vectors.append(block)))
+        with self._store.write() as writer:
+            writer.commit(manifest)
+        return manifest
+
+
+__all__ = ["EmbeddingRun", "Model", "VectorReader", "embedded_ordinals", "open_vectors"]

@@ -1,0 +1,195 @@
+"""The write program: sources to records, records to a store, pixels to vectors, one commit after another.
+
+A run that is killed loses what came after its last commit; the same command again finds the inputs it finished by
+their digests and the images it embedded by theirs, and does the rest.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from hooke.errors import HookeError
+from hooke.index import IndexDirectory, new_or_existing_index
+from hooke.model import Image, Level, Manifest, Study
+from hooke.query import Everything
+from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
+from hooke.store.sqlite import SqliteStore
+from indexer.annotate import Annotator
+from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
+from indexer.merge import merge, merge_studies
+from indexer.report import Progress, Report, peak_memory_bytes, silent
+from indexer.sources import Discovery, Input, Quarantined, digest, discover, read_images, read_studies
+from ontologies import Catalogue, add_ontologies, latest_version
+
+PIPELINE_VERSION = "1"
+"""Counts up when the same input gives other records."""
+COMMIT_IMAGES = 50_000
+_STUDIES_PART = "studies"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexJob:
+    """What to index. source forces a format; ontologies are files or names to add first; model None embeds nothing."""
+
+    paths: tuple[Path, ...]
+    directory: Path
+    source: str | None = None
+    ontologies: tuple[str, ...] = ()
+    model: Model | None = None
+
+
+def run(job: IndexJob, progress: Progress = silent) -> Report:
+    """Index everything a job names. Raises BadInput, UnreadableSource, IndexLocked, NoSpace; reports all else."""
+    started = time.monotonic()
+    quarantined: list[Quarantined] = []
+    found = discover(job.paths, source=job.source, quarantine=quarantined.append)
+    index = new_or_existing_index(job.directory)
+    with closing(SqliteStore(index.metadata)) as store:
+        version = _ontologies(job, index, store, progress)
+        with closing(Catalogue.open(index.ontologies, version)) as catalogue:
+            run = _Run(store, catalogue, quarantined, progress)
+            run.metadata(found)
+        notices = []
+        if job.model is not None:
+            embedding = EmbeddingRun(index, store, job.model, quarantined.append, progress)
+            embedding.run()
+            notices.extend(embedding.notices)
+        with store.read() as reader:
+            return Report(
+                studies=reader.count(Level.STUDY),
+                images=reader.count(Level.IMAGE),
+                embedded=len(embedded_ordinals(index, reader) & reader.ordinals(Level.IMAGE, Everything())),
+                mentions=sum(reader.mention_counts().values()),
+                unresolved=reader.unresolved_count(),
+                quarantined=tuple(dict.fromkeys(quarantined)),
+                snapshot=reader.snapshot.id,
+                seconds=round(time.monotonic() - started, 2),
+                peak_memory_bytes=peak_memory_bytes(),
+                unchanged=run.unchanged,
+                ignored=found.ignored,
+                notices=tuple(notices),
+            )
+
+
+def add_to_index(files: Sequence[str], directory: Path, progress: Progress = silent) -> str:
+    """Add ontologies to an index and publish them. Records are grounded to them when they are indexed again."""
+    index = new_or_existing_index(directory)
+    with closing(SqliteStore(index.metadata)) as store:
+        version = _added(files, index, progress)
+        _publish_ontologies(store, version)
+    return version
+
+
+def _ontologies(job: IndexJob, index: IndexDirectory, store: MetadataStore, progress: Progress) -> str:
+    if not job.ontologies:
+        with store.read() as reader:
+            return reader.snapshot.manifest.ontologies or latest_version(index.ontologies)
+    version = _added(job.ontologies, index, progress)
+    _publish_ontologies(store, version)
+    return version
+
+
+def _added(files: Sequence[str], index: IndexDirectory, progress: Progress) -> str:
+    return add_ontologies(
+        files, index.ontologies, progress=lambda what, done, of: progress(f"ontology {what}", done, of)
+    )
+
+
+def _publish_ontologies(store: MetadataStore, version: str) -> None:
+    with store.write() as writer, store.read() as reader:
+        manifest = reader.snapshot.manifest
+        if manifest.ontologies != version:
+            writer.commit(replace(manifest, ontologies=version))
+
+
+class _Run:
+    """The metadata half of one run."""
+
+    def __init__(
+        self, store: MetadataStore, catalogue: Catalogue, quarantined: list[Quarantined], progress: Progress
+    ) -> None:
+        self._store = store
+        self._annotator = Annotator(catalogue)
+        self._ontologies = catalogue.version
+        self._quarantined = quarantined
+        self._progress = progress
+        self.unchanged = 0
+
+    def metadata(self, found: Discovery) -> None:
+        """Studies first, since images inherit from them; then the images of each input that changed."""
+        with self._store.write() as writer:
+            with self._store.read() as reader:
+                manifest = replace(reader.snapshot.manifest, ontologies=self._ontologies)
+                changed = self._changed(found.inputs, reader)
+                studies = self._changed_studies(found.inputs, reader) if changed else {}
+            self._put_studies(studies, writer)
+            self._finish([source for source in changed if not source.has_images], writer)
+            if changed:
+                writer.commit(manifest)
+            self._put_images([source for source in changed if source.has_images], writer, manifest)
+
+    def _changed(self, inputs: Sequence[Input], reader: MetadataReader) -> list[Input]:
+        changed = [source for source in inputs if reader.part_digest(_part(source)) != self._state(source)]
+        self.unchanged = len(inputs) - len(changed)
+        return changed
+
+    def _state(self, source: Input) -> str:
+        return f"{PIPELINE_VERSION}:{self._ontologies}:{digest(source)}"
+
+    def _changed_studies(self, inputs: Sequence[Input], reader: MetadataReader) -> dict[str, Study]:
+        """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
+        parts = merge_studies(self._read_studies(inputs))
+        known = {study.id: study for study in reader.studies(list(parts))}
+        studies = {}
+        for done, (key, part) in enumerate(parts.items()):
+            self._progress("studies", done, len(parts))
+            study = self._annotator.study(part)
+            stored = known.get(key)
+            if stored is not None and not set(stored.origins) <= set(study.origins):
+                study = merge([study, stored])
+            if study != stored:
+                studies[key] = study
+        return studies
+
+    def _read_studies(self, inputs: Sequence[Input]) -> Iterator[Study]:
+        for done, source in enumerate(inputs):
+            self._progress("reading studies", done, len(inputs))
+            yield from read_studies(source, self._quarantined.append)
+
+    def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
+        writer.put_studies(studies.values())
+        writer.put_unresolved(_STUDIES_PART, self._annotator.take_unresolved())
+
+    def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
+        for source in sources:
+            writer.mark_part(_part(source), self._state(source))
+
+    def _put_images(self, sources: Sequence[Input], writer: MetadataWriter, manifest: Manifest) -> None:
+        """Inputs follow each other within a commit; a large one is cut where a commit is due."""
+        waiting = 0
+        for done, source in enumerate(sources):
+            self._progress("reading images", done, len(sources))
+            images = map(self._annotator.image, self._read_images(source))
+            while batch := list(islice(images, COMMIT_IMAGES - waiting)):
+                writer.put_images(batch)
+                waiting += len(batch)
+                if waiting >= COMMIT_IMAGES:
+                    writer.commit(manifest)
+                    waiting = 0
+            writer.put_unresolved(_part(source), self._annotator.take_unresolved())
+            self._finish([source], writer)
+        if sources:
+            writer.commit(manifest)
+
+    def _read_images(self, source: Input) -> Iterator[Image]:
+        try:
+            yield from read_images(source, self._quarantined.append)
+        except HookeError as exc:
+            self._quarantined.append(Quarantined(str(source.path), str(exc)))
+
+
+def _part(source: Input) -> str:
+    return f"{source.source}:{source.path.resolve()}"

@@ -1,0 +1,43 @@
+"""What an indexing run tells when it is done."""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from indexer.sources import Quarantined
+
+Progress = Callable[[str, int, int | None], None]
+"""Told the stage, how much of it is done, and of how much in all (None: not known)."""
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The index after a run, and what the run could not read.
+
+    studies, images, embedded, mentions and unresolved count the whole index. unchanged: inputs skipped because they
+    were indexed before in the same state. ignored: files in folders that are no metadata.
+    """
+
+    studies: int
+    images: int
+    embedded: int
+    mentions: int
+    unresolved: int
+    quarantined: tuple[Quarantined, ...]
+    snapshot: int
+    seconds: float
+    peak_memory_bytes: int
+    unchanged: int = 0
+    ignored: int = 0
+    notices: tuple[str, ...] = ()
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has had resident."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
