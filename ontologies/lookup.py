@@ -1,0 +1,94 @@
+"""Terms by their names, exact or nearly so.
+
+Scores, for every method that grounds a text (a submitter's id has those of `ontologies.ground`):
+
+    label                       0.95
+    exact synonym               0.90
+    other synonym               0.75   narrow, broad, related
+    normalised label            0.70   case counts for none of these; punctuation, plural, British spelling do here
+    normalised synonym          0.65
+    abbreviated species name    0.60   `H. sapiens`
+    fuzzy                       0.50 x likeness, only ever suggested
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from rapidfuzz import fuzz, process
+
+from hooke.model import Method
+from hooke.text import fold
+from ontologies.compile import ABBREVIATED, AS_WRITTEN, NORMAL
+from ontologies.database import Database, Named
+from ontologies.ids import prefix_of
+from ontologies.model import Match, Scope, Term
+from ontologies.names import normal
+
+_LIKENESS = 75.0
+"""Below this rapidfuzz ratio (0 … 100) a label is another word, not a misspelling."""
+
+
+class Lookup:
+    """Finds terms by name in one snapshot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, phrase: str, prefixes: Iterable[str] | None, *, obsolete: bool = False) -> tuple[Match, ...]:
+        """The terms named so, best first; obsolete: whether obsolete terms are looked for, instead of those in use."""
+        folded, plain = fold(phrase), normal(phrase)
+        if not plain:
+            return ()
+        named = self._database.names((AS_WRITTEN + folded, NORMAL + plain, ABBREVIATED + plain))
+        wanted = None if prefixes is None else frozenset(prefixes)
+        best: dict[str, tuple[tuple[float, bool, str], Match]] = {}
+        for name in named:
+            if name.obsolete == obsolete and (wanted is None or prefix_of(name.id) in wanted):
+                match = self._match(name)
+                # Among equals the name with the phrase's own capitals comes first.
+                rank = (-match.score, name.name != phrase, name.id)
+                if name.id not in best or rank < best[name.id][0]:
+                    best[name.id] = (rank, match)
+        return tuple(match for _, match in sorted(best.values(), key=lambda ranked: ranked[0]))
+
+    def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
+        """The terms whose labels are most like the text."""
+        wanted = None if prefixes is None else frozenset(prefixes)
+        terms, folded = self._labels
+        places = range(len(folded))
+        if wanted is not None:
+            places_wanted = [place for place in places if prefix_of(terms[place][0]) in wanted]
+            choices = {place: folded[place] for place in places_wanted}
+        else:
+            choices = dict(zip(places, folded, strict=True))
+        near = process.extract(fold(text), choices, scorer=fuzz.ratio, score_cutoff=_LIKENESS, limit=limit)
+        return tuple(self._suggestion(terms[place], ratio) for _, ratio, place in near)
+
+    def by_id(self, term: Term) -> tuple[Match, ...]:
+        """A term found by its id."""
+        return (Match(term.id, term.label, Method.ID, 1.0, term.id, Scope.LABEL, term.ontology),)
+
+    @cached_property
+    def _labels(self) -> tuple[list[tuple[str, str, int]], list[str]]:
+        terms = self._database.labels()
+        return terms, [fold(label) for _, label, _ in terms]
+
+    def _suggestion(self, term: tuple[str, str, int], ratio: float) -> Match:
+        id_, label, source = term
+        ontology = self._database.sources[source].name
+        return Match(id_, label, Method.FUZZY, round(ratio / 200, 3), label, Scope.LABEL, ontology)
+
+    def _match(self, name: Named) -> Match:
+        method, score = _method(name.key[0], name.scope)
+        ontology = self._database.sources[name.source].name
+        return Match(name.id, name.label, method, score, name.name, name.scope, ontology)
+
+
+def _method(kind: str, scope: Scope) -> tuple[Method, float]:
+    if kind == ABBREVIATED:
+        return Method.NORMALISED, 0.60
+    if kind == NORMAL:
+        return Method.NORMALISED, 0.70 if scope is Scope.LABEL else 0.65
+    if scope is Scope.LABEL:
+        return Method.LABEL, 0.95
+    return (Method.EXACT_SYNONYM, 0.90) if scope is Scope.EXACT else (Method.OTHER_SYNONYM, 0.75)

@@ -1,0 +1,112 @@
+"""The bytes of an ontology, and what kind of file they are."""
+
+import gzip
+import importlib.util
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+
+import zstandard
+
+from hooke.errors import BadInput, BadOntology
+
+_PACKAGE = "cellxgene_ontology_guide"
+_CHUNK = 1 << 22
+
+
+class Format(StrEnum):
+    """The formats that load, told apart by content."""
+
+    OBO = "OBO"
+    OWL = "OWL"
+    GRAPH = "OBO Graph JSON"
+    CELLXGENE = "cellxgene JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it lies on disk, perhaps compressed. digest: of these bytes."""
+
+    name: str
+    packed: bytes
+
+    @property
+    def digest(self) -> str:
+        """A digest of the file's bytes."""
+        return blake2b(self.packed, digest_size=12).hexdigest()
+
+    def read(self) -> bytes:
+        """The whole content, decompressed; raises BadOntology for a truncated or damaged archive."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content, decompressed, some megabytes at a time."""
+        with BytesIO(self.packed) as raw:
+            stream = _decompressed(raw)
+            try:
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
+            except (OSError, EOFError, zlib.error, zstandard.ZstdError) as exc:
+                raise BadOntology(f"{self.name}: the compressed data is damaged or truncated ({exc})") from exc
+
+    def format(self) -> Format:
+        """The format of the content; raises BadOntology for none of them."""
+        head = next(self.chunks(), b"").removeprefix(b"\xef\xbb\xbf").lstrip()[:65536]
+        found = _format(head)
+        if found is None:
+            raise BadOntology(f"{self.name}: neither OBO, OWL in RDF/XML, OBO Graph JSON nor cellxgene JSON")
+        return found
+
+
+def open_source(path_or_name: str | Path) -> Source:
+    """Read a file, or the latest release of an ontology in the installed package: `cellxgene:UBERON`."""
+    text = str(path_or_name)
+    path = _packaged(text.partition(":")[2]) if text.startswith("cellxgene:") else Path(path_or_name)
+    try:
+        return Source(path.name, path.read_bytes())
+    except OSError as exc:
+        raise BadInput(f"cannot read the ontology {text}: {exc.strerror or exc}") from exc
+
+
+def _packaged(prefix: str) -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BadInput(
+            f"cellxgene:{prefix} needs the package cellxgene-ontology-guide; install hooke[demo], or name a file"
+        )
+    folder = Path(spec.origin).parent / "data"
+    latest = json.loads((folder / "latest_ontology_info.json").read_text(encoding="utf-8"))["ontologies"]
+    known = {name.casefold(): name for name in latest if any(folder.glob(f"{name}-ontology-*.json.zst"))}
+    name = known.get(prefix.casefold())
+    if name is None:
+        raise BadInput(
+            f"cellxgene-ontology-guide has no ontology {prefix!r}; it has {', '.join(sorted(known.values()))}"
+        )
+    return folder / f"{name}-ontology-{latest[name]['version']}.json.zst"
+
+
+def _decompressed(raw: BytesIO) -> gzip.GzipFile | zstandard.ZstdDecompressionReader | BytesIO:
+    magic = raw.getbuffer()[:4].tobytes()
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=raw)
+    if magic == b"\x28\xb5\x2f\xfd":
+        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    return raw
+
+
+def _format(head: bytes) -> Format | None:
+    if head.startswith(b"{"):
+        if re.search(rb'"ancestors"\s*:\s*\{', head):
+            return Format.CELLXGENE
+        return Format.GRAPH if re.search(rb'"(graphs|nodes|edges)"\s*:', head) else None
+    if head.startswith(b"<"):
+        return Format.OWL if re.search(rb"<(\w+:)?RDF\b", head) else None
+    if head.startswith(b"format-version:") or re.search(rb"^\[Term\]\s*$", head, re.MULTILINE):
+        return Format.OBO
+    return None
