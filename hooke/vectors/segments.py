@@ -1,0 +1,230 @@
+"""Vectors in immutable segment directories: checksummed, memory-mapped, searched exactly.
+
+    <segment>/  rows.f32  ordinals.u32  digests.u64  meta.json        raw little-endian arrays, row by row, by ordinal
+
+A segment is written under a temporary name, synced and renamed: it is whole, or it is not there.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, EFBIG, ENOSPC
+from os import O_RDONLY, close, fsync
+from os import open as open_directory
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
+from hooke.vectors.base import Block, VectorReader
+from hooke.vectors.reader import Segment, SegmentReader, check_rows
+
+FORMAT = 1
+_ROWS, _ORDINALS, _DIGESTS, _META = "rows.f32", "ordinals.u32", "digests.u64", "meta.json"
+_TYPES = {_ROWS: "<f4", _ORDINALS: "<u4", _DIGESTS: "<u8"}
+_NAME = re.compile(r"[0-9a-f]{32}")
+_OURS = re.compile(r"(tmp-)?[0-9a-f]{32}")
+_FULL = (ENOSPC, EDQUOT, EFBIG)
+# Below this, reading all of a segment to check it costs less than a search that finds it broken later.
+_CHECKED_AT_OPEN_BYTES = 2**20
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    rows: int
+    dim: int
+    checksums: dict[str, str]
+
+    def shape(self, file: str) -> tuple[int, ...]:
+        return (self.rows, self.dim) if file == _ROWS else (self.rows,)
+
+    def size(self, file: str) -> int:
+        return int(np.prod(self.shape(file))) * np.dtype(_TYPES[file]).itemsize
+
+
+class SegmentStore:
+    """The segments of one space in a directory; one writer at a time, any number of readers."""
+
+    def __init__(self, directory: Path, fingerprint: str) -> None:
+        self._directory = directory
+        self._fingerprint = fingerprint
+
+    def append(self, block: Block) -> str:
+        """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
+        arrays = _sorted(_checked(block))
+        name = uuid4().hex
+        unfinished = self._directory / f"tmp-{name}"
+        with _disk_errors(self._directory):
+            try:
+                unfinished.mkdir(parents=True)
+                self._write(unfinished, arrays)
+                unfinished.rename(self._directory / name)
+                _sync(self._directory)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+        return name
+
+    def read(self, segments: Sequence[str]) -> VectorReader:
+        """Open the named segments, oldest first: sizes are checked, small segments by checksum too.
+
+        Raises CorruptIndex naming the file that does not hold, SpaceMismatch for a segment of another space.
+        """
+        opened = [self._open(name) for name in segments]
+        dims = {segment.rows.shape[1] for segment in opened}
+        if len(dims) > 1:
+            raise CorruptIndex(
+                f"{self._directory}: segments of one space have rows of {sorted(dims)} values; index anew"
+            )
+        return SegmentReader(opened)
+
+    def verify(self, segments: Sequence[str]) -> None:
+        """Read the named segments whole. Raises CorruptIndex naming the first file whose checksum does not hold."""
+        for name in segments:
+            self._check_sums(name, self._meta(name))
+
+    def discard_except(self, segments: Sequence[str]) -> None:
+        """Remove segments that no snapshot names: what a killed indexer left behind."""
+        if not self._directory.is_dir():
+            return
+        with _disk_errors(self._directory):
+            for entry in self._directory.iterdir():
+                if _OURS.fullmatch(entry.name) and entry.name not in segments:
+                    shutil.rmtree(entry)
+
+    def size_bytes(self, segments: Sequence[str]) -> int:
+        """Bytes on disk of the named segments."""
+        metas = {name: self._meta(name) for name in segments}
+        return sum(
+            sum(meta.size(file) for file in _TYPES) + (self._directory / name / _META).stat().st_size
+            for name, meta in metas.items()
+        )
+
+    def _write(self, folder: Path, arrays: dict[str, Array]) -> None:
+        rows, dim = arrays[_ROWS].shape
+        checksums = {}
+        for file, array in arrays.items():
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            checksums[file] = hashlib.sha256(content).hexdigest()
+            _write_synced(folder / file, content)
+        body = {
+            "format": FORMAT,
+            "fingerprint": self._fingerprint,
+            "rows": rows,
+            "dim": dim,
+            "byte_order": "little",
+            "types": _TYPES,
+            "sha256": checksums,
+        }
+        meta = json.dumps({"body": body, "sha256": _digest(body)}, sort_keys=True, indent=1)
+        _write_synced(folder / _META, memoryview(meta.encode()))
+        _sync(folder)
+
+    def _open(self, name: str) -> Segment:
+        meta = self._meta(name)
+        if sum(meta.size(file) for file in _TYPES) <= _CHECKED_AT_OPEN_BYTES:
+            self._check_sums(name, meta)
+        arrays = {file: self._map(name, file, meta) for file in _TYPES}
+        return Segment(arrays[_ROWS], arrays[_ORDINALS], arrays[_DIGESTS])  # type: ignore[arg-type]  # dtypes by _TYPES
+
+    def _map(self, name: str, file: str, meta: _Meta) -> Array:
+        path = self._directory / name / file
+        with _whole(path):
+            size = path.stat().st_size
+            if size != meta.size(file):
+                raise CorruptIndex(f"{path}: {size} bytes instead of {meta.size(file)}; index anew")
+            return np.asarray(np.memmap(path, dtype=_TYPES[file], mode="r", shape=meta.shape(file)))
+
+    def _meta(self, name: str) -> _Meta:
+        """A segment's metadata, proven by its own checksum, of this space and this format."""
+        path = self._directory / name / _META
+        if not _NAME.fullmatch(name):
+            raise CorruptIndex(f"{path}: {name!r} is no name of a segment; index anew")
+        with _whole(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            body = content["body"]
+            if _digest(body) != content["sha256"]:
+                raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
+            meta = _Meta(int(body["rows"]), int(body["dim"]), dict(body["sha256"]))
+        if body["fingerprint"] != self._fingerprint:
+            raise SpaceMismatch(
+                f"segment {name} is of space {body['fingerprint'][:12]}, not {self._fingerprint[:12]}; "
+                "load the index's model and weights, or index anew"
+            )
+        if body["format"] != FORMAT or body["types"] != _TYPES or body["byte_order"] != "little":
+            raise CorruptIndex(f"{path}: of a format that this version does not read; index anew")
+        return meta
+
+    def _check_sums(self, name: str, meta: _Meta) -> None:
+        for file in _TYPES:
+            path = self._directory / name / file
+            with _whole(path), path.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            if found != meta.checksums.get(file):
+                raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
+
+
+def _checked(block: Block) -> Block:
+    count = len(block.ordinals)
+    if block.vectors.ndim != 2 or block.vectors.shape[1] == 0:
+        raise BadInput(f"vectors of shape {block.vectors.shape}; rows of at least one value are needed")
+    if count == 0 or len(block.vectors) != count or len(block.digests) != count:
+        raise BadInput(
+            f"{len(block.vectors)} vectors, {count} ordinals, {len(block.digests)} digests; give as many of each"
+        )
+    types = [array.dtype.name for array in (block.vectors, block.ordinals, block.digests)]
+    if types != ["float32", "uint32", "uint64"]:
+        raise BadInput(f"vectors, ordinals and digests are {', '.join(types)}; float32, uint32, uint64 are needed")
+    check_rows(block.vectors)
+    return block
+
+
+def _sorted(block: Block) -> dict[str, Array]:
+    """The block's arrays by ordinal, an image's rows in the order given: a search then needs no look-up table."""
+    order = np.argsort(block.ordinals, kind="stable")
+    arrays: tuple[Array, ...] = (block.vectors[order], block.ordinals[order], block.digests[order])
+    return {file: array.astype(_TYPES[file], copy=False) for file, array in zip(_TYPES, arrays, strict=True)}
+
+
+def _digest(body: object) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _write_synced(path: Path, content: memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = open_directory(folder, O_RDONLY)
+    try:
+        fsync(handle)
+    finally:
+        close(handle)
+
+
+@contextmanager
+def _disk_errors(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _FULL:
+            raise NoSpace(f"{directory}: no space left to write vectors; free some and run again") from exc
+        raise BadInput(f"{directory}: cannot be written ({exc.strerror}); check its permissions") from exc
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise CorruptIndex(f"{path}: missing or unreadable; index anew") from exc
