@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hooke.model import Dataset, Image, Study, Unresolved, Value
-from ontologies import Catalogue, ground
+from ontologies.catalogue import Catalogue
+from ontologies.ground import ground
 
 
 class Annotator:

@@ -13,8 +13,8 @@ from hooke.embed.base import Embedder, Raster, Space
 from hooke.errors import HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
-from hooke.store.base import MetadataReader, MetadataStore
-from hooke.vectors.base import Block, VectorReader, VectorStore
+from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
+from hooke.vectors.base import Block, VectorStore
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
@@ -55,7 +55,7 @@ def open_vectors(index: IndexDirectory, space: Space) -> VectorStore:
     """The vector store of an index."""
     from hooke.vectors.segments import SegmentStore
 
-    return SegmentStore(index.vectors, space.fingerprint, space.dim)
+    return SegmentStore(index.vectors, space.fingerprint)
 
 
 def embedded_ordinals(index: IndexDirectory, reader: MetadataReader) -> BitMap:
@@ -85,9 +85,8 @@ class EmbeddingRun:
         self._model = model
         self._quarantine = quarantine
         self._progress = progress
-        self.notices: list[str] = []
 
-    def run(self) -> None:
+    def run(self, writer: MetadataWriter) -> None:
         """Do all that is left to do."""
         with self._store.read() as reader:
             images = list(reader.images_with_pixels())
@@ -97,7 +96,8 @@ class EmbeddingRun:
         embedder = self._embedder(manifest)
         vectors = open_vectors(self._index, embedder.space)
         vectors.discard_except(manifest.segments)
-        self._embed(images, embedder, vectors, replace(manifest, space=embedder.space.fingerprint))
+        publish = _Publisher(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
+        self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)
 
     def _embedder(self, manifest: Manifest) -> Embedder:
         from hooke.embed.fingerprint import golden_vector, save_space
@@ -117,9 +117,8 @@ class EmbeddingRun:
         return embedder
 
     def _embed(
-        self, images: list[tuple[int, str]], embedder: Embedder, vectors: VectorStore, manifest: Manifest
+        self, images: list[tuple[int, str]], embedder: Embedder, known: dict[int, int], publish: "_Publisher"
     ) -> None:
-        known = vectors.read(manifest.segments).digests()
         pending = _Open()
         batch: list[_Loaded] = []
         for loaded in self._changed(images, known):
@@ -128,10 +127,10 @@ class EmbeddingRun:
                 self._add(batch, embedder, pending)
                 batch = []
                 if pending.is_full():
-                    manifest = self._publish(pending, vectors, manifest)
+                    publish(pending)
                     pending = _Open()
         self._add(batch, embedder, pending)
-        self._publish(pending, vectors, manifest)
+        publish(pending)
         self._progress("embedding", len(images), len(images))
 
     def _changed(self, images: list[tuple[int, str]], known: dict[int, int]) -> Iterator[_Loaded]:
@@ -143,14 +142,14 @@ class EmbeddingRun:
 
     def _load(self, ordinal: int, path: Path, known: int | None) -> _Loaded | None:
         """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
-        from hooke.pixels import INDEXING_LIMITS, read_raster_bytes, thumbnail
+        from hooke.pixels import Limits, read_raster_bytes, thumbnail
 
         try:
             content = path.read_bytes()
             digest = int.from_bytes(sha256(content).digest()[:8], "big")
             if digest == known:
                 return None
-            raster = read_raster_bytes(content, INDEXING_LIMITS)
+            raster = read_raster_bytes(content, Limits())
         except (OSError, UnreadableImage, TooLarge) as exc:
             reason = str(exc) if isinstance(exc, HookeError) else f"cannot be read: {exc.strerror}"
             self._quarantine(Quarantined(str(path), reason))
@@ -176,18 +175,23 @@ class EmbeddingRun:
             pending.ordinals.extend(loaded.ordinal for loaded in batch)
             pending.digests.extend(loaded.digest for loaded in batch)
 
-    def _publish(self, pending: _Open, vectors: VectorStore, manifest: Manifest) -> Manifest:
+
+class _Publisher:
+    """Writes segments and commits them one by one."""
+
+    def __init__(self, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
+        self._vectors = vectors
+        self._writer = writer
+        self._manifest = manifest
+
+    def __call__(self, pending: _Open) -> None:
         if not pending.ordinals:
-            return manifest
+            return
         block = Block(
             np.concatenate(pending.vectors),
             np.array(pending.ordinals, np.uint32),
             np.array(pending.digests, np.uint64),
         )
-        manifest = replace(manifest, segments=(*manifest.segments, vectors.append(block)))
-        with self._store.write() as writer:
-            writer.commit(manifest)
-        return manifest
-
-
-__all__ = ["EmbeddingRun", "Model", "VectorReader", "embedded_ordinals", "open_vectors"]
+        segment = self._vectors.append(block)
+        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, segment))
+        self._writer.commit(self._manifest)

@@ -22,7 +22,8 @@ from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import merge, merge_studies
 from indexer.report import Progress, Report, peak_memory_bytes, silent
 from indexer.sources import Discovery, Input, Quarantined, digest, discover, read_images, read_studies
-from ontologies import Catalogue, add_ontologies, latest_version
+from ontologies.catalogue import Catalogue
+from ontologies.snapshot import add_ontologies, latest_version
 
 PIPELINE_VERSION = "1"
 """Counts up when the same input gives other records."""
@@ -48,15 +49,14 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     found = discover(job.paths, source=job.source, quarantine=quarantined.append)
     index = new_or_existing_index(job.directory)
     with closing(SqliteStore(index.metadata)) as store:
-        version = _ontologies(job, index, store, progress)
-        with closing(Catalogue.open(index.ontologies, version)) as catalogue:
-            run = _Run(store, catalogue, quarantined, progress)
-            run.metadata(found)
-        notices = []
-        if job.model is not None:
-            embedding = EmbeddingRun(index, store, job.model, quarantined.append, progress)
-            embedding.run()
-            notices.extend(embedding.notices)
+        # one writer for the whole run: a second indexer is turned away, not interleaved
+        with store.write() as writer:
+            version = _ontologies(job, index, store, writer, progress)
+            with closing(Catalogue.open(index.ontologies, version)) as catalogue:
+                run = _Run(store, catalogue, quarantined, progress)
+                run.metadata(found, writer)
+            if job.model is not None:
+                EmbeddingRun(index, store, job.model, quarantined.append, progress).run(writer)
         with store.read() as reader:
             return Report(
                 studies=reader.count(Level.STUDY),
@@ -70,25 +70,26 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
                 peak_memory_bytes=peak_memory_bytes(),
                 unchanged=run.unchanged,
                 ignored=found.ignored,
-                notices=tuple(notices),
             )
 
 
 def add_to_index(files: Sequence[str], directory: Path, progress: Progress = silent) -> str:
     """Add ontologies to an index and publish them. Records are grounded to them when they are indexed again."""
     index = new_or_existing_index(directory)
-    with closing(SqliteStore(index.metadata)) as store:
+    with closing(SqliteStore(index.metadata)) as store, store.write() as writer:
         version = _added(files, index, progress)
-        _publish_ontologies(store, version)
+        _publish_ontologies(store, writer, version)
     return version
 
 
-def _ontologies(job: IndexJob, index: IndexDirectory, store: MetadataStore, progress: Progress) -> str:
+def _ontologies(
+    job: IndexJob, index: IndexDirectory, store: MetadataStore, writer: MetadataWriter, progress: Progress
+) -> str:
     if not job.ontologies:
         with store.read() as reader:
             return reader.snapshot.manifest.ontologies or latest_version(index.ontologies)
     version = _added(job.ontologies, index, progress)
-    _publish_ontologies(store, version)
+    _publish_ontologies(store, writer, version)
     return version
 
 
@@ -98,8 +99,8 @@ def _added(files: Sequence[str], index: IndexDirectory, progress: Progress) -> s
     )
 
 
-def _publish_ontologies(store: MetadataStore, version: str) -> None:
-    with store.write() as writer, store.read() as reader:
+def _publish_ontologies(store: MetadataStore, writer: MetadataWriter, version: str) -> None:
+    with store.read() as reader:
         manifest = reader.snapshot.manifest
         if manifest.ontologies != version:
             writer.commit(replace(manifest, ontologies=version))
@@ -118,18 +119,18 @@ class _Run:
         self._progress = progress
         self.unchanged = 0
 
-    def metadata(self, found: Discovery) -> None:
+    def metadata(self, found: Discovery, writer: MetadataWriter) -> None:
         """Studies first, since images inherit from them; then the images of each input that changed."""
-        with self._store.write() as writer:
-            with self._store.read() as reader:
-                manifest = replace(reader.snapshot.manifest, ontologies=self._ontologies)
-                changed = self._changed(found.inputs, reader)
-                studies = self._changed_studies(found.inputs, reader) if changed else {}
-            self._put_studies(studies, writer)
-            self._finish([source for source in changed if not source.has_images], writer)
-            if changed:
-                writer.commit(manifest)
-            self._put_images([source for source in changed if source.has_images], writer, manifest)
+        with self._store.read() as reader:
+            manifest = replace(reader.snapshot.manifest, ontologies=self._ontologies)
+            changed = self._changed(found.inputs, reader)
+            studies = self._changed_studies(found.inputs, reader) if changed else {}
+        if not changed:
+            return
+        self._put_studies(studies, writer)
+        self._finish([source for source in changed if not source.has_images], writer)
+        writer.commit(manifest)
+        self._put_images([source for source in changed if source.has_images], writer, manifest)
 
     def _changed(self, inputs: Sequence[Input], reader: MetadataReader) -> list[Input]:
         changed = [source for source in inputs if reader.part_digest(_part(source)) != self._state(source)]

@@ -34,7 +34,6 @@ class Report:
     peak_memory_bytes: int
     unchanged: int = 0
     ignored: int = 0
-    notices: tuple[str, ...] = ()
 
 
 def peak_memory_bytes() -> int:

@@ -30,7 +30,8 @@ from hooke.results import (
 from hooke.store.base import MetadataReader, MetadataStore
 from hooke.store.sqlite import SqliteStore
 from hooke.vectors.base import Neighbours
-from ontologies import Catalogue, OntologyInfo
+from ontologies.catalogue import Catalogue
+from ontologies.model import OntologyInfo
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.explain import reasons
 from search_api.engine.facets import Facets

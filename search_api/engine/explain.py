@@ -6,7 +6,7 @@ from hooke.model import Record, Value
 from hooke.query import Range
 from hooke.results import PathStep, Reason
 from hooke.text import fold, number, tokens
-from ontologies import Catalogue
+from ontologies.catalogue import Catalogue
 from search_api.engine.understand import Atom
 
 _EXCERPT = 160

@@ -13,7 +13,7 @@ from hooke.model import Level
 from hooke.query import Node
 from hooke.results import FacetValue
 from hooke.store.base import MetadataReader, ValueSet
-from ontologies import Catalogue
+from ontologies.catalogue import Catalogue
 
 _KEPT = 256
 

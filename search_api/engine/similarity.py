@@ -54,7 +54,7 @@ class Visuals:
         from hooke.vectors.segments import SegmentStore
 
         known, _ = load_space(self._index.spaces / f"{space}.json")
-        return SegmentStore(self._index.vectors, known.fingerprint, known.dim)
+        return SegmentStore(self._index.vectors, known.fingerprint)
 
     def space(self, snapshot: Snapshot) -> Mapping[str, object] | None:
         """What the snapshot's space is made of."""

@@ -29,7 +29,7 @@ from hooke.query_text import Vocabulary, read_query
 from hooke.results import QueryReport, ResolvedTerm, Rewrite, Suggestion
 from hooke.store.base import MetadataReader
 from hooke.text import tokens
-from ontologies import Catalogue
+from ontologies.catalogue import Catalogue
 from search_api.engine.request import Filter, SearchRequest
 
 MAX_EXPANSIONS = 400
