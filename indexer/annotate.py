@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ontologies.ground import ground
+
 from hooke.model import Dataset, Image, Study, Unresolved, Value
 from ontologies.catalogue import Catalogue
-from ontologies.ground import ground
 
 
 class Annotator:
