@@ -46,16 +46,16 @@ def _documented(
 
 
 TheEngine = Annotated[Engine, Depends(_engine)]
-_SEARCH = {"dependencies": [Depends(_documented)], "description": _MORE}
+_PARAMETERS = [Depends(_documented)]
 
 
-@router.get("/search/studies", response_model=SearchResult, summary="Search studies", **_SEARCH)
+@router.get("/search/studies", summary="Search studies", dependencies=_PARAMETERS, description=_MORE)
 def search_studies(request: Request, engine: TheEngine) -> SearchResult:
     """Studies that match text and choices."""
     return engine.search(read_request(Level.STUDY, request.query_params.multi_items()))
 
 
-@router.get("/search/images", response_model=SearchResult, summary="Search images", **_SEARCH)
+@router.get("/search/images", summary="Search images", dependencies=_PARAMETERS, description=_MORE)
 def search_images(request: Request, engine: TheEngine) -> SearchResult:
     """Images that match text and choices."""
     return engine.search(read_request(Level.IMAGE, request.query_params.multi_items()))
@@ -73,7 +73,7 @@ def post_search_images(body: Annotated[dict[str, object], Body()], engine: TheEn
     return engine.search(read_request(Level.IMAGE, json_pairs(body)))
 
 
-_LOOK_FORM = {
+_LOOK_FORM: dict[str, object] = {
     "requestBody": {
         "content": {
             "multipart/form-data": {
