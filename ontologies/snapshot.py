@@ -54,7 +54,7 @@ def add_ontologies(files_or_names: Iterable[str | Path], root: Path, *, progress
 def latest_version(root: Path) -> str:
     """The version added last to this directory, or "" when none was."""
     try:
-        version = (root / _CURRENT).read_text(encoding="ascii").strip()
+        version = (root / _CURRENT).read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return ""
     return version if (root / version).is_dir() else ""
