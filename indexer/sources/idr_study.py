@@ -8,7 +8,7 @@ from hooke.fields import field_name
 from hooke.model import Dataset, Study, Value
 from indexer.sources.base import Document, decode
 from indexer.sources.licence import spdx
-from indexer.sources.values import canonical_field, clean, distinct, term_ids
+from indexer.sources.values import canonical_field, clean, distinct, line_of, term_ids
 
 ORIGIN = "idr"
 ARCHIVE = "IDR"
@@ -26,6 +26,7 @@ _SPACED_KEY = re.compile(
 _DATASET_NUMBER = re.compile(r"(Screen|Experiment) Number")
 _DATASET_NAME = re.compile(r"Comment ?\[IDR (?:Screen|Experiment) Name\]")
 _COMPANION = re.compile(r"(.+) Term (Source(?: REF)?|Accession|Name)")
+_SIZE_LABEL = re.compile(r"(?:\dD )?[A-Za-z][A-Za-z ]*(?:\([A-Z]+\))?")
 _STUDY_FIELDS = {
     "Study Key Words": "keywords",
     "Study Key Word": "keywords",
@@ -41,6 +42,10 @@ _STUDY_FIELDS = {
     "Screen Size": "size",
     "Experiment Size": "size",
 }
+
+
+_Terms = dict[str, list[str]]
+"""The `Source`, `Name` and `Accession` rows of one term for each value of a key, by position."""
 
 
 @dataclass(slots=True)
@@ -67,7 +72,7 @@ def read_study(document: Document) -> Study | None:
     own = (Value("accession", identifier), Value("archive", ARCHIVE), *_values(about))
     values = distinct((*own, *(value for dataset in datasets for value in dataset.values)))
     title = about.first("Study Title") or identifier
-    return Study(identifier, " ".join(title.split()), values, datasets, origins=(ORIGIN,))
+    return Study(identifier, line_of(title), values, datasets, origins=(ORIGIN,))
 
 
 def _dataset(section: _Section, number: int) -> Dataset:
@@ -132,41 +137,53 @@ def _values(section: _Section) -> Iterator[Value]:
     companions = _companions(section)
     taken: dict[str, int] = {}
     for key, cells in section.rows:
-        if _COMPANION.fullmatch(key) or key.startswith("Term Source") or _DATASET_NAME.fullmatch(key):
+        if _COMPANION.fullmatch(key) or key.startswith("Term Source"):
             continue
         nth = taken.get(key, 0)
         taken[key] = nth + 1
-        yield from _row_values(key, cells, companions.get((key, nth), {}))
+        yield from _row_values(_field(key), cells, companions.pop((key, nth), []))
+    # term rows that a file gives without the row they describe
+    for (key, _), terms in companions.items():
+        yield from _row_values(_field(key), [], terms)
 
 
-def _companions(section: _Section) -> dict[tuple[str, int], dict[str, list[str]]]:
-    """The `Term …` rows of each key, by the key they follow and how often it came before."""
+def _companions(section: _Section) -> dict[tuple[str, int], list[_Terms]]:
+    """The `Term …` rows of each key, by the key they follow and how often it came before.
+
+    They may repeat: a value may have several terms.
+    """
     counts: dict[str, int] = {}
-    found: dict[tuple[str, int], dict[str, list[str]]] = {}
+    found: dict[tuple[str, int], list[_Terms]] = {}
     for key, cells in section.rows:
         companion = _COMPANION.fullmatch(key)
         if not companion:
             counts[key] = counts.get(key, 0) + 1
             continue
         base, kind = companion.group(1), companion.group(2).removesuffix(" REF")
-        owner = next((o for o in (base, f"{base} Name", f"{base} Type") if o in counts), None)
-        if owner:
-            found.setdefault((owner, counts[owner] - 1), {})[kind] = cells
+        owner = next((o for o in (base, f"{base} Name", f"{base} Type") if o in counts), base)
+        terms = found.setdefault((owner, counts.get(owner, 1) - 1), [{}])
+        if kind in terms[-1]:
+            terms.append({})
+        terms[-1][kind] = cells
     return found
 
 
-def _row_values(key: str, cells: list[str], companions: dict[str, list[str]]) -> Iterator[Value]:
-    name = _field(key)
+def _row_values(name: str, cells: list[str], terms: list[_Terms]) -> Iterator[Value]:
     if name == "size":
         yield from _sizes(cells)
         return
-    refs, accessions, names = (companions.get(kind, []) for kind in ("Source", "Accession", "Name"))
-    for position in range(max(len(cells), len(accessions), len(names))):
-        ids = term_ids(_at(accessions, position), _at(refs, position), name)
-        for text in (_at(cells, position), _at(names, position)):
-            yield from _text_values(name, text, ids)
-        if ids and not _at(cells, position) and not _at(names, position):
-            yield Value(name, ids[0], ids)
+    for position in range(max(len(row) for row in (cells, *(row for term in terms for row in term.values())))):
+        labelled = [
+            (
+                _at(term.get("Name", []), position),
+                term_ids(_at(term.get("Accession", []), position), _at(term.get("Source", []), position), name),
+            )
+            for term in terms
+        ]
+        every = tuple(dict.fromkeys(identifier for _, ids in labelled for identifier in ids))
+        text = _at(cells, position)
+        yield from _text_values(name, text, every)
+        yield from (Value(name, label or ids[0], ids) for label, ids in labelled if label or (ids and not text))
 
 
 def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
@@ -197,11 +214,11 @@ def _sizes(cells: list[str]) -> Iterator[Value]:
     label = ""
     for cell in filter(None, cells):
         name, colon, text = cell.partition(":")
-        if not colon:
+        if not (colon and _SIZE_LABEL.fullmatch(name.strip())):
             name, text = label or "size", cell
-        label = name if colon and not text.strip() else ""
+        label = "" if text.strip() else name
         if text.strip():
-            yield Value(field_name(name) or "size", re.sub(r"(?<=\d),(?=\d{3})", "", text.strip()))
+            yield Value(field_name(name), re.sub(r"(?<=\d),(?=\d{3})", "", text.strip()))
 
 
 def _at(cells: list[str], position: int) -> str:
