@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from hooke.embed.base import Raster
 from hooke.errors import BadInput, UnknownRecord
-from hooke.fields import TEXT_FIELDS
+from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query, Terms
@@ -216,7 +216,7 @@ class Engine:
         """The fields of a level and how many records have each."""
         with self._reading() as (reader, _):
             return [
-                {"name": stats.name, "records": stats.records, "facet": stats.name not in TEXT_FIELDS}
+                {"name": stats.name, "records": stats.records, "facet": stats.name not in UNCOUNTED_FIELDS}
                 for stats in reader.fields(level).values()
             ]
 
@@ -345,8 +345,8 @@ def _rows(image: str, vectors: VectorReader, reader: MetadataReader) -> Vectors:
 
 def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:
     name = known_field(asked, level, reader)
-    if name in TEXT_FIELDS:
-        raise BadInput(f"{asked!r} is prose and makes no facet: search it with {name}:word")
+    if name in UNCOUNTED_FIELDS:
+        raise BadInput(f"{asked!r} makes no facet, nearly every record differs: search it with {name}:word")
     return name
 
 
