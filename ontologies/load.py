@@ -101,7 +101,8 @@ def _ontology(
     prefix = _own_prefix(raw_name, scan.terms)
     name = _name(raw_name) or prefix.casefold() or source.name.partition(".")[0].casefold()
     # pronto has a term for every parent; one that the file does not define is none of its terms.
-    undefined = {parent for _, _, parent in scan.edges} - scan.terms
+    undefined = {parent for _, _, parent in scan.edges} | {"owl:Thing", "http://www.w3.org/2002/07/owl#Thing"}
+    undefined -= scan.terms
     terms = tuple(term for term in _terms(document, name) if term.id not in undefined)
     missing = scan.terms - {term.id for term in terms}
     if missing:
