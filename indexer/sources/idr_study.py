@@ -194,7 +194,7 @@ def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
     elif name == "authors":
         yield from (Value(name, author.strip()) for author in re.split(r"[,;]", text) if author.strip())
     elif name == "doi":
-        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/", "", text))
+        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/(?=.)", "", text))
     else:
         yield Value(name, text, ids)
     year = re.search(r"\b(?:19|20)\d\d\b", text) if name == "release_date" else None
