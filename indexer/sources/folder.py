@@ -65,11 +65,11 @@ def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
     for row in image_rows(path, quarantine):
         relative = inside(row.path, resolved)
         if relative is None:
-            quarantine(Quarantined(row.place, f"the path leads out of the folder: {row.path}"))
+            quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(row.path)}"))
             continue
         pixels = Pixels(str(resolved / relative)) if status(resolved / relative) else None
         if pixels is None:
-            quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {row.path}"))
+            quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {line_of(row.path)}"))
         yield _image(row, relative.as_posix(), pixels, _study_id(row, root, settings), used)
 
 
@@ -82,15 +82,18 @@ def _image(row: Row, path: str, pixels: Pixels | None, study: str, used: dict[st
 
 
 def _row_values(cells: Sequence[tuple[str, str]]) -> Iterator[Value]:
-    ids = {base: text for name, text in cells if (base := _id_base(name))}
-    for name, text in cells:
-        if name == "dataset" or _id_base(name) or not text:
-            continue
+    present = [(name, text) for name, text in cells if text and name != "dataset"]
+    ids = {base: text for name, text in present if (base := _id_base(name))}
+    labelled = {name for name, _ in present}
+    for name, text in present:
+        base = _id_base(name)
         if name in ONTOLOGY_FIELDS:
-            yield from _term_values(name, text, ids.pop(name, ""))
+            yield from _term_values(name, text, ids.get(name, ""))
+        elif base and term_ids(text, field=base):
+            # an id without a label is a value of its own
+            yield from (Value(base, i, (i,)) for i in term_ids(text, field=base) if base not in labelled)
         else:
             yield Value(name, spdx(text) if name == "licence" else text)
-    yield from (Value(name, term_ids(text, field=name)[0], term_ids(text, field=name)) for name, text in ids.items())
 
 
 def _term_values(name: str, text: str, ids: str) -> Iterator[Value]:

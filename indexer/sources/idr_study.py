@@ -17,7 +17,8 @@ _SECTION = (
     "Study|Screen|Experiment|Library|Assay|Protocol|Phenotype|Quality Control|Raw Image|Feature Level|Processed Data"
 )
 # A key is capitalised words that begin with a section's name; prose that continues a value is not.
-_KEY = re.compile(rf"\"?(Comment ?\[[^\]]+\]|(?:{_SECTION}|Term Source)(?: ?[A-Z][A-Za-z]*){{0,8}})\"? *,?(?:\t|$)")
+_WORD = "[A-Z][A-Za-z]{0,19}"
+_KEY = re.compile(rf"\"?(Comment ?\[[^\]]+\]|(?:{_SECTION}|Term Source)(?:{_WORD})?(?: {_WORD}){{0,8}})\"? *,?(?:\t|$)")
 # a tab lost to spaces: `Screen Type primary screen`, `Term Source Name    NCBITaxon`
 _SPACED_KEY = re.compile(
     r"((?:Study|Screen|Experiment) (?:Organism|Imaging Method|Type)(?: Term Source REF| Term Accession)?) +(?=\S)"
@@ -122,7 +123,7 @@ def _started(line: str) -> tuple[str, str] | None:
 
 def _cells(raw: str) -> list[str]:
     """Cells split at tabs outside quotes; an unmatched quote is an ordinary character."""
-    quoted = r'(?:^|(?<=\t))\s*"((?:[^"]|"")*)"[ \n]*(?=\t|$)'
+    quoted = r'(?:^|(?<=\t))[ \n]*"((?:[^"]|"")*)"[ \n]*(?=\t|$)'
     held: list[str] = []
 
     def hold(match: re.Match[str]) -> str:
@@ -194,7 +195,7 @@ def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
     elif name == "authors":
         yield from (Value(name, author.strip()) for author in re.split(r"[,;]", text) if author.strip())
     elif name == "doi":
-        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/", "", text))
+        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/(?=.)", "", text))
     else:
         yield Value(name, text, ids)
     year = re.search(r"\b(?:19|20)\d\d\b", text) if name == "release_date" else None

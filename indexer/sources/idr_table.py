@@ -101,7 +101,7 @@ def _images(names: tuple[str, str], header: list[str], rows: Iterator[tuple[int,
         extra = row[width:]
         row = [*row, *[""] * (width - len(row))]
         values = tuple([value for column in columns for value in column.values(row)])
-        parts = [part for column in naming if (part := line_of(row[column]).strip("/"))]
+        parts = [part for column in naming if (part := line_of(row[column]).strip("/ "))]
         name = ("_" if "Plate" in header else "/").join(parts) or f"row{line}"
         identifier = unique_id(f"{study}/{dataset}/{name}", used)
         title = " ".join(parts) if "Plate" in header else (parts or [name])[-1]

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from hooke.fields import field_name
 from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
 from indexer.sources.delimited import read_rows
-from indexer.sources.values import clean, utf8
+from indexer.sources.values import clean, line_of, utf8
 
 SETTINGS_NAME = "hooke.toml"
 
@@ -118,7 +118,7 @@ def _manifest_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
     names = [_column_field(label, position, settings) for position, label in enumerate(header)]
     for line, row in rows:
         place = f"{path}:{line}"
-        if column >= len(row) or not row[column].strip():
+        if column >= len(row) or not line_of(row[column]):
             quarantine(Quarantined(place, "a row without a path"))
             continue
         # cells beyond the header keep a name of their own
@@ -156,18 +156,18 @@ def _names_image(cell: str, root: Path, *, named: bool) -> bool:
     if named and PurePosixPath(cell.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES:
         return True
     found = inside(cell.replace("\\", "/"), root.resolve()) if cell else None
-    return found not in (None, Path()) and bool(status(root / str(found))) and is_image(root / str(found))
+    return found is not None and bool(status(root / found)) and is_image(root / found)
 
 
 def inside(path: str, root: Path) -> Path | None:
-    """A path relative to its folder; None where it leads out, through `..`, from the root, or by a link."""
+    """A path relative to its folder; None for the folder itself and for what leads out of it, by name or by a link."""
     try:
         target = Path(os.path.normpath(root / path))
         if not target.is_relative_to(root) or not target.resolve().is_relative_to(root):
             return None
     except (OSError, ValueError, RuntimeError):
         return None
-    return target.relative_to(root)
+    return target.relative_to(root) if target != root else None
 
 
 def _first_rows(text: str) -> list[list[str]]:

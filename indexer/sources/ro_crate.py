@@ -136,7 +136,7 @@ def _root(graph: Graph, label: str) -> Node:
 def _accession(root: Node, label: str) -> str:
     """The archive's accession: the root's identifier, else the end of its address, else the file's name."""
     folder, file = ["", *re.split(r"[/:\\]", label)][-2:]
-    file = file.removesuffix(_DESCRIPTOR).strip("-_.") or folder or "crate"
+    file = line_of(file.removesuffix(_DESCRIPTOR)).strip("-_. ") or line_of(folder) or "crate"
     addresses = (*root.texts("identifier"), *root.refs("identifier"), root.id, file)
     ends = [line_of(address.rstrip("/").rsplit("/", 1)[-1]) for address in addresses]
     accession = next((end for end in ends if end.strip(".#")), file)

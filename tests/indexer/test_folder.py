@@ -145,3 +145,13 @@ def test_the_digest_changes_with_the_manifest_and_with_any_image(folder: Path) -
     changed_image = digest(source)
     manifest(folder, "path,organism\na.png,Homo sapiens\n")
     assert len({before, changed_image, digest(source)}) == 3
+
+
+def test_ids_without_a_label_are_values_and_other_texts_stay_where_they_are(folder: Path) -> None:
+    manifest(folder, "path,organism,organism_id\na.png,,9606\nb.png,,\nday 1/c.png,Mus musculus,unknown\n")
+    values = [[(v.field, v.text, v.ids) for v in image.values[1:]] for image in read(folder).images]
+    assert values == [
+        [("organism", "NCBITaxon:9606", ("NCBITaxon:9606",))],
+        [],
+        [("organism", "Mus musculus", ()), ("organism_id", "unknown", ())],
+    ]

@@ -188,3 +188,15 @@ def test_a_study_without_accession_is_quarantined_and_the_others_are_read(tmp_pa
     found = read(archive)
     assert [study.id for study in found.studies] == ["idr9001"]
     assert "nameless.txt: no IDR accession" in found.reasons
+
+
+def test_a_quoted_cell_keeps_its_position_after_empty_ones(tmp_path: Path) -> None:
+    rows = 'Study Organism\t\t"Mus musculus"\nStudy Organism Term Accession\t\t10090\n'
+    study = study_of(tmp_path, f"Comment[IDR Study Accession]\tidr9004\n{rows}".encode(), "idr9004-study.txt")
+    assert with_ids(study.values, "organism") == [("Mus musculus", ("NCBITaxon:10090",))]
+
+
+def test_a_long_sequence_after_a_section_name_is_prose(tmp_path: Path) -> None:
+    text = "Protocol " + "ACGT" * 5000
+    data = f"Comment[IDR Study Accession]\tidr9005\nStudy Description\tfirst\n{text}\n".encode()
+    assert texts(study_of(tmp_path, data, "idr9005-study.txt").values, "description") == [f"first\n{text}"]
