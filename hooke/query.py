@@ -48,7 +48,10 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Records with a number (or ISO date, see `hooke.text.number`) between the bounds; None: no bound."""
+    """Records with a number (or ISO date, see `hooke.text.number`) between the bounds; None: no bound.
+
+    Fields that are never counted (`hooke.fields.UNCOUNTED_FIELDS`) have no numbers.
+    """
 
     field: str
     low: float | None = None

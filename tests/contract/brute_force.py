@@ -79,7 +79,8 @@ def _value_matches(value: Value, node: Node) -> bool:
             return field == value.field and fold(text) == fold(value.text)
         case Range(field, low, high, include_low, include_high):
             found = number(value.text)
-            if field != value.field or found is None or any(m.field == field for m in value.mentions):
+            unranged = field in UNCOUNTED_FIELDS or field != value.field
+            if unranged or found is None or any(m.field == field for m in value.mentions):
                 return False
             above = low is None or found > low or (include_low and found == low)
             return above and (high is None or found < high or (include_high and found == high))

@@ -53,11 +53,11 @@ class SqliteWriter:
         """Delete records, a study with its images."""
         with driver_errors(self._path):
             if level is Level.STUDY:
-                gone = [row.ordinal for row in select_studies(self._connection, "id", list(ids)) if row.live]
-                images = [row.ordinal for row in select_images(self._connection, "study", gone) if row.live]
+                gone = [row.ordinal for row in self._select_studies("id", list(ids)) if row.live]
+                images = [row.ordinal for row in self._select_images("study", gone) if row.live]
                 self._bury(Level.IMAGE, images)
             else:
-                gone = [row.ordinal for row in select_images(self._connection, "id", list(ids)) if row.live]
+                gone = [row.ordinal for row in self._select_images("id", list(ids)) if row.live]
             self._bury(level, gone)
         return len(gone)
 
@@ -114,9 +114,9 @@ class SqliteWriter:
     def _put_studies(self, studies: dict[str, Study]) -> None:
         # what waits to inherit must inherit from the study as it was when its images were put
         self._flush()
-        known = {row.study.id: row for row in select_studies(self._connection, "id", list(studies))}
+        known = {row.study.id: row for row in self._select_studies("id", list(studies))}
         self._forget(Level.STUDY, {row.ordinal: study_values(row.study) for row in known.values()})
-        images = select_images(self._connection, "study", [row.ordinal for row in known.values()])
+        images = self._select_images("study", [row.ordinal for row in known.values()])
         heirs = [row for row in images if row.live]
         self._forget_images(heirs)
         for study in studies.values():
@@ -143,7 +143,7 @@ class SqliteWriter:
         self._postings[Level.STUDY].add(map(self._cells.cell, study_values(study)), ordinal)
 
     def _put_images(self, images: dict[str, Image]) -> None:
-        known = {row.image.id: row for row in select_images(self._connection, "id", list(images))}
+        known = {row.image.id: row for row in self._select_images("id", list(images))}
         if known:
             self._flush()
             self._forget_images(list(known.values()))
@@ -182,11 +182,19 @@ class SqliteWriter:
     def _study(self, study_id: str) -> StudyRow:
         row = self._studies.get(study_id)
         if row is None:
-            found = [row for row in select_studies(self._connection, "id", [study_id]) if row.live]
+            found = [row for row in self._select_studies("id", [study_id]) if row.live]
             if not found:
                 raise UnknownRecord(f"no study {study_id!r} in {self._path}: put the study before its images")
             row = self._studies[study_id] = found[0]
         return row
+
+    def _select_studies(self, column: str, keys: Sequence[str] | Sequence[int]) -> list[StudyRow]:
+        self._cells.save()  # rows are read back through their cells
+        return select_studies(self._connection, column, keys)
+
+    def _select_images(self, column: str, keys: Sequence[str] | Sequence[int]) -> list[ImageRow]:
+        self._cells.save()
+        return select_images(self._connection, column, keys)
 
     def _next_ordinal(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT coalesce(max(ord) + 1, 0) FROM {table}").fetchone()[0])
@@ -199,7 +207,7 @@ class SqliteWriter:
 
     def _forget_images(self, rows: Sequence[ImageRow]) -> None:
         ordinals = sorted({row.study_ordinal for row in rows})
-        studies = {row.ordinal: row.study for row in select_studies(self._connection, "ord", ordinals)}
+        studies = {row.ordinal: row.study for row in self._select_studies("ord", ordinals)}
         self._forget(
             Level.IMAGE,
             {
@@ -249,7 +257,7 @@ class SqliteWriter:
 
     def _settle_inheritance(self) -> None:
         ordinals = sorted({study for study, _, _ in self._inheriting})
-        studies = {row.ordinal: row.study for row in select_studies(self._connection, "ord", ordinals)}
+        studies = {row.ordinal: row.study for row in self._select_studies("ord", ordinals)}
         for (study, dataset, spoken), images in self._inheriting.items():
             inherited = inherited_values(studies[study], dataset)
             # only the field names of the own values matter to what is inherited
