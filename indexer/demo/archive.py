@@ -16,15 +16,20 @@ import tifffile
 from PIL import Image
 
 from hooke.errors import BadInput
-from indexer.demo.model import TAXA, TERM_COLUMNS, DemoStudy, Field, Pixels
+from indexer.demo.model import TERM_COLUMNS, DemoStudy, Field, Pixels
 from indexer.demo.real import real_studies
 from indexer.demo.simulated import example_field, simulated_studies
-from indexer.demo.taxa import extract_taxa
 
 IMAGING_METHODS = Path(__file__).with_name("imaging_methods.obo")
 """Ids, names and is_a edges of common imaging methods of FBbi (CC BY 4.0), which no package ships."""
 
-_PACKAGED = ("cellxgene:UBERON", "cellxgene:CL")
+TAXA = Path(__file__).with_name("taxa.obo")
+"""Ids, names and is_a edges of the species here, from the NCBI taxonomy (public domain).
+
+cellxgene-ontology-guide has animals alone, no fungi and no bacteria, and its 844 MB take minutes to load.
+"""
+
+ONTOLOGIES = (str(TAXA), "cellxgene:UBERON", "cellxgene:CL", str(IMAGING_METHODS))
 
 _ARCHIVE = "Hooke demo"
 _COLUMNS = ("path", "title", "dataset", *(name for term in TERM_COLUMNS for name in (term, f"{term}_id")))
@@ -45,21 +50,14 @@ class DemoArchive:
 def write_demo_archive(folder: Path) -> DemoArchive:
     """Write about 300 images with their metadata below a folder; the same bytes each time.
 
-    Raises BadInput where the folder cannot be written, or scikit-image or cellxgene-ontology-guide is not installed.
+    Raises BadInput where the folder cannot be written, or scikit-image is not installed.
     """
     try:
         paths = tuple(_write_study(study, folder) for study in (*real_studies(), *simulated_studies()))
         example = _write_field(example_field(), folder / "example")
-        taxa = _write_taxa(folder / "ontologies")
     except OSError as exc:
         raise BadInput(f"cannot write the demo archive to {folder}: {exc.strerror or exc}") from exc
-    return DemoArchive(paths, (str(taxa), *_PACKAGED, str(IMAGING_METHODS)), example)
-
-
-def _write_taxa(root: Path) -> Path:
-    name, content = extract_taxa([taxon.id for taxon in TAXA])
-    _write(root / name, content)
-    return root / name
+    return DemoArchive(paths, ONTOLOGIES, example)
 
 
 def _write_study(study: DemoStudy, folder: Path) -> Path:

@@ -117,7 +117,8 @@ def lines(paths: Iterable[npt.NDArray[np.float64]], weights: Sequence[float]) ->
 
 def partition(points: Sequence[Point]) -> tuple[Plane, Plane]:
     """Each pixel's distance to the border between the two nearest points, in pixels, and its nearest one's number."""
-    distances, owners = KDTree(np.asarray(points)).query(np.stack([_Y, _X], axis=-1), k=2)
+    found = KDTree(np.asarray(points)).query(np.stack([_Y, _X], axis=-1), k=2)
+    distances, owners = np.asarray(found[0]), np.asarray(found[1])
     return (distances[..., 1] - distances[..., 0]) / 2, owners[..., 0].astype(np.float64)
 
 

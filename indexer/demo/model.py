@@ -83,7 +83,7 @@ ZEBRAFISH = Named("Danio rerio", "NCBITaxon:7955")
 FRUIT_FLY = Named("Drosophila melanogaster", "NCBITaxon:7227")
 YEAST = Named("Saccharomyces cerevisiae", "NCBITaxon:4932")
 FISSION_YEAST = Named("Schizosaccharomyces pombe", "NCBITaxon:4896")
-TAXA = (HUMAN, MOUSE, RAT, ZEBRAFISH, FRUIT_FLY, YEAST, FISSION_YEAST)
+E_COLI = Named("Escherichia coli", "NCBITaxon:562")
 
 RECORDED = Named("recorded image", "FBbi:00000265")
 LIGHT = Named("light microscopy", "FBbi:00000345")

@@ -18,6 +18,7 @@ from indexer.demo.model import (
     CONFOCAL,
     CORTEX,
     DIC,
+    E_COLI,
     EMBRYO,
     EPITHELIAL,
     ERYTHROCYTE,
@@ -129,7 +130,7 @@ _MAMMALIAN_TISSUE = (
     ),
 )
 
-_YEASTS = (
+_MICROBES = (
     Series(
         "budding-yeast",
         "budding yeast with a labelled plasma membrane",
@@ -152,18 +153,18 @@ _YEASTS = (
         Subject(FISSION_YEAST, SPINNING_DISK, stain="calcofluor", channels="cell wall", pixel_size_um="0.13"),
     ),
     Series(
-        "fission-yeast-phase",
-        "colonies of fission yeast at low magnification",
+        "rods-phase",
+        "rod-shaped bacteria",
         18,
         specimens.rods_phase,
-        Subject(FISSION_YEAST, PHASE_CONTRAST, channels="transmitted light", pixel_size_um="0.65"),
+        Subject(E_COLI, PHASE_CONTRAST, channels="transmitted light", pixel_size_um="0.11"),
     ),
     Series(
-        "fission-yeast-gfp",
-        "colonies of fission yeast with GFP",
+        "rods-gfp",
+        "rod-shaped bacteria with GFP",
         12,
         specimens.rods_fluorescent,
-        Subject(FISSION_YEAST, FLUORESCENCE, channels="GFP", pixel_size_um="0.65"),
+        Subject(E_COLI, FLUORESCENCE, channels="GFP", pixel_size_um="0.11"),
     ),
 )
 
@@ -230,7 +231,7 @@ def simulated_studies() -> Iterator[DemoStudy]:
     """The studies of simulated fields."""
     yield _study("demo-simulated-cells", "cultured mammalian cells in fluorescence", _MAMMALIAN_CELLS)
     yield _study("demo-simulated-tissue", "mammalian tissue in fluorescence", _MAMMALIAN_TISSUE)
-    yield _study("demo-simulated-yeasts", "budding and fission yeast", _YEASTS)
+    yield _study("demo-simulated-microbes", "yeasts and bacteria", _MICROBES)
     yield _study("demo-simulated-sections", "stained sections and smears in bright field", _SECTIONS)
     yield _study("demo-simulated-em", "electron micrographs of cells and neuropil", _ELECTRONS)
     yield _study("demo-simulated-embryos", "embryos in a light sheet", _EMBRYOS)
