@@ -22,8 +22,11 @@ ONTOLOGY_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Fields whose values are grounded, with the id prefixes searched for each, best first."""
 
 TITLE = "title"
+ID = "id"
 TEXT_FIELDS = (TITLE, "description")
-"""Prose: searched by word, never offered as a facet."""
+"""Prose: a study's belongs to all its images."""
+UNCOUNTED_FIELDS = (*TEXT_FIELDS, ID)
+"""Fields that are searched by word or as a whole, and never counted as a facet: nearly every record differs."""
 
 FACET_FIELDS = (*ONTOLOGY_FIELDS, "archive", "licence", "year", "dataset", "channels", "format")
 """The facets every archive shares; any other field can be asked for by name."""

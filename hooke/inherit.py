@@ -6,11 +6,10 @@ image of a study on mice and men is not a human image. Prose adds up instead: a 
 
 from collections.abc import Iterable
 
-from hooke.fields import TEXT_FIELDS, TITLE
+from hooke.fields import ID, TEXT_FIELDS, TITLE
 from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
-ID = "id"
 
 
 def study_values(study: Study) -> tuple[Value, ...]:

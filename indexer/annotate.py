@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import Dataset, Image, Study, Unresolved, Value
 from ontologies.catalogue import Catalogue
 from ontologies.ground import ground
+
+_Grounded = tuple[Value, tuple[Unresolved, ...]]
 
 
 class Annotator:
@@ -14,7 +17,8 @@ class Annotator:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._known: dict[Value, tuple[Value, tuple[Unresolved, ...]]] = {}
+        self._known: dict[Value, _Grounded] = {}
+        self._seen: dict[int, tuple[Value, _Grounded]] = {}
         self.unresolved: Counter[Unresolved] = Counter()
 
     def study(self, study: Study) -> Study:
@@ -39,8 +43,15 @@ class Annotator:
         return tuple(value for value, _ in grounded)
 
     def _ground(self, value: Value) -> tuple[Value, tuple[Unresolved, ...]]:
+        if not value.ids and value.field not in ONTOLOGY_FIELDS:
+            return value, ()
+        # sources repeat the same object: it is found without hashing its text; kept, so that its id() stays its own
+        seen = self._seen.get(id(value))
+        if seen is not None:
+            return seen[1]
         known = self._known.get(value)
         if known is None:
             mentions, unresolved = ground(value, self._catalogue)
             known = self._known[value] = (replace(value, mentions=mentions) if mentions else value, unresolved)
+        self._seen[id(value)] = (value, known)
         return known

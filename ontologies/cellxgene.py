@@ -10,6 +10,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from operator import itemgetter
 
 from hooke.errors import BadOntology
 from ontologies.ids import canonical, prefix_of
@@ -19,6 +20,7 @@ from ontologies.source import Source
 _FILE_NAME = re.compile(r"(?P<name>\w+)-ontology-v?(?P<version>.+)\.json(\.zst|\.gz)?")
 _SEPARATORS = re.compile(r"[\s,:]*")
 
+_DISTANCE = itemgetter(1)
 _LONGEST = 1 << 26
 """Characters that wait for the end of one term: more is no term but a malformed file."""
 
@@ -38,7 +40,7 @@ def load_cellxgene(source: Source) -> Ontology:
     for term_id, entry in _entries(source):
         term = _term(term_id, entry, name)
         terms.append(term)
-        ancestors.add(term.id, entry.get("ancestors"), source.name)
+        ancestors.add(term_id, entry.get("ancestors"), source.name)
     if not terms:
         raise BadOntology(f"{source.name}: holds no terms")
     edges, skipped = ancestors.edges()
@@ -71,9 +73,9 @@ class _Ancestors:
         if not isinstance(listed, dict) or not all(isinstance(d, int) and d > 0 for d in listed.values()):
             raise BadOntology(f"{file}: the ancestors of {term} are no map from ids to distances")
         self._terms.append(self._number(term))
-        for ancestor, distance in sorted(listed.items(), key=lambda item: item[1]):
-            self._of.append(self._number(canonical(ancestor)))
-            self._distance.append(min(distance, 255))
+        nearest_first = sorted(listed.items(), key=_DISTANCE)
+        self._of.extend([self._number(ancestor) for ancestor, _ in nearest_first])
+        self._distance.extend([min(distance, 255) for _, distance in nearest_first])
         self._starts.append(len(self._of))
 
     def edges(self) -> tuple[tuple[Edge, ...], list[str]]:
@@ -108,10 +110,10 @@ class _Ancestors:
     def _listed(self, row: int | None) -> array[int]:
         return array("i") if row is None else self._of[self._starts[row] : self._starts[row + 1]]
 
-    def _number(self, term: str) -> int:
-        number = self._numbers.setdefault(term, len(self._ids))
+    def _number(self, spelling: str) -> int:
+        number = self._numbers.setdefault(spelling, len(self._ids))
         if number == len(self._ids):
-            self._ids.append(term)
+            self._ids.append(canonical(spelling))
         return number
 
 

@@ -37,6 +37,7 @@ CREATE TABLE ids (key TEXT NOT NULL, id TEXT NOT NULL, no INTEGER NOT NULL, PRIM
 CREATE TABLE names (
     key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (key, no, scope, name)) WITHOUT ROWID;
+CREATE TEMP TABLE unsorted (key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL);
 """
 
 
@@ -51,6 +52,8 @@ def compile_snapshot(sources: Sequence[Stored], folder: Path) -> None:
         for number, source in enumerate(sources):
             _insert_terms(database, index, number, source)
         database.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", index.alias_rows())
+        # Sorted first: millions of keys put into a tree at random would read and write it all over.
+        database.execute("INSERT INTO names SELECT DISTINCT * FROM unsorted ORDER BY key, no, scope, name")
         graph = _graph(sources, index)
         database.executemany("INSERT INTO relations VALUES (?, ?)", enumerate(graph.relations))
         database.commit()
@@ -126,7 +129,7 @@ def _insert(database: sqlite3.Connection, index: _Index, source: int, terms: lis
         ((no, term.id, term.label, term.obsolete, source, _fields(term)) for no, term in numbered),
     )
     database.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", ((key(t.id), t.id, no) for no, t in numbered))
-    database.executemany("INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?)", _name_rows(numbered))
+    database.executemany("INSERT INTO unsorted VALUES (?, ?, ?, ?)", _name_rows(numbered))
 
 
 def _fields(term: Term) -> str:

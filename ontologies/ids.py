@@ -130,6 +130,10 @@ def _alias(prefix: str) -> str:
 
 def _key(prefix: str, local: str) -> str:
     alias = _alias(prefix)
+    if "_" in alias:
+        # FBbi_root:00000000 and FBbi:root_00000000 come from the same IRI.
+        prefix, _, rest = prefix.partition("_")
+        return _key(prefix, f"{rest}_{local}")
     folded = local.casefold()
     if alias == "ncbitaxon":
         folded = folded.removeprefix("txid")

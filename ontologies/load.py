@@ -100,7 +100,10 @@ def _ontology(
     raw_name = document.metadata.ontology or ""
     prefix = _own_prefix(raw_name, scan.terms)
     name = _name(raw_name) or prefix.casefold() or source.name.partition(".")[0].casefold()
-    terms = tuple(term for term in _terms(document, name) if term.id in scan.terms)
+    # pronto has a term for every parent; one that the file does not define is none of its terms.
+    undefined = {parent for _, _, parent in scan.edges} | {"owl:Thing", "http://www.w3.org/2002/07/owl#Thing"}
+    undefined -= scan.terms
+    terms = tuple(term for term in _terms(document, name) if term.id not in undefined)
     missing = scan.terms - {term.id for term in terms}
     if missing:
         raise BadOntology(_loss(source.name, "terms", len(missing), min(missing), len(scan.terms)))
@@ -146,8 +149,7 @@ def _edges(source: Source, document: Document, scan: Scan) -> tuple[tuple[Edge, 
         for relation, targets in fields.relationships.items():
             loaded.update((canonical(term), relation_name(relation), canonical(target)) for target in targets)
     lost = scan.edges - loaded
-    recoverable = source.format() is Format.OWL
-    if lost and not recoverable:
+    if lost and source.format() is not Format.OWL:
         raise BadOntology(_loss(source.name, "edges", len(lost), " ".join(min(lost)), len(scan.edges)))
     edges = sorted({(term, aliases.get(relation, relation), parent) for term, relation, parent in scan.edges})
     message = "edges that pronto lost, read from the file's own restrictions"

@@ -99,7 +99,7 @@ def _clauses(text: str) -> Iterator[tuple[str, str]]:
     """The clauses that matter here; a frame's start is the clause ("[", its kind)."""
     for line in text.splitlines():
         if line.startswith("["):
-            yield "[", line.strip().strip("[]")
+            yield "[", line[1:].partition("]")[0].strip()
             continue
         tag, colon, value = line.partition(":")
         if colon and tag.strip() in _TAGS:

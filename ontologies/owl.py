@@ -34,7 +34,7 @@ def scan_owl(content: bytes) -> Scan:
     edges: set[Edge] = set()
     passed_over = 0
     for element in _classes(root):
-        iri = element.get(f"{_RDF}about", "")
+        iri = _iri(element)
         for expression in element.iterfind(f"{_RDFS}subClassOf"):
             found = list(_edges(expression, ids[iri], ids, relations))
             edges.update(found)
@@ -46,7 +46,7 @@ def scan_owl(content: bytes) -> Scan:
 
 def _classes(root: Element) -> Iterator[Element]:
     for element in root:
-        if not element.get(f"{_RDF}about"):
+        if not _iri(element):
             continue
         types = {kind.get(f"{_RDF}resource") for kind in element.iterfind(f"{_RDF}type")}
         # The long form of the same statement, which pronto does not read: then terms are missing and loading stops.
@@ -55,7 +55,13 @@ def _classes(root: Element) -> Iterator[Element]:
 
 
 def _class_ids(root: Element) -> dict[str, str]:
-    return {iri: _own_id(element, iri) for element in _classes(root) if (iri := element.get(f"{_RDF}about"))}
+    return {iri: _own_id(element, iri) for element in _classes(root) if (iri := _iri(element))}
+
+
+def _iri(element: Element) -> str:
+    """What the element is about; rdf:ID is the old way to say it, which pronto does not read."""
+    local = element.get(f"{_RDF}ID")
+    return element.get(f"{_RDF}about") or (f"#{local}" if local else "")
 
 
 def _own_id(element: Element, iri: str) -> str:
@@ -80,13 +86,13 @@ def _edges(expression: Element, term: str, ids: dict[str, str], relations: dict[
     resource = expression.get(f"{_RDF}resource")
     if resource and resource != _THING:
         yield term, IS_A, ids.get(resource) or canonical(resource)
+    for named in expression.iterfind(f"{_OWL}Class[@{_RDF}about]"):
+        yield term, IS_A, ids.get(_iri(named)) or canonical(_iri(named))
     for restriction in expression.iterfind(f"{_OWL}Restriction"):
         yield from _restriction(restriction, term, ids, relations)
     for members in expression.iterfind(f"{_OWL}Class/{_OWL}intersectionOf"):
-        for member in members:
-            about = member.get(f"{_RDF}about")
-            if about:
-                yield term, IS_A, ids.get(about) or canonical(about)
+        for member in members.iterfind(f"{_RDF}Description[@{_RDF}about]"):
+            yield term, IS_A, ids.get(_iri(member)) or canonical(_iri(member))
         yield from _edges(members, term, ids, relations)
 
 

@@ -9,6 +9,7 @@ A snapshot is written beside its place, synced and renamed: whatever fails, the 
 import errno
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def add_ontologies(files_or_names: Iterable[str | Path], root: Path, *, progress
 def latest_version(root: Path) -> str:
     """The version added last to this directory, or "" when none was."""
     try:
-        version = (root / _CURRENT).read_text(encoding="ascii").strip()
+        version = (root / _CURRENT).read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return ""
     return version if (root / version).is_dir() else ""
@@ -123,7 +124,15 @@ def _disk_errors(root: Path) -> Iterator[None]:
         yield
     except HookeError:
         raise
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise _no_space(root) from exc
+        raise BadInput(f"cannot write ontologies under {root}: {exc}") from exc
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(f"no space left under {root} for the ontologies; free some and add them again") from exc
+            raise _no_space(root) from exc
         raise BadInput(f"cannot write ontologies under {root}: {exc.strerror or exc}") from exc
+
+
+def _no_space(root: Path) -> NoSpace:
+    return NoSpace(f"no space left under {root} for the ontologies; free some and add them again")

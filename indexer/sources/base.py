@@ -17,6 +17,9 @@ from hooke.errors import TooLarge
 DOCUMENT_LIMIT = 512 * 2**20
 """Bytes of one metadata document, unpacked; a larger one is quarantined, as a bomb would be."""
 
+HEAD = 65536
+"""Bytes that tell what a file is."""
+
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, tarfile.TarError, TooLarge)
 """What a broken or truncated file raises while it is unpacked."""
 
@@ -103,7 +106,7 @@ def read_file(path: Path) -> bytes:
         return _unpacked(raw, DOCUMENT_LIMIT)
 
 
-def head(path: Path, size: int = 65536) -> bytes:
+def head(path: Path, size: int = HEAD) -> bytes:
     """The first bytes of a file, gunzipped if it is gzip by content. Raises one of UNPACKING_ERRORS."""
     with path.open("rb") as raw:
         if raw.read(2) != b"\x1f\x8b":
@@ -150,7 +153,7 @@ def _members(path: Path, wanted: Callable[[str, bytes], bool], quarantine: Quara
             except (EOFError, zlib.error, gzip.BadGzipFile, TooLarge) as error:
                 quarantine(Quarantined(label, f"cannot be unpacked: {one_line(error)}"))
                 continue
-            if wanted(member.name, data[:65536]):
+            if wanted(member.name, data[:HEAD]):
                 yield Document(member.name, label, data)
 
 

@@ -15,7 +15,7 @@ def read_rows(text: str, report: Callable[[int, str], None]) -> Iterator[tuple[i
     delimiter = _delimiter(lines[0]) if lines else ","
     start = 0
     while start < len(lines):
-        reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
+        reader = csv.reader((lines[n] for n in range(start, len(lines))), delimiter=delimiter, strict=True)
         before = 0
         try:
             for row in reader:

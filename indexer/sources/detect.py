@@ -18,7 +18,7 @@ from indexer.sources.base import (
     is_tar,
     one_line,
 )
-from indexer.sources.folder import find_manifest, is_image, is_zarr, names_images
+from indexer.sources.manifest import SETTINGS_NAME, children, find_manifest, is_image, is_zarr, names_images, status
 
 FORCED = {
     "idr": (Source.IDR_STUDY, Source.IDR_TABLE),
@@ -86,8 +86,10 @@ def _explicit(
 ) -> tuple[list[Input], int]:
     if not path.exists():
         raise UnreadableSource(f"no such file or folder: {path}")
+    if is_zarr(path) or (path.is_file() and is_image(path)):
+        raise UnreadableSource(f"{path} is an image, not metadata: give the folder that it is in")
     try:
-        found, ignored = _folder(path, sources, quarantine) if path.is_dir() else (_file(path, sources, quarantine), 0)
+        found, ignored = _folder(path, sources, quarantine) if path.is_dir() else (_file(path, sources), 0)
     except UNPACKING_ERRORS as error:
         raise UnreadableSource(f"cannot read {path}: {one_line(error)}") from error
     if not found and forced and not path.is_dir() and not is_tar(path):
@@ -100,16 +102,16 @@ def _explicit(
 _TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def _file(path: Path, sources: Sequence[Source], quarantine: Quarantine) -> list[Input]:
+def _file(path: Path, sources: Sequence[Source]) -> list[Input]:
     if is_tar(path):
-        return _in_tar(path, sources, quarantine)
+        return _in_tar(path, sources)
     found = kind(path.name, head(path))
     if found is None and Source.FOLDER in sources and path.name.lower().endswith((".csv", ".tsv")):
         found = Source.FOLDER if names_images(path) else None
     return [Input(found, path)] if found in sources and found else []
 
 
-def _in_tar(path: Path, sources: Sequence[Source], quarantine: Quarantine) -> list[Input]:
+def _in_tar(path: Path, sources: Sequence[Source]) -> list[Input]:
     kinds: set[Source] = set()
 
     def note(name: str, start: bytes) -> bool:
@@ -131,7 +133,7 @@ def _folder(folder: Path, sources: Sequence[Source], quarantine: Quarantine) -> 
     """What a folder holds. Its images are a source of their own only where no other metadata is found."""
     if sources == FORCED["folder"]:
         return [Input(Source.FOLDER, find_manifest(folder) or folder)], 0
-    next(os.scandir(folder), None)  # raises where a folder named by the caller may not be read
+    os.scandir(folder).close()  # raises where a folder that the caller names may not be read
     found: list[Input] = []
     images = others = 0
     for item in _walk(folder, sources, quarantine):
@@ -148,20 +150,21 @@ def _folder(folder: Path, sources: Sequence[Source], quarantine: Quarantine) -> 
 
 def _walk(folder: Path, sources: Sequence[Source], quarantine: Quarantine) -> Iterator[Input | Path]:
     """Inputs, and the files that are none, in and below a folder. A manifest claims everything below it."""
-    try:
-        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        quarantine(Quarantined(str(folder), f"cannot be read: {one_line(error)}"))
-        return
-    manifest = find_manifest(folder) if Source.FOLDER in sources else None
-    if manifest:
-        yield Input(Source.FOLDER, manifest)
+    entries = children(folder, quarantine)
+    claimed = _image_folder(folder) if Source.FOLDER in sources else None
+    if claimed:
+        yield Input(Source.FOLDER, claimed)
     for path in entries:
         if path.is_dir() and not is_zarr(path):
-            if not manifest and not path.is_symlink():
+            if not claimed:
                 yield from _walk(path, sources, quarantine)
-        elif path != manifest and not (manifest and is_image(path)):
+        elif not claimed or (path not in (claimed, folder / SETTINGS_NAME) and not is_image(path)):
             yield from _nested_file(path, sources, quarantine)
+
+
+def _image_folder(folder: Path) -> Path | None:
+    """The manifest of a folder that says it is a source, or the folder itself if its settings alone say so."""
+    return find_manifest(folder) or (folder if status(folder / SETTINGS_NAME) else None)
 
 
 def _nested_file(path: Path, sources: Sequence[Source], quarantine: Quarantine) -> Iterator[Input | Path]:
@@ -170,7 +173,7 @@ def _nested_file(path: Path, sources: Sequence[Source], quarantine: Quarantine) 
         return
     without_folder = [source for source in sources if source is not Source.FOLDER]
     try:
-        inputs = _file(path, without_folder, quarantine)
+        inputs = _file(path, without_folder)
     except (*UNPACKING_ERRORS, UnreadableSource) as error:
         quarantine(Quarantined(str(path), f"cannot be read: {one_line(error)}"))
         return

@@ -8,7 +8,7 @@ from hooke.fields import field_name
 from hooke.model import Dataset, Study, Value
 from indexer.sources.base import Document, decode
 from indexer.sources.licence import spdx
-from indexer.sources.values import canonical_field, clean, distinct, term_ids
+from indexer.sources.values import canonical_field, clean, distinct, line_of, term_ids
 
 ORIGIN = "idr"
 ARCHIVE = "IDR"
@@ -17,7 +17,8 @@ _SECTION = (
     "Study|Screen|Experiment|Library|Assay|Protocol|Phenotype|Quality Control|Raw Image|Feature Level|Processed Data"
 )
 # A key is capitalised words that begin with a section's name; prose that continues a value is not.
-_KEY = re.compile(rf"\"?(Comment ?\[[^\]]+\]|(?:{_SECTION}|Term Source)(?: ?[A-Z][A-Za-z]*){{0,8}})\"? *,?(?:\t|$)")
+_WORD = "[A-Z][A-Za-z]{0,19}"
+_KEY = re.compile(rf"\"?(Comment ?\[[^\]]+\]|(?:{_SECTION}|Term Source)(?:{_WORD})?(?: {_WORD}){{0,8}})\"? *,?(?:\t|$)")
 # a tab lost to spaces: `Screen Type primary screen`, `Term Source Name    NCBITaxon`
 _SPACED_KEY = re.compile(
     r"((?:Study|Screen|Experiment) (?:Organism|Imaging Method|Type)(?: Term Source REF| Term Accession)?) +(?=\S)"
@@ -26,6 +27,7 @@ _SPACED_KEY = re.compile(
 _DATASET_NUMBER = re.compile(r"(Screen|Experiment) Number")
 _DATASET_NAME = re.compile(r"Comment ?\[IDR (?:Screen|Experiment) Name\]")
 _COMPANION = re.compile(r"(.+) Term (Source(?: REF)?|Accession|Name)")
+_SIZE_LABEL = re.compile(r"(?:\dD )?[A-Za-z][A-Za-z ]*(?:\([A-Z]+\))?")
 _STUDY_FIELDS = {
     "Study Key Words": "keywords",
     "Study Key Word": "keywords",
@@ -41,6 +43,10 @@ _STUDY_FIELDS = {
     "Screen Size": "size",
     "Experiment Size": "size",
 }
+
+
+_Terms = dict[str, list[str]]
+"""The `Source`, `Name` and `Accession` rows of one term for each value of a key, by position."""
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ def read_study(document: Document) -> Study | None:
     own = (Value("accession", identifier), Value("archive", ARCHIVE), *_values(about))
     values = distinct((*own, *(value for dataset in datasets for value in dataset.values)))
     title = about.first("Study Title") or identifier
-    return Study(identifier, " ".join(title.split()), values, datasets, origins=(ORIGIN,))
+    return Study(identifier, line_of(title), values, datasets, origins=(ORIGIN,))
 
 
 def _dataset(section: _Section, number: int) -> Dataset:
@@ -117,7 +123,7 @@ def _started(line: str) -> tuple[str, str] | None:
 
 def _cells(raw: str) -> list[str]:
     """Cells split at tabs outside quotes; an unmatched quote is an ordinary character."""
-    quoted = r'(?:^|(?<=\t))\s*"((?:[^"]|"")*)"[ \n]*(?=\t|$)'
+    quoted = r'(?:^|(?<=\t))[ \n]*"((?:[^"]|"")*)"[ \n]*(?=\t|$)'
     held: list[str] = []
 
     def hold(match: re.Match[str]) -> str:
@@ -132,41 +138,53 @@ def _values(section: _Section) -> Iterator[Value]:
     companions = _companions(section)
     taken: dict[str, int] = {}
     for key, cells in section.rows:
-        if _COMPANION.fullmatch(key) or key.startswith("Term Source") or _DATASET_NAME.fullmatch(key):
+        if _COMPANION.fullmatch(key) or key.startswith("Term Source"):
             continue
         nth = taken.get(key, 0)
         taken[key] = nth + 1
-        yield from _row_values(key, cells, companions.get((key, nth), {}))
+        yield from _row_values(_field(key), cells, companions.pop((key, nth), []))
+    # term rows that a file gives without the row they describe
+    for (key, _), terms in companions.items():
+        yield from _row_values(_field(key), [], terms)
 
 
-def _companions(section: _Section) -> dict[tuple[str, int], dict[str, list[str]]]:
-    """The `Term …` rows of each key, by the key they follow and how often it came before."""
+def _companions(section: _Section) -> dict[tuple[str, int], list[_Terms]]:
+    """The `Term …` rows of each key, by the key they follow and how often it came before.
+
+    They may repeat: a value may have several terms.
+    """
     counts: dict[str, int] = {}
-    found: dict[tuple[str, int], dict[str, list[str]]] = {}
+    found: dict[tuple[str, int], list[_Terms]] = {}
     for key, cells in section.rows:
         companion = _COMPANION.fullmatch(key)
         if not companion:
             counts[key] = counts.get(key, 0) + 1
             continue
         base, kind = companion.group(1), companion.group(2).removesuffix(" REF")
-        owner = next((o for o in (base, f"{base} Name", f"{base} Type") if o in counts), None)
-        if owner:
-            found.setdefault((owner, counts[owner] - 1), {})[kind] = cells
+        owner = next((o for o in (base, f"{base} Name", f"{base} Type") if o in counts), base)
+        terms = found.setdefault((owner, counts.get(owner, 1) - 1), [{}])
+        if kind in terms[-1]:
+            terms.append({})
+        terms[-1][kind] = cells
     return found
 
 
-def _row_values(key: str, cells: list[str], companions: dict[str, list[str]]) -> Iterator[Value]:
-    name = _field(key)
+def _row_values(name: str, cells: list[str], terms: list[_Terms]) -> Iterator[Value]:
     if name == "size":
         yield from _sizes(cells)
         return
-    refs, accessions, names = (companions.get(kind, []) for kind in ("Source", "Accession", "Name"))
-    for position in range(max(len(cells), len(accessions), len(names))):
-        ids = term_ids(_at(accessions, position), _at(refs, position), name)
-        for text in (_at(cells, position), _at(names, position)):
-            yield from _text_values(name, text, ids)
-        if ids and not _at(cells, position) and not _at(names, position):
-            yield Value(name, ids[0], ids)
+    for position in range(max(len(row) for row in (cells, *(row for term in terms for row in term.values())))):
+        labelled = [
+            (
+                _at(term.get("Name", []), position),
+                term_ids(_at(term.get("Accession", []), position), _at(term.get("Source", []), position), name),
+            )
+            for term in terms
+        ]
+        every = tuple(dict.fromkeys(identifier for _, ids in labelled for identifier in ids))
+        text = _at(cells, position)
+        yield from _text_values(name, text, every)
+        yield from (Value(name, label or ids[0], ids) for label, ids in labelled if label or (ids and not text))
 
 
 def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
@@ -177,7 +195,7 @@ def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
     elif name == "authors":
         yield from (Value(name, author.strip()) for author in re.split(r"[,;]", text) if author.strip())
     elif name == "doi":
-        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/", "", text))
+        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/(?=.)", "", text))
     else:
         yield Value(name, text, ids)
     year = re.search(r"\b(?:19|20)\d\d\b", text) if name == "release_date" else None
@@ -197,11 +215,11 @@ def _sizes(cells: list[str]) -> Iterator[Value]:
     label = ""
     for cell in filter(None, cells):
         name, colon, text = cell.partition(":")
-        if not colon:
+        if not (colon and _SIZE_LABEL.fullmatch(name.strip())):
             name, text = label or "size", cell
-        label = name if colon and not text.strip() else ""
+        label = "" if text.strip() else name
         if text.strip():
-            yield Value(field_name(name) or "size", re.sub(r"(?<=\d),(?=\d{3})", "", text.strip()))
+            yield Value(field_name(name), re.sub(r"(?<=\d),(?=\d{3})", "", text.strip()))
 
 
 def _at(cells: list[str], position: int) -> str:

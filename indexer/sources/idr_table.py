@@ -13,7 +13,7 @@ from hooke.model import Dataset, Image, Study, Value
 from indexer.sources.base import Document, Quarantine, Quarantined, decode
 from indexer.sources.delimited import read_rows
 from indexer.sources.idr_study import ARCHIVE, ORIGIN
-from indexer.sources.values import canonical_field, clean, distinct, term_ids
+from indexer.sources.values import canonical_field, clean, distinct, line_of, term_ids, unique_id
 
 CACHE_LIMIT = 20_000
 """Cells of one column that are remembered; beyond that a column is taken to be all different."""
@@ -101,26 +101,17 @@ def _images(names: tuple[str, str], header: list[str], rows: Iterator[tuple[int,
         extra = row[width:]
         row = [*row, *[""] * (width - len(row))]
         values = tuple([value for column in columns for value in column.values(row)])
-        parts = [part for column in naming if (part := _one_line(row[column]))]
+        parts = [part for column in naming if (part := line_of(row[column]).strip("/ "))]
         name = ("_" if "Plate" in header else "/").join(parts) or f"row{line}"
-        identifier = _unique(f"{study}/{dataset}/{name}", used)
+        identifier = unique_id(f"{study}/{dataset}/{name}", used)
         title = " ".join(parts) if "Plate" in header else (parts or [name])[-1]
         yield Image(identifier, study, title, dataset, distinct((*values, *_extra(extra, width))))
-
-
-def _unique(identifier: str, used: dict[str, int]) -> str:
-    used[identifier] = times = used.get(identifier, 0) + 1
-    return identifier if times == 1 else _unique(f"{identifier}#{times}", used)
 
 
 def _extra(cells: list[str], width: int) -> Iterator[Value]:
     for number, cell in enumerate(cells, start=width + 1):
         if clean(cell):
             yield Value(f"column_{number}", clean(cell))
-
-
-def _one_line(cell: str) -> str:
-    return " ".join(cell.split()).strip("/") if not cell.isprintable() or " " in cell else cell.strip("/")
 
 
 def _naming(header: list[str]) -> list[int]:

@@ -11,7 +11,7 @@ from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Study, Value
 from indexer.sources.base import Document, decode, one_line
 from indexer.sources.licence import spdx
-from indexer.sources.values import distinct
+from indexer.sources.values import distinct, line_of, utf8
 
 ORIGIN = "ro-crate"
 GENE_ONTOLOGY = "gene_ontology"
@@ -78,7 +78,7 @@ def read_crate(document: Document) -> Study:
     """The study that a crate describes. Raises UnreadableSource."""
     graph = _graph(document)
     root = _root(graph, document.label)
-    identifier = _accession(root, document.name)
+    identifier = _accession(root, document.label)
     titles = root.texts("name")
     values = distinct(
         (
@@ -88,7 +88,7 @@ def read_crate(document: Document) -> Study:
             *_node_values(graph, publishers=frozenset(root.refs("publisher"))),
         )
     )
-    title = " ".join(titles[0].split()) if titles else identifier
+    title = line_of(titles[0]) if titles else identifier
     return Study(identifier, title, values, origins=(ORIGIN,))
 
 
@@ -133,11 +133,12 @@ def _root(graph: Graph, label: str) -> Node:
     return max(datasets, key=lambda node: len(node.properties))
 
 
-def _accession(root: Node, name: str) -> str:
+def _accession(root: Node, label: str) -> str:
     """The archive's accession: the root's identifier, else the end of its address, else the file's name."""
-    file = name.rsplit("/", 1)[-1].removesuffix(_DESCRIPTOR).strip("-_.") or name.rsplit("/", 2)[0]
+    folder, file = ["", *re.split(r"[/:\\]", label)][-2:]
+    file = line_of(file.removesuffix(_DESCRIPTOR)).strip("-_. ") or line_of(folder) or "crate"
     addresses = (*root.texts("identifier"), *root.refs("identifier"), root.id, file)
-    ends = [" ".join(address.rstrip("/").rsplit("/", 1)[-1].split()) for address in addresses]
+    ends = [line_of(address.rstrip("/").rsplit("/", 1)[-1]) for address in addresses]
     accession = next((end for end in ends if end.strip(".#")), file)
     if re.fullmatch(r"(idr|ssbd-repos-)\d+", accession, flags=re.IGNORECASE):
         return accession.lower()
@@ -184,7 +185,8 @@ def _archive(root: Node, graph: Graph, identifier: str) -> Iterator[str]:
         yield "EMPIAR"
         return
     for publisher in (text for item in root.properties.get("publisher", []) for text in _described(item, graph)):
-        yield from (short for name, short in _ARCHIVES.items() if publisher.startswith(name))
+        known = [short for name, short in _ARCHIVES.items() if publisher.startswith(name)]
+        yield from known or ([] if publisher.startswith("http") else [publisher])
 
 
 def _sizes(root: Node, graph: Graph) -> Iterator[Value]:
@@ -259,5 +261,5 @@ def _literal(item: Json) -> str:
     if isinstance(item, dict):
         return _literal(item.get("@value"))
     if isinstance(item, str):
-        return item.strip()
+        return utf8(item.strip())
     return str(item) if isinstance(item, int | float) and not isinstance(item, bool) else ""

@@ -71,6 +71,32 @@ def distinct(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def line_of(text: str) -> str:
+    r"""Text fit for an id or a title: one line, without control characters, stored as UTF-8 by anyone.
+
+    >>> line_of("  Plate\t1\n A3\x07 ")
+    'Plate 1 A3'
+    """
+    printable = text if text.isprintable() else re.sub(r"[\x00-\x1f\x7f]", " ", utf8(text))
+    return " ".join(printable.split())
+
+
+def utf8(text: str) -> str:
+    """Text without the lone surrogates that JSON escapes and file names can hold and no file can."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def unique_id(identifier: str, used: dict[str, int]) -> str:
+    """The id, or for its second use the id with `#2`, and so on; `used` counts.
+
+    >>> used: dict[str, int] = {}
+    >>> [unique_id(x, used) for x in ("a", "a", "a#2", "a")]
+    ['a', 'a#2', 'a#2#2', 'a#3']
+    """
+    used[identifier] = times = used.get(identifier, 0) + 1
+    return identifier if times == 1 else unique_id(f"{identifier}#{times}", used)
+
+
 def _words(part: str) -> list[str]:
     one = _ONE_ID.fullmatch(part)
     return [f"{one.group(1)}:{one.group(2)}"] if one and " " in part else part.split()

@@ -1,6 +1,6 @@
 """All behaviour of the read program, without HTTP: search, similarity, both at once, and why."""
 
-from search_api.engine.engine import Engine
-from search_api.engine.request import Filter, SearchRequest
+from search_api.engine.engine import Engine, Example
+from search_api.engine.similarity import EmbedderChoice
 
-__all__ = ["Engine", "Filter", "SearchRequest"]
+__all__ = ["EmbedderChoice", "Engine", "Example"]

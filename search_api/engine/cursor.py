@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from hooke.errors import BadCursor, SnapshotMismatch
 from hooke.query import Position
-from search_api.engine.request import SearchRequest
+from hooke.request import SearchRequest
 
 _LAYOUT = struct.Struct("<QfI16s")
 

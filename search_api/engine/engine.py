@@ -11,10 +11,11 @@ from pyroaring import BitMap
 
 from hooke.embed.base import Raster
 from hooke.errors import BadInput, UnknownRecord
-from hooke.fields import TEXT_FIELDS
+from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query, Terms
+from hooke.request import SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
@@ -29,14 +30,13 @@ from hooke.results import (
 )
 from hooke.store.base import MetadataReader, MetadataStore
 from hooke.store.sqlite import SqliteStore
-from hooke.vectors.base import Neighbours
+from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
 from ontologies.model import OntologyInfo
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.explain import reasons
 from search_api.engine.facets import Facets
-from search_api.engine.request import SearchRequest
-from search_api.engine.similarity import EmbedderChoice, Visuals, fuse
+from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
 
 FUSED_DEPTH = 1_000
@@ -45,10 +45,14 @@ FUSED_DEPTH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What to look like: uploaded rasters and indexed images; the images themselves are left out of the answer."""
+    """What to look like: uploaded rasters and indexed images, and images not to look like.
+
+    The indexed ones are left out of the answer.
+    """
 
     rasters: tuple[Raster, ...] = ()
     images: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
 
 
 class Engine:
@@ -212,7 +216,7 @@ class Engine:
         """The fields of a level and how many records have each."""
         with self._reading() as (reader, _):
             return [
-                {"name": stats.name, "records": stats.records, "facet": stats.name not in TEXT_FIELDS}
+                {"name": stats.name, "records": stats.records, "facet": stats.name not in UNCOUNTED_FIELDS}
                 for stats in reader.fields(level).values()
             ]
 
@@ -241,20 +245,18 @@ class Engine:
 
     def _look(self, example: Example, where: Node, k: int, reader: MetadataReader) -> Neighbours:
         vectors = self._visuals.vectors(reader.snapshot)
-        left_out = self._example_ordinals(example, reader)
-        rows = [vectors.vectors_of(ordinal) for ordinal in left_out]
-        for image, found in zip(example.images, rows, strict=True):
-            if not len(found):
-                raise BadInput(f"image {image!r} has no vector: its pixels are not in this index")
+        like = [_rows(image, vectors, reader) for image in example.images]
+        unlike = [_rows(image, vectors, reader) for image in example.negatives]
         if example.rasters:
-            rows.append(self._visuals.embed(example.rasters, reader.snapshot))
-        if not rows:
+            like.append(self._visuals.embed(example.rasters, reader.snapshot))
+        if not like:
             raise BadInput("similarity needs an example: an image file, or the id of an indexed image")
-        allowed = reader.ordinals(Level.IMAGE, where) - BitMap(left_out)
-        return vectors.search(np.concatenate(rows), k, allowed=allowed)
+        allowed = reader.ordinals(Level.IMAGE, where) - BitMap(self._example_ordinals(example, reader))
+        queries = np.concatenate(like)
+        return vectors.search(towards(queries, np.concatenate(unlike)) if unlike else queries, k, allowed=allowed)
 
     def _example_ordinals(self, example: Example, reader: MetadataReader) -> list[int]:
-        return [reader.get(Level.IMAGE, image).ordinal for image in example.images]
+        return [reader.get(Level.IMAGE, image).ordinal for image in (*example.images, *example.negatives)]
 
     def _embedded(self, reader: MetadataReader) -> BitMap:
         if reader.snapshot.manifest.space is None:
@@ -334,10 +336,17 @@ def _combined_hits(
         )
 
 
+def _rows(image: str, vectors: VectorReader, reader: MetadataReader) -> Vectors:
+    rows = vectors.vectors_of(reader.get(Level.IMAGE, image).ordinal)
+    if not len(rows):
+        raise BadInput(f"image {image!r} has no vector: its pixels are not in this index")
+    return rows
+
+
 def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:
     name = known_field(asked, level, reader)
-    if name in TEXT_FIELDS:
-        raise BadInput(f"{asked!r} is prose and makes no facet: search it with {name}:word")
+    if name in UNCOUNTED_FIELDS:
+        raise BadInput(f"{asked!r} makes no facet, nearly every record differs: search it with {name}:word")
     return name
 
 

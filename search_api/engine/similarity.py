@@ -22,10 +22,10 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EmbedderChoice:
-    """The model that a program was started with; it must make the index's space."""
+    """The model that a program was started with (None: the index's own); it must make the index's space."""
 
-    model: str
-    weights: Path | None
+    model: str | None = None
+    weights: Path | None = None
 
 
 class Visuals:
@@ -79,7 +79,7 @@ class Visuals:
         if self._embedder.space.fingerprint != snapshot.manifest.space:
             raise SpaceMismatch(
                 f"the index's images were embedded in space {str(snapshot.manifest.space)[:12]}, this program embeds "
-                f"with {self._choice.model} in space {self._embedder.space.fingerprint[:12]}: "
+                f"with {self._embedder.space.model} in space {self._embedder.space.fingerprint[:12]}: "
                 "start it with the model and weights that indexed them"
             )
         return self._embedder
@@ -88,11 +88,21 @@ class Visuals:
         from hooke.embed.fingerprint import check_golden, load_space
         from hooke.embed.timm import load_embedder
 
-        embedder = load_embedder(self._choice.model, self._choice.weights)
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
+        embedder = load_embedder(self._choice.model or known.model, self._choice.weights)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)
         return embedder
+
+
+def towards(like: Vectors, unlike: Vectors) -> Vectors:
+    """One query row near the examples and away from the counter-examples: float32 (1, dim), of unit length.
+
+    Rocchio 1971, with the weights of Manning, Raghavan & Schütze 2008, §9.1.1 scaled to 1 and 0.2.
+    """
+    row = like.mean(axis=0, dtype=np.float64) - 0.2 * unlike.mean(axis=0, dtype=np.float64)
+    unit: Vectors = (row / np.linalg.norm(row))[np.newaxis].astype(np.float32)
+    return unit
 
 
 def fuse(text: Sequence[int], look: Sequence[int]) -> list[tuple[int, float]]:

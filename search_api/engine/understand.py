@@ -26,11 +26,11 @@ from hooke.query import (
     Words,
 )
 from hooke.query_text import Vocabulary, read_query
+from hooke.request import Filter, SearchRequest
 from hooke.results import QueryReport, ResolvedTerm, Rewrite, Suggestion
 from hooke.store.base import MetadataReader
 from hooke.text import tokens
 from ontologies.catalogue import Catalogue
-from search_api.engine.request import Filter, SearchRequest
 
 MAX_EXPANSIONS = 400
 _LONGEST_NAME = 8

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from hooke.fields import TEXT_FIELDS
+from hooke.fields import UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Image, Level, Study, Value
 from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
@@ -46,7 +46,7 @@ def value_set(values: tuple[Value, ...], field: str) -> ValueSet:
     plain = {
         fold(value.text)
         for value in values
-        if value.field == field and field not in TEXT_FIELDS and not any(m.field == field for m in value.mentions)
+        if value.field == field and field not in UNCOUNTED_FIELDS and not any(m.field == field for m in value.mentions)
     }
     return ValueSet(frozenset(terms), frozenset(plain))
 

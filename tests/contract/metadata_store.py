@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from hooke.errors import BadInput, IndexLocked, UnknownRecord
-from hooke.fields import TEXT_FIELDS
+from hooke.fields import UNCOUNTED_FIELDS
 from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Pixels, Study, Unresolved, Value
 from hooke.query import (
     Among,
@@ -384,7 +384,7 @@ class StoreContract:
 
 
 def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Counter[ValueSet]:
-    assert field not in TEXT_FIELDS
+    assert field not in UNCOUNTED_FIELDS
     sets = reader.value_sets(level, field)
     counts = reader.count_sets(level, field, where).tolist()
     folded = Counter[ValueSet]()

@@ -1,8 +1,9 @@
 """Pending postings of one writer: gathered as arrays, sorted once, merged into the tables at a flush."""
 
 import sqlite3
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.store.sqlite.cells import Cell, CellTable
-from hooke.store.sqlite.columns import merge_columns
+from hooke.store.sqlite.columns import dense_index, merge_columns
 from hooke.store.sqlite.schema import blob
 
 _LOW = np.int64(0xFFFFFFFF)
@@ -21,20 +22,22 @@ class Postings:
 
     def __init__(self, level: int) -> None:
         self.level = level
-        self.pairs = 0
         self._cells: dict[int, Cell] = {}
-        self._numbers: list[npt.NDArray[np.int64]] = []
-        self._ords: list[npt.NDArray[np.uint32]] = []
+        self._numbers = array("q")
+        self._ords = array("L")
         self._shared: defaultdict[int, BitMap] = defaultdict(BitMap)
         self._shared_tokens: defaultdict[int, BitMap] = defaultdict(BitMap)
 
-    def add(self, cells: Sequence[Cell], ordinal: int) -> None:
+    def add(self, cells: Iterable[Cell], ordinal: int) -> None:
         """One record's own cells."""
-        for cell in cells:
-            self._cells[cell.id] = cell
-        self._numbers.append(np.fromiter((cell.id for cell in cells), np.int64, len(cells)))
-        self._ords.append(np.full(len(cells), ordinal, np.uint32))
-        self.pairs += sum(len(cell.keys) for cell in cells)
+        numbers = {cell.id: cell for cell in cells}
+        self._cells |= numbers
+        self._numbers.extend(numbers)
+        self._ords.extend([ordinal] * len(numbers))
+
+    def __len__(self) -> int:
+        """Pending pairs of a cell and an ordinal."""
+        return len(self._numbers)
 
     def add_shared(self, cells: Iterable[Cell], ordinals: BitMap) -> None:
         """Cells that many records have alike: a study's text is added once for all its images."""
@@ -44,8 +47,8 @@ class Postings:
 
     def flush(self, connection: sqlite3.Connection, table: CellTable) -> None:
         """Merge everything into the database; these postings are spent."""
-        numbers = np.concatenate([np.empty(0, np.int64), *self._numbers])
-        ords = np.concatenate([np.empty(0, np.uint32), *self._ords])
+        numbers = np.array(self._numbers, np.int64)
+        ords = np.array(self._ords, np.uint32)
         self._spread_shared()
         _write(connection, "tokens", self._token_rows(numbers, ords, table), 4)
         all_numbers, all_ords = self._with_shared(numbers, ords)
@@ -71,8 +74,8 @@ class Postings:
         self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], table: CellTable
     ) -> Iterator[tuple[int, int, str, bytes]]:
         keys, cell_index = self._per_cell(numbers, lambda cell: cell.keys)
-        dense, key_index = np.unique(keys[0], return_inverse=True)
-        pair_keys, pair_ords = _expand(cell_index, ords, key_index.astype(np.int64), keys[1])
+        dense, key_index = dense_index(keys[0])
+        pair_keys, pair_ords = _expand(cell_index, ords, key_index, keys[1])
         pending = dict(self._shared_tokens)
         for code, ordinals in _groups(pair_keys, pair_ords):
             key = int(dense[code])
@@ -117,8 +120,8 @@ class Postings:
         keys_of: Callable[[Cell], tuple[tuple[int, int], ...]],
     ) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.uint32]]]:
         packed, cell_index = self._per_cell(numbers, lambda cell: _pack(keys_of(cell)))
-        dense, key_index = np.unique(packed[0], return_inverse=True)
-        pair_keys, pair_ords = _expand(cell_index, ords, key_index.astype(np.int64), packed[1])
+        dense, key_index = dense_index(packed[0])
+        pair_keys, pair_ords = _expand(cell_index, ords, key_index, packed[1])
         for code, ordinals in _groups(pair_keys, pair_ords):
             key = int(dense[code])
             yield (key >> 32, key & 0xFFFFFFFF), ordinals
@@ -127,11 +130,11 @@ class Postings:
         self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], npt.NDArray[np.int64]]
     ) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
         """The keys of the distinct cells as (flat keys, their count per cell), and each pair's index of its cell."""
-        distinct, index = np.unique(numbers, return_inverse=True)
+        distinct, index = dense_index(numbers)
         lists = [keys_of(self._cells[number]) for number in distinct.tolist()]
         counts = np.fromiter((len(keys) for keys in lists), np.int64, len(lists))
         flat = np.concatenate(lists) if lists else np.empty(0, np.int64)
-        return (flat, counts), index.astype(np.int64, copy=False)
+        return (flat, counts), index
 
 
 def _pack(pairs: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int64]:

@@ -2,10 +2,9 @@
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Dataset, Image, Level, Pixels, Record, Study, Value
@@ -33,12 +32,12 @@ class ImageRow:
 
 def pack(numbers: Iterable[int]) -> bytes:
     """Cell ids as stored."""
-    return np.fromiter(numbers, "<i4").tobytes()
+    return array("i", numbers).tobytes()
 
 
 def unpack(cells: bytes) -> list[int]:
     """Stored cell ids."""
-    return [int(number) for number in np.frombuffer(cells, "<i4")]
+    return array("i", cells).tolist()
 
 
 def select_studies(connection: sqlite3.Connection, column: str, keys: Sequence[str] | Sequence[int]) -> list[StudyRow]:

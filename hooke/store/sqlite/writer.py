@@ -20,8 +20,8 @@ from hooke.store.sqlite.postings import Postings
 from hooke.store.sqlite.rows import ImageRow, StudyRow, pack, select_images, select_studies
 from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob, driver_errors
 
-_FLUSH_PAIRS = 6_000_000
-"""Pending (token, ordinal) pairs at which they are sorted and merged: about 300 MB at the peak."""
+_FLUSH_PAIRS = 1_500_000
+"""Pending pairs of a value and a record at which they are sorted and merged: about 300 MB at the peak."""
 _CHUNK = 2_000
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class SqliteWriter:
         )
         self._live[Level.STUDY].add(ordinal)
         self._studies[study.id] = StudyRow(ordinal, study, live=True)
-        self._postings[Level.STUDY].add(self._distinct(study_values(study)), ordinal)
+        self._postings[Level.STUDY].add(map(self._cells.cell, study_values(study)), ordinal)
 
     def _put_images(self, images: dict[str, Image]) -> None:
         known = {row.image.id: row for row in select_images(self._connection, "id", list(images))}
@@ -155,6 +155,7 @@ class SqliteWriter:
 
     def _put_image(self, image: Image, ordinal: int) -> None:
         study = self._study(image.study_id)
+        cells = [self._cells.cell(value) for value in image.values]
         self._connection.execute(
             "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
             (
@@ -163,7 +164,7 @@ class SqliteWriter:
                 study.ordinal,
                 image.dataset,
                 image.title,
-                pack(self._cells.cell(v).id for v in image.values),
+                pack(cell.id for cell in cells),
                 image.pixels.path if image.pixels else None,
             ),
         )
@@ -172,7 +173,7 @@ class SqliteWriter:
 
     def _index_image(self, ordinal: int, study_ordinal: int, image: Image) -> None:
         own = image_values(image)
-        self._postings[Level.IMAGE].add(self._distinct(own), ordinal)
+        self._postings[Level.IMAGE].add(map(self._cells.cell, own), ordinal)
         self._inheriting[study_ordinal, image.dataset, overrides(own)].add(ordinal)
 
     def _distinct(self, values: Iterable[Value]) -> list[Cell]:
@@ -233,13 +234,14 @@ class SqliteWriter:
         drop_from_columns(self._connection, code, {field for cell in cells for field, _ in cell.items}, gone)
 
     def _flush_when_large(self) -> None:
-        if sum(postings.pairs for postings in self._postings.values()) > _FLUSH_PAIRS:
+        if sum(map(len, self._postings.values())) > _FLUSH_PAIRS:
             self._flush()
 
     def _flush(self) -> None:
         self._settle_inheritance()
         for level, postings in self._postings.items():
-            postings.flush(self._connection, self._cells)
+            if len(postings):
+                postings.flush(self._connection, self._cells)
             code = LEVEL_CODE[level]
             self._connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?)", (code, blob(self._live[level])))
             self._postings[level] = Postings(code)

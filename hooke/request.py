@@ -1,6 +1,7 @@
-"""What the engine is asked, narrowed from parameters once, at the edge."""
+"""What is asked of an index, from the command line, over HTTP or in a notebook: narrowed from parameters once."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hooke.errors import BadInput
@@ -72,6 +73,34 @@ def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, t
         for field, values in group.items()
         if values
     )
+
+
+def read_condition(text: str) -> tuple[str, str, str]:
+    """A condition such as `organism=mouse` or `year>=2020` as field, operator and value.
+
+    >>> read_condition("year>=2020"), read_condition("compound=a>b")
+    (('year', 'gte', '2020'), ('compound', '', 'a>b'))
+    """
+    found = re.fullmatch(r"([^=<>]+)(>=|<=|>|<|=)(.*)", text, flags=re.DOTALL)
+    if found is None or not found.group(3).strip():
+        raise BadInput(f"a filter is FIELD=VALUE, FIELD>=NUMBER or FIELD<=NUMBER, not {text!r}")
+    operator = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt", "=": ""}[found.group(2)]
+    return found.group(1).strip(), operator, found.group(3).strip()
+
+
+def read_conditions(wanted: Iterable[str], unwanted: Iterable[str]) -> tuple[tuple[Filter, ...], tuple[Range, ...]]:
+    """Filters and ranges from conditions; those on one field are alternatives, bounds add up."""
+    ranges: list[Range] = []
+    groups: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
+    for negate, conditions in ((False, wanted), (True, unwanted)):
+        for field, operator, value in map(read_condition, conditions):
+            if operator and negate:
+                raise BadInput(f"{field}: a bound cannot be negated; turn it around instead")
+            if operator:
+                ranges.append(read_range(field, operator, value))
+            else:
+                groups[negate][field] = (*groups[negate].get(field, ()), value)
+    return read_filters(groups[False], groups[True]), tuple(ranges)
 
 
 def read_range(field: str, bound: str, text: str) -> Range:

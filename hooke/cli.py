@@ -1,0 +1,285 @@
+"""The `hooke` command. Results go to stdout, everything else to stderr."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from hooke import show
+from hooke.errors import BadInput, HookeError
+from hooke.model import Level
+from hooke.request import SearchRequest, read_conditions, read_expand
+from hooke.settings import read_settings
+
+if TYPE_CHECKING:
+    from hooke.client.local import LocalBackend
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Search biological images by what they mean and by what they look like, in one request.",
+)
+ontologies_app = typer.Typer(no_args_is_help=True, help="The ontologies of an index.")
+app.add_typer(ontologies_app, name="ontologies")
+
+_errors = Console(stderr=True)
+
+Index = Annotated[Path, typer.Option("--index", help="The index directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Filters = Annotated[
+    list[str], typer.Option("--filter", metavar="FIELD=VALUE", help="Keep what has the value; also FIELD>=NUMBER.")
+]
+Nots = Annotated[list[str], typer.Option("--not", metavar="FIELD=VALUE", help="Leave out what has the value.")]
+FacetNames = Annotated[list[str], typer.Option("--facet", metavar="FIELD", help="Count the values of a field.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="A timm model name.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="A local weights file (.safetensors, .pth).")]
+
+
+def main() -> None:
+    """Run the command; errors become one line and an exit code."""
+    app()
+
+
+def _command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a command whose errors are one line: exit 2 for bad input, 130 for Ctrl-C, 1 for any other."""
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def reported(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except HookeError as exc:
+                _errors.print(f"error: {exc}", markup=False, highlight=False, soft_wrap=True)
+                raise typer.Exit(exc.exit_code) from exc
+            except KeyboardInterrupt as exc:
+                _errors.print("stopped; what was committed is kept, the same command goes on from there")
+                raise typer.Exit(130) from exc
+
+        group.command(name)(reported)
+        return function
+
+    return register
+
+
+@_command(app)
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders or tar.gz archives to index.")],
+    index: Index,
+    source: Annotated[str | None, typer.Option(help="Force a format: idr, ro-crate or folder.")] = None,
+    ontology: Annotated[list[str], typer.Option(help="An ontology file or name to add first; repeatable.")] = [],  # noqa: B006  # typer reads it, nobody changes it
+    embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Embed the images' pixels.")] = True,
+    model: ModelName = None,
+    weights: Weights = None,
+    json: Json = False,
+) -> None:
+    """Index archive metadata and images.
+
+    Example: hooke index idr/ crates.tar.gz --ontology fbbi.obo --index my-index
+    """
+    from indexer.embedding import Model
+    from indexer.pipeline import IndexJob, run
+
+    settings = read_settings()
+    chosen = Model(model or settings.model, weights or settings.weights) if embed else None
+    with show.progress(_errors) as progress:
+        report = run(IndexJob(tuple(paths), index, source, tuple(ontology), chosen), progress)
+    show.emit(report, json, show.report)
+
+
+@_command(app)
+def search(
+    index: Index,
+    text: Annotated[str, typer.Argument(help="What to search for; empty means everything.")] = "",
+    level: Annotated[Level, typer.Option(help="Search studies or images.")] = Level.STUDY,
+    filter_: Filters = [],  # noqa: B006
+    not_: Nots = [],  # noqa: B006
+    facet: FacetNames = [],  # noqa: B006
+    facet_limit: Annotated[int, typer.Option(help="The most values of one facet.")] = 1000,
+    expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
+    limit: Annotated[int, typer.Option(help="Hits on a page, at most 10,000.")] = 10,
+    cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse text that does not parse.")] = False,
+    json: Json = False,
+) -> None:
+    """Search by words, terms and fields.
+
+    Example: hooke search "rodents light-sheet" --index my-index --filter "licence=CC-BY-4.0" --facet organism
+    """
+    filters, ranges = read_conditions(filter_, not_)
+    request = SearchRequest(
+        level, text, filters, ranges, tuple(facet), facet_limit, read_expand(expand), limit, cursor, strict
+    )
+    with _open(index) as archive:
+        show.emit(archive.search(request), json, show.search_result)
+
+
+@_command(app)
+def similar(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file, or the id of an indexed image.")],
+    index: Index,
+    text: Annotated[str, typer.Option(help="Keep only images that match this text.")] = "",
+    filter_: Filters = [],  # noqa: B006
+    not_: Nots = [],  # noqa: B006
+    facet: FacetNames = [],  # noqa: B006
+    k: Annotated[int, typer.Option("-k", help="How many look-alikes.")] = 10,
+    expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
+    model: ModelName = None,
+    weights: Weights = None,
+    json: Json = False,
+) -> None:
+    """Find the images that look most like one.
+
+    Example: hooke similar cell.png --index my-index --filter organism=Mammalia --text fluorescence -k 20
+    """
+    from hooke.client.backend import Look
+
+    filters, ranges = read_conditions(filter_, not_)
+    request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
+    path = Path(image)
+    look = Look(files=(path,)) if path.is_file() else Look(images=(image,))
+    with _open(index, model, weights) as archive:
+        show.emit(archive.similar(look, request), json, show.similar_result)
+
+
+@_command(app)
+def info(index: Index, json: Json = False) -> None:
+    """Say what an index holds.
+
+    Example: hooke info --index my-index
+    """
+    with _open(index) as archive:
+        show.emit(archive.info(), json, show.index_info)
+
+
+@_command(app)
+def why(
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="A study's or an image's id.")],
+    text: Annotated[str, typer.Argument(help="The query.")],
+    index: Index,
+    expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
+    json: Json = False,
+) -> None:
+    """Explain why a record matches a query.
+
+    Example: hooke why S-BIAD2331 "rodents" --index my-index
+    """
+    from hooke.client.local import open_engine
+
+    with closing(open_engine(index)) as engine:
+        hit = engine.why(record_id, SearchRequest(text=text, expand=read_expand(expand)))
+        show.emit(hit, json, show.explanation)
+
+
+@_command(app)
+def serve(
+    index: Index,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8000,
+    model: ModelName = None,
+    weights: Weights = None,
+) -> None:
+    """Serve the page and the API.
+
+    Example: hooke serve --index my-index --port 8000
+    """
+    from hooke.client.local import open_engine
+
+    try:
+        from search_api.serve import serve_engine
+    except ModuleNotFoundError as exc:
+        raise BadInput(f"serving needs {exc.name}: pip install 'hooke[serve,embed]'") from exc
+    with closing(open_engine(index, model=model, weights=weights)) as engine:
+        serve_engine(engine, read_settings(), host=host, port=port)
+
+
+@_command(app)
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where to put the demo archive and its index.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Build the demo archive and its index, and ask it a merged question.
+
+    Example: hooke demo --dir demo && hooke serve --index demo/index
+    """
+    from indexer.demo import write_demo_archive
+
+    from hooke.client.backend import Look
+    from indexer.embedding import Model
+    from indexer.pipeline import IndexJob, run
+
+    archive = write_demo_archive(directory / "archive")
+    job = IndexJob(
+        tuple(archive.paths), directory / "index", None, tuple(archive.ontologies), Model(read_settings().model)
+    )
+    with show.progress(_errors) as progress:
+        show.emit(run(job, progress), False, show.report)
+    question = SearchRequest(
+        Level.IMAGE,
+        "fluorescence microscopy",
+        *read_conditions(["organism=Mammalia"], []),
+        facets=("organism",),
+        limit=5,
+    )
+    with _open(directory / "index") as opened:
+        sys.stdout.write(f"\nFluorescence images of mammals that look like {archive.example}:\n\n")
+        show.emit(opened.similar(Look(files=(archive.example,)), question), False, show.similar_result)
+
+
+@_command(ontologies_app, "add")
+def ontologies_add(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="OBO, OWL, OBO Graph JSON; or cellxgene:UBERON.")
+    ],
+    index: Index,
+    json: Json = False,
+) -> None:
+    """Load ontologies into an index.
+
+    Example: hooke ontologies add fbbi.obo uberon.owl.gz cellxgene:CL --index my-index
+    """
+    from indexer.pipeline import add_to_index
+
+    with show.progress(_errors) as progress:
+        add_to_index(files, index, progress)
+    ontologies_list(index, json)
+
+
+@_command(ontologies_app, "list")
+def ontologies_list(index: Index, json: Json = False) -> None:
+    """List the ontologies of an index.
+
+    Example: hooke ontologies list --index my-index
+    """
+    with _open(index) as archive:
+        show.emit(archive.info().ontologies, json, show.ontologies)
+
+
+@_command(ontologies_app, "show")
+def ontologies_show(
+    curie: Annotated[str, typer.Argument(help="A term id in any spelling.")], index: Index, json: Json = False
+) -> None:
+    """Show a term: its names, what is above it and below it, and how many records have it.
+
+    Example: hooke ontologies show FBbi:00000246 --index my-index
+    """
+    from hooke.client.local import open_engine
+
+    with closing(open_engine(index)) as engine:
+        show.emit(engine.term(curie), json, show.term)
+
+
+@contextmanager
+def _open(directory: Path, model: str | None = None, weights: Path | None = None) -> "Iterator[LocalBackend]":
+    from hooke.client.local import open_local
+
+    with closing(open_local(directory, model=model, weights=weights)) as archive:
+        yield archive

@@ -1,0 +1,269 @@
+"""`hooke.connect(url_or_directory)`: search in a notebook, results that page themselves and become tables."""
+
+import base64
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hooke.client.backend import Backend, HttpBackend, Look
+from hooke.errors import HookeError
+from hooke.model import Level
+from hooke.request import MAX_LIMIT, Filter, SearchRequest, read_conditions, read_expand
+from hooke.results import (
+    CombinedHit,
+    CombinedResult,
+    FacetValue,
+    IndexInfo,
+    QueryReport,
+    RecordDetail,
+    SearchHit,
+    SearchResult,
+    SimilarHit,
+    SimilarResult,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Choice = str | Iterable[str]
+_SHOWN = 12
+
+
+def connect(where: str | Path, *, timeout_s: float = 60.0) -> "Archive":
+    """Open a server's URL, or an index directory in this process.
+
+    Raises UnknownIndex for a directory without an index; a server is first asked when it is first needed.
+    """
+    if str(where).startswith(("http://", "https://")):
+        return Archive(HttpBackend(str(where), timeout_s=timeout_s))
+    from hooke.client.local import open_local
+
+    return Archive(open_local(Path(where)))
+
+
+class Archive:
+    """An index that can be asked. Fields are keywords: `search("fungi", imaging_method="light microscopy")`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections or files."""
+        self._backend.close()
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        level: str = "study",
+        facets: Iterable[str] = (),
+        expand: str | None = None,
+        where: Iterable[str] = (),
+        exclude: Mapping[str, Choice] | None = None,
+        page_size: int = 100,
+        **fields: Choice,
+    ) -> "Results":
+        """Records that match text and fields.
+
+        A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
+        may have; `where` takes conditions such as `"year>=2020"`. Results fetch their next page when it is needed.
+        """
+        request = _request(text, fields, exclude, where, facets, expand, level=level, limit=page_size)
+        return Results(self._backend, request, self._backend.search(request))
+
+    def similar(
+        self,
+        *like: str | Path,
+        k: int = 10,
+        unlike: Iterable[str] = (),
+        text: str = "",
+        facets: Iterable[str] = (),
+        where: Iterable[str] = (),
+        exclude: Mapping[str, Choice] | None = None,
+        **fields: Choice,
+    ) -> "LookAlikes":
+        """The k images most like the examples, among those that text and fields allow.
+
+        An example is an image file, or the id of an indexed image; `unlike` takes ids.
+        """
+        request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
+        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request))
+
+    def combined(
+        self,
+        text: str,
+        *like: str | Path,
+        k: int = 10,
+        facets: Iterable[str] = (),
+        where: Iterable[str] = (),
+        exclude: Mapping[str, Choice] | None = None,
+        **fields: Choice,
+    ) -> "LookAlikes":
+        """The k images that rank best by text and by look together, among those that the fields allow."""
+        request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
+        return LookAlikes(self._backend, self._backend.combined(_look(like, ()), request))
+
+    def study(self, study_id: str) -> RecordDetail:
+        """One study, whole."""
+        return self._backend.detail("study", study_id)
+
+    def image(self, image_id: str) -> RecordDetail:
+        """One image, whole."""
+        return self._backend.detail("image", image_id)
+
+    def thumbnail(self, image_id: str) -> bytes:
+        """An image's thumbnail, JPEG or PNG."""
+        return self._backend.thumbnail(image_id)
+
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        return self._backend.info()
+
+
+class Results:
+    """The hits of a search, fetched page by page as they are iterated; `len` is the exact total."""
+
+    def __init__(self, backend: Backend, request: SearchRequest, first: SearchResult) -> None:
+        self._backend = backend
+        self._request = request
+        self._first = first
+
+    def __len__(self) -> int:
+        return self._first.total
+
+    def __iter__(self) -> Iterator[SearchHit]:
+        page = self._first
+        yield from page.hits
+        while page.cursor:
+            page = self._backend.search(replace(self._request, cursor=page.cursor, facets=()))
+            yield from page.hits
+
+    @property
+    def total(self) -> int:
+        """How many records match."""
+        return self._first.total
+
+    @property
+    def facets(self) -> Mapping[str, tuple[FacetValue, ...]]:
+        """The counts of the facets asked for."""
+        return self._first.facets
+
+    @property
+    def query(self) -> QueryReport:
+        """What the query was understood to mean."""
+        return self._first.query
+
+    def to_pandas(self, limit: int | None = None) -> "pd.DataFrame":
+        """The hits as a table, all of them or the first `limit`."""
+        hits = self if limit is None else islice(self, limit)
+        return _table([{"id": h.id, "study_id": h.study_id, "title": h.title, "score": h.score} for h in hits])
+
+    def _repr_html_(self) -> str:
+        return _gallery(self._backend, self._first.hits[:_SHOWN], f"{self.total} {self._request.level} hits")
+
+
+class LookAlikes:
+    """Images by similarity, nearest first; the whole result is in `result`."""
+
+    def __init__(self, backend: Backend, result: SimilarResult | CombinedResult) -> None:
+        self._backend = backend
+        self.result = result
+
+    def __len__(self) -> int:
+        return len(self.result.hits)
+
+    def __iter__(self) -> Iterator[SimilarHit | CombinedHit]:
+        return iter(self.result.hits)
+
+    @property
+    def facets(self) -> Mapping[str, tuple[FacetValue, ...]]:
+        """Counts over these hits."""
+        return self.result.facets
+
+    @property
+    def query(self) -> QueryReport:
+        """What text and fields were understood to mean."""
+        return self.result.query
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The hits as a table."""
+        from hooke.wire import to_plain
+
+        return _table([to_plain(hit) for hit in self.result.hits])
+
+    def _repr_html_(self) -> str:
+        exact = "exact" if self.result.exact else "approximate"
+        return _gallery(self._backend, self.result.hits[:_SHOWN], f"{len(self)} of {self.result.candidates}, {exact}")
+
+
+def _request(
+    text: str,
+    fields: Mapping[str, Choice],
+    exclude: Mapping[str, Choice] | None,
+    where: Iterable[str],
+    facets: Iterable[str],
+    expand: str | None,
+    *,
+    level: str,
+    limit: int,
+) -> SearchRequest:
+    conditions, ranges = read_conditions(where, ())
+    chosen = [Filter(name, _values(value)) for name, value in fields.items()]
+    excluded = [Filter(name, _values(value), negate=True) for name, value in (exclude or {}).items()]
+    return SearchRequest(
+        Level(level),
+        text,
+        (*chosen, *excluded, *conditions),
+        ranges,
+        tuple(facets),
+        expand=read_expand(expand),
+        limit=min(limit, MAX_LIMIT),
+    )
+
+
+def _values(choice: Choice) -> tuple[str, ...]:
+    return (choice,) if isinstance(choice, str) else tuple(map(str, choice))
+
+
+def _look(like: Iterable[str | Path], unlike: Iterable[str]) -> Look:
+    files = tuple(Path(item) for item in like if Path(item).is_file())
+    images = tuple(str(item) for item in like if not Path(item).is_file())
+    return Look(files, images, tuple(unlike))
+
+
+def _table(rows: list[object]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _gallery(backend: Backend, hits: Iterable[SearchHit | SimilarHit | CombinedHit], caption: str) -> str:
+    cards = "".join(_card(backend, hit) for hit in hits)
+    style = "display:flex;flex-wrap:wrap;gap:8px"
+    return f"<p>{html.escape(caption)}</p><div style='{style}'>{cards}</div>"
+
+
+def _card(backend: Backend, hit: SearchHit | SimilarHit | CombinedHit) -> str:
+    title = html.escape(hit.title)
+    picture = _picture(backend, hit.id) if hit.id != hit.study_id else ""
+    caption = f"<figcaption title='{html.escape(hit.id)}'>{title}</figcaption>"
+    return f"<figure style='margin:0;width:140px'>{picture}{caption}</figure>"
+
+
+def _picture(backend: Backend, image_id: str) -> str:
+    try:
+        content = backend.thumbnail(image_id)
+    except HookeError:  # an image whose pixels were never read has no thumbnail; its card is text
+        return ""
+    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    data = base64.b64encode(content).decode()
+    return f"<img width='140' src='data:image/{kind};base64,{data}'>"

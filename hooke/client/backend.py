@@ -1,0 +1,141 @@
+"""The two ways to reach an index: a server, or a directory opened in this process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import httpx
+
+from hooke.errors import (
+    BackendUnavailable,
+    BadInput,
+    Conflict,
+    HookeError,
+    NoSpace,
+    NotFound,
+    SnapshotMismatch,
+    TooLarge,
+)
+from hooke.request import SearchRequest
+from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
+from hooke.wire import from_plain, query_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What images should look like: image files, ids of indexed images, and ids of images not to look like."""
+
+    files: tuple[Path, ...] = ()
+    images: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """What an archive asks. Every method raises the errors of `hooke.errors`."""
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """One page of a search."""
+        ...
+
+    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+        """Look-alikes."""
+        ...
+
+    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+        """Text and look together."""
+        ...
+
+    def detail(self, level: str, record_id: str) -> RecordDetail:
+        """One record."""
+        ...
+
+    def thumbnail(self, image_id: str) -> bytes:
+        """A JPEG or PNG."""
+        ...
+
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections or files."""
+        ...
+
+
+_LEVELS = {"study": "studies", "image": "images"}
+_ERRORS: dict[int, type[HookeError]] = {
+    400: BadInput,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    503: BackendUnavailable,
+    507: NoSpace,
+}
+
+
+class HttpBackend:
+    """A Hooke server."""
+
+    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self._url, timeout=timeout_s)
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """One page of a search."""
+        response = self._send("GET", f"/v1/search/{_LEVELS[request.level]}", params=query_parameters(request))
+        return from_plain(response.json(), SearchResult)
+
+    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+        """Look-alikes."""
+        return from_plain(self._post_look("/v1/search/similar", look, request).json(), SimilarResult)
+
+    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+        """Text and look together."""
+        return from_plain(self._post_look("/v1/search/combined", look, request).json(), CombinedResult)
+
+    def detail(self, level: str, record_id: str) -> RecordDetail:
+        """One record."""
+        response = self._send("GET", f"/v1/{_LEVELS[level]}/{quote(record_id, safe='')}")
+        return from_plain(response.json(), RecordDetail)
+
+    def thumbnail(self, image_id: str) -> bytes:
+        """A JPEG or PNG."""
+        return self._send("GET", f"/v1/images/{quote(image_id, safe='')}/thumbnail").content
+
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        return from_plain(self._send("GET", "/v1/index/state").json(), IndexInfo)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _post_look(self, path: str, look: Look, request: SearchRequest) -> httpx.Response:
+        fields = [(name, value) for name, value in query_parameters(request) if name != "limit"]
+        fields += [("k", str(request.limit))]
+        fields += [("positive", image) for image in look.images] + [("negative", image) for image in look.negatives]
+        files = [("file", (path.name, path.read_bytes())) for path in look.files]
+        # a multipart body also when there is no file, so that repeated fields keep their order
+        parts = [(name, (None, value.encode())) for name, value in fields]
+        return self._send("POST", path, files=[*parts, *files])
+
+    def _send(self, method: str, path: str, **more: object) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **more)  # type: ignore[arg-type]  # httpx's own keywords
+        except httpx.TransportError as exc:
+            raise BackendUnavailable(f"{self._url} does not answer ({exc}): is `hooke serve` running there?") from exc
+        if response.is_success:
+            return response
+        raise _error(response)
+
+
+def _error(response: httpx.Response) -> HookeError:
+    try:
+        problem = response.json()
+        detail, title = str(problem["detail"]), str(problem.get("title", ""))
+    except (ValueError, KeyError, TypeError):
+        return BackendUnavailable(f"{response.url} answered {response.status_code}, and not as Hooke does")
+    if title == SnapshotMismatch.title:
+        return SnapshotMismatch(detail)
+    return _ERRORS.get(response.status_code, HookeError)(detail)

@@ -1,0 +1,81 @@
+"""An index directory opened in this process: the in-process half of the client composes the other packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hooke.client.backend import Look
+from hooke.errors import BadInput
+from hooke.model import Level
+from hooke.request import SearchRequest
+from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchHit, SearchResult, SimilarResult
+from hooke.settings import read_settings
+
+if TYPE_CHECKING:
+    from search_api.engine import Engine, Example
+
+
+def open_local(directory: Path, *, model: str | None = None, weights: Path | None = None) -> LocalBackend:
+    """The index in a directory; model None: the one it was embedded with.
+
+    Raises UnknownIndex; BadInput where the extras it needs are not installed.
+    """
+    return LocalBackend(open_engine(directory, model=model, weights=weights))
+
+
+def open_engine(directory: Path, *, model: str | None = None, weights: Path | None = None) -> Engine:
+    """The engine on an index directory."""
+    try:
+        from search_api.engine import EmbedderChoice, Engine
+    except ModuleNotFoundError as exc:
+        raise BadInput(
+            f"opening a directory needs {exc.name}: pip install 'hooke[index,embed]', or connect to a server's URL"
+        ) from exc
+    return Engine(directory, EmbedderChoice(model, weights or read_settings().weights))
+
+
+class LocalBackend:
+    """Asks an engine in this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """One page of a search."""
+        return self._engine.search(request)
+
+    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+        """Look-alikes."""
+        return self._engine.similar(_example(look), request)
+
+    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+        """Text and look together."""
+        return self._engine.combined(_example(look), request)
+
+    def why(self, record_id: str, request: SearchRequest) -> SearchHit:
+        """Why a record matches."""
+        return self._engine.why(record_id, request)
+
+    def detail(self, level: str, record_id: str) -> RecordDetail:
+        """One record."""
+        return self._engine.detail(Level(level), record_id)
+
+    def thumbnail(self, image_id: str) -> bytes:
+        """A JPEG or PNG."""
+        return self._engine.thumbnail(image_id).read_bytes()
+
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        return self._engine.info()
+
+    def close(self) -> None:
+        """Close the index."""
+        self._engine.close()
+
+
+def _example(look: Look) -> Example:
+    from hooke.pixels import Limits, read_raster
+    from search_api.engine import Example
+
+    return Example(tuple(read_raster(path, Limits()) for path in look.files), look.images, look.negatives)

@@ -1,0 +1,48 @@
+"""Results and requests as JSON: the same bodies from the command line, over HTTP and in a notebook."""
+
+import json
+from typing import TypeVar
+
+from cattrs import Converter
+
+from hooke.request import SearchRequest
+
+T = TypeVar("T")
+
+_converter = Converter()
+
+
+def to_plain(value: object) -> object:
+    """Dataclasses as dicts, lists and scalars."""
+    return _converter.unstructure(value)
+
+
+def to_json(value: object) -> str:
+    """Dataclasses as indented JSON text."""
+    return json.dumps(to_plain(value), indent=2, ensure_ascii=False)
+
+
+def from_plain(data: object, kind: type[T]) -> T:
+    """A dataclass from what `to_plain` made of it; keys it does not know are passed over."""
+    return _converter.structure(data, kind)
+
+
+def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
+    """A request as the query parameters of `/v1/search/...`; its level is in the path."""
+    parameters = [("q", request.text), ("limit", str(request.limit)), ("facet_limit", str(request.facet_limit))]
+    parameters.append(("expand", ",".join(request.expand) or "none"))
+    if request.cursor:
+        parameters.append(("cursor", request.cursor))
+    if request.strict:
+        parameters.append(("strict", "true"))
+    if request.facets:
+        parameters.append(("facets", ",".join(request.facets)))
+    for chosen in request.filters:
+        name = f"facet.{chosen.field}" + (".not" if chosen.negate else "")
+        parameters.extend((name, value) for value in chosen.values)
+    for bounds in request.ranges:
+        if bounds.low is not None:
+            parameters.append((f"{bounds.field}.{'gte' if bounds.include_low else 'gt'}", repr(bounds.low)))
+        if bounds.high is not None:
+            parameters.append((f"{bounds.field}.{'lte' if bounds.include_high else 'lt'}", repr(bounds.high)))
+    return parameters

@@ -1,0 +1,228 @@
+"""The rows of an image folder: a manifest's, or one for each image where there is none.
+
+`hooke.toml` in the folder says what a manifest cannot: `[study]` holds the study's id, title and other values,
+`[fields]` maps columns to the names of fields (`path`, `study` and `dataset` among them).
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from hooke.fields import field_name
+from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
+from indexer.sources.delimited import read_rows
+from indexer.sources.values import clean, line_of, utf8
+
+SETTINGS_NAME = "hooke.toml"
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
+_PATH_NAMES += ("image", "image_file", "image_name")
+_SAMPLE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `hooke.toml` says: the study's values and the field of each column by the column's label."""
+
+    study: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image as the manifest names it: where it stands, its path, and its cells by field."""
+
+    place: str
+    path: str
+    cells: tuple[tuple[str, str], ...]
+
+    def cell(self, *names: str) -> str:
+        """The first non-empty cell of the fields."""
+        return next((text for name, text in self.cells if name in names and text), "")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file holds an image by its first bytes or is named as one; a folder, whether it is a Zarr."""
+    if path.is_dir():
+        return is_zarr(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as raw:
+            return raw.read(8).startswith(_MAGIC)
+    except OSError:
+        return False
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is one OME-Zarr image rather than a folder of images."""
+    return any(status(folder / mark) for mark in _ZARR_MARKS)
+
+
+def status(path: Path) -> os.stat_result | None:
+    """What the file system says of a path; None where there is nothing, or no way to it."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def find_manifest(folder: Path) -> Path | None:
+    """The manifest of a folder: the table in it that names images, `manifest.*` before others; None without one."""
+    tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in (".csv", ".tsv")]
+    tables.sort(key=lambda path: not path.stem.lower().startswith("manifest"))
+    return next((path for path in tables if names_images(path)), None)
+
+
+def names_images(table: Path) -> bool:
+    """Whether a table has a column of image paths."""
+    try:
+        start = head(table)
+    except UNPACKING_ERRORS:
+        return False
+    # the last line of a longer file is cut
+    rows = _first_rows(decode(start if len(start) < HEAD else start.rpartition(b"\n")[0]))
+    if not rows or (re.search(r"idr\d{4,}", table.name) and "Characteristics" in " ".join(rows[0])):
+        return False
+    return _path_column(rows, table.parent, read_settings(table.parent, ignore)) is not None
+
+
+def image_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
+    """The rows of a manifest in its order, or, of a folder, one for each image in and below it, by path."""
+    if path.is_dir():
+        images = _images_below(path, quarantine)
+        yield from (Row(str(image), image.relative_to(path).as_posix(), ()) for image in images)
+    else:
+        yield from _manifest_rows(path, quarantine)
+
+
+def _manifest_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
+    try:
+        text = decode(read_file(path))
+    except UNPACKING_ERRORS as error:
+        quarantine(Quarantined(str(path), f"cannot be read: {one_line(error)}"))
+        return
+    settings = read_settings(path.parent, ignore)
+    column = _path_column(_first_rows(text), path.parent, settings)
+    if column is None:
+        quarantine(Quarantined(str(path), "no column of image paths; name it `path` or map it in hooke.toml"))
+        return
+    rows = read_rows(text, lambda line, reason: quarantine(Quarantined(f"{path}:{line}", reason)))
+    _, header = next(rows)
+    names = [_column_field(label, position, settings) for position, label in enumerate(header)]
+    for line, row in rows:
+        place = f"{path}:{line}"
+        if column >= len(row) or not line_of(row[column]):
+            quarantine(Quarantined(place, "a row without a path"))
+            continue
+        # cells beyond the header keep a name of their own
+        labels = [*names, *(f"column_{n}" for n in range(len(names) + 1, len(row) + 1))]
+        cells = tuple(
+            (name, clean(cell)) for n, (name, cell) in enumerate(zip(labels, row, strict=False)) if n != column
+        )
+        yield Row(place, row[column].strip().replace("\\", "/"), cells)
+
+
+def _column_field(label: str, position: int, settings: Settings) -> str:
+    mapped = settings.fields.get(label.strip(), settings.fields.get(field_name(label), label))
+    name = field_name(mapped) or f"column_{position + 1}"
+    return "licence" if name == "license" else name
+
+
+def _path_column(rows: Sequence[Sequence[str]], root: Path, settings: Settings) -> int | None:
+    """The column of paths: the one that is mapped or named so and holds images, else any that names files here."""
+    if not rows:
+        return None
+    names = [_column_field(label, position, settings) for position, label in enumerate(rows[0])]
+    mapped = [position for position, label in enumerate(rows[0]) if settings.fields.get(label.strip()) == "path"]
+    if mapped:
+        return mapped[0]
+    columns = list(zip(*(list(row) + [""] * (len(names) - len(row)) for row in rows[1:]), strict=False))
+    known = [names.index(name) for name in _PATH_NAMES if name in names]
+    for position in (*known, *(p for p in range(len(columns)) if p not in known)):
+        cells = [cell.strip() for cell in columns[position]] if position < len(columns) else []
+        if any(_names_image(cell, root, named=position in known) for cell in cells):
+            return position
+    return None
+
+
+def _names_image(cell: str, root: Path, *, named: bool) -> bool:
+    if named and PurePosixPath(cell.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    found = inside(cell.replace("\\", "/"), root.resolve()) if cell else None
+    return found is not None and bool(status(root / found)) and is_image(root / found)
+
+
+def inside(path: str, root: Path) -> Path | None:
+    """A path relative to its folder; None for the folder itself and for what leads out of it, by name or by a link."""
+    try:
+        target = Path(os.path.normpath(root / path))
+        if not target.is_relative_to(root) or not target.resolve().is_relative_to(root):
+            return None
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return target.relative_to(root) if target != root else None
+
+
+def _first_rows(text: str) -> list[list[str]]:
+    rows = read_rows(text, lambda line, reason: None)
+    return [row for (_, row), _ in zip(rows, range(_SAMPLE_ROWS), strict=False)]
+
+
+def _images_below(folder: Path, quarantine: Quarantine) -> Iterator[Path]:
+    for path in children(folder, quarantine):
+        if path.is_dir() and not is_zarr(path):
+            yield from _images_below(path, quarantine)
+        elif is_image(path):
+            yield path
+
+
+def children(folder: Path, quarantine: Quarantine) -> list[Path]:
+    """What is in a folder, sorted, but hidden files; links to folders, names that are no text are quarantined."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        quarantine(Quarantined(str(folder), f"cannot be read: {one_line(error)}"))
+        return []
+    found = []
+    for entry in entries:
+        if entry.is_symlink() and entry.is_dir():
+            quarantine(Quarantined(entry.path, "a link to a folder is not followed; index its target"))
+        elif utf8(entry.name) != entry.name:
+            quarantine(Quarantined(utf8(entry.path), "the file's name is not UTF-8; rename it"))
+        else:
+            found.append(Path(entry.path))
+    return found
+
+
+def root_of(path: Path) -> Path:
+    """The folder that a source's paths start from."""
+    return path if path.is_dir() else path.parent
+
+
+def read_settings(root: Path, quarantine: Quarantine) -> Settings:
+    """What the folder's `hooke.toml` says; nothing where there is none, or where it cannot be read."""
+    path = root / SETTINGS_NAME
+    if not path.is_file():
+        return Settings()
+    try:
+        parsed = tomllib.loads(decode(path.read_bytes()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        quarantine(Quarantined(str(path), f"not TOML, ignored: {one_line(error)}"))
+        return Settings()
+    study, fields = parsed.get("study", {}), parsed.get("fields", {})
+    if not isinstance(study, dict) or not isinstance(fields, dict):
+        quarantine(Quarantined(str(path), "[study] and [fields] are tables; ignored"))
+        return Settings()
+    return Settings(study, {str(column): str(name) for column, name in fields.items()})
+
+
+def ignore(_: Quarantined) -> None:
+    """Quarantine for a second reading: the first one reports."""

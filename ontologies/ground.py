@@ -1,0 +1,197 @@
+"""Ground a value: the terms that its submitter's ids and its text stand for. Pure, so that callers may cache by value.
+
+Scores of ids; those of text are in `ontologies.lookup`:
+
+    id whose term has the text as a name, or that has no text     1.00
+    id whose term has another name                                0.90   note label_differs
+    id whose text names another term                              0.50   note id_label_conflict, on both mentions
+
+An id in conflict keeps its mention: its submitter may be right, and a search by that id must find the record.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hooke.fields import ONTOLOGY_FIELDS
+from hooke.model import Mention, Method, TermId, Unresolved, Value
+from hooke.text import fold
+from ontologies.catalogue import Catalogue
+from ontologies.ids import prefix_of
+from ontologies.model import Match, Resolution
+from ontologies.names import abbreviated, normal
+
+AGREES, DIFFERS, CONFLICTS = 1.0, 0.9, 0.5
+
+_NO_VALUES = frozenset(
+    {
+        *("n/a", "na", "nan", "nil", "no", "none", "null", "missing", "other", "tbd", "unknown", "unspecified"),
+        *("not applicable", "not available", "not collected", "not provided", "not specified", "not known"),
+        *("# leave blank", "leave blank"),
+    }
+)
+_SURE = (Method.LABEL, Method.EXACT_SYNONYM)
+
+Grounded = tuple[tuple[Mention, ...], tuple[Unresolved, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a text was grounded to: one term, several equally good ones, or none."""
+
+    match: Match | None = None
+    candidates: tuple[TermId, ...] = ()
+
+
+def ground(value: Value, catalogue: Catalogue) -> Grounded:
+    """The mentions of a value, and what of it stays unresolved (unknown_id, no_term, ambiguous).
+
+    Values of fields without an ontology are grounded by their ids only, and are never unresolved for their text.
+    """
+    prefixes = ONTOLOGY_FIELDS.get(value.field)
+    text = "" if is_no_value(value.text) else value.text
+    resolved, unknown = _resolve(value.ids, catalogue, prefixes or ())
+    if prefixes is None:
+        return tuple(_by_id(value, found, catalogue, AGREES, None) for found in resolved), ()
+    if not resolved and text:
+        written = catalogue.resolve(text)
+        resolved = (written,) if written else ()
+    parts = _parts(text, catalogue, prefixes)
+    if resolved:
+        return _with_ids(value, resolved, parts, catalogue), ()
+    return _by_text(value, parts, unknown)
+
+
+def is_no_value(text: str) -> bool:
+    """Whether a cell says that there is nothing to say.
+
+    >>> [is_no_value(text) for text in ("Not Applicable", "-", "# leave blank", "", "brain")]
+    [True, True, True, True, False]
+    """
+    return fold(text) in _NO_VALUES or not normal(text)
+
+
+def _resolve(
+    ids: Iterable[str], catalogue: Catalogue, prefixes: Sequence[str]
+) -> tuple[tuple[Resolution, ...], tuple[str, ...]]:
+    """The terms of ids, each once, several to a cell split; and the ids that no ontology has."""
+    found: dict[TermId, Resolution] = {}
+    unknown: list[str] = []
+    for cell in ids:
+        for spelling in _cells(cell, catalogue, prefixes):
+            resolution = catalogue.resolve(spelling, prefixes=prefixes)
+            if resolution:
+                found.setdefault(resolution.term, resolution)
+            elif not is_no_value(spelling):
+                unknown.append(spelling)
+    return tuple(found.values()), tuple(unknown)
+
+
+def _cells(cell: str, catalogue: Catalogue, prefixes: Sequence[str]) -> list[str]:
+    """The ids in one cell. Spaces part them only where nothing else does: `NCBITaxon 9606` is one."""
+    if catalogue.resolve(cell, prefixes=prefixes):
+        return [cell]
+    parts = [part.strip() for part in re.split(r"[;|,]", cell) if part.strip()]
+    words = [word for part in parts for word in part.split()]
+    if len(words) > len(parts) and any(catalogue.resolve(word, prefixes=prefixes) for word in words):
+        return [word for part in parts for word in ([part] if catalogue.resolve(part) else part.split())]
+    return parts
+
+
+def _parts(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> list[_Named]:
+    """What a text names: one term, or, when only its parts are names (`liver; brain`), one for each part."""
+    whole = _name(text, catalogue, prefixes)
+    pieces = [piece.strip() for piece in re.split(r"[;|]|,\s", text) if piece.strip()]
+    if whole.match or whole.candidates or len(pieces) < 2:
+        return [whole]
+    named = [_name(piece, catalogue, prefixes) for piece in pieces]
+    return named if all(part.match for part in named) else [whole]
+
+
+def _name(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> _Named:
+    """The best method wins, then the field's order of ontologies; two terms of one ontology are ambiguous."""
+    matches = catalogue.find(text, prefixes) if text else ()
+    best = [match for match in matches if match.score == matches[0].score]
+    for prefix in prefixes:
+        equal = [match for match in best if prefix_of(match.term) == prefix]
+        # Capitals as written decide between names that differ in nothing else.
+        exact = [match for match in equal if match.name == text] or equal
+        if len(exact) == 1:
+            return _Named(exact[0])
+        if exact:
+            return _Named(None, tuple(match.term for match in exact))
+    return _Named()
+
+
+def _by_text(value: Value, parts: list[_Named], unknown: tuple[str, ...]) -> Grounded:
+    named = [part.match for part in parts if part.match]
+    if named:
+        note, given = ("unknown_id", "; ".join(unknown)) if unknown else (None, None)
+        return tuple(_by_name(value, match, given, note) for match in named), ()
+    if is_no_value(value.text) and not unknown:
+        return (), ()
+    candidates = tuple(term for part in parts for term in part.candidates)
+    reason = "ambiguous" if candidates else "unknown_id" if unknown else "no_term"
+    return (), (Unresolved(value.field, value.text, value.ids, reason, candidates),)
+
+
+def _with_ids(
+    value: Value, resolved: tuple[Resolution, ...], parts: list[_Named], catalogue: Catalogue
+) -> tuple[Mention, ...]:
+    """Mentions of the ids, and beside them of a term that the text surely names and no id does."""
+    named = [part.match for part in parts if part.match and part.match.method in _SURE]
+    terms = {found.term for found in resolved}
+    agreeing = {found.term for found in resolved if _agrees(value.text, found, catalogue)}
+    others = [] if agreeing or len(resolved) > 1 else [match for match in named if match.term not in terms]
+    conflicts = [match for match in others if not _close(match, resolved[0].term, catalogue)]
+    mentions = [_by_name(value, match, resolved[0].given, "id_label_conflict") for match in conflicts]
+    mentions += [_by_name(value, match, None, None) for match in others if match not in conflicts]
+    for found in resolved:
+        if conflicts:
+            mentions.append(_by_id(value, found, catalogue, CONFLICTS, "id_label_conflict"))
+        elif found.term in agreeing or not normal(value.text) or _names_all(named, terms):
+            mentions.append(_by_id(value, found, catalogue, AGREES, None))
+        else:
+            mentions.append(_by_id(value, found, catalogue, DIFFERS, "label_differs"))
+    return tuple(mentions)
+
+
+def _names_all(named: list[Match], terms: set[TermId]) -> bool:
+    """Whether the parts of a text name just the terms of its ids."""
+    return bool(named) and {match.term for match in named} == terms
+
+
+def _agrees(text: str, found: Resolution, catalogue: Catalogue) -> bool:
+    """Whether the text is a name of the term, or of the obsolete term that the id still names."""
+    if is_no_value(text) or fold(text) in (fold(found.given), fold(found.term)):
+        return True
+    plain = normal(text)
+    for term_id in {found.term, found.rewritten_from or found.term}:
+        term = catalogue.term(term_id)
+        for name in (term.label, *(synonym.text for synonym in term.synonyms)):
+            # EFO and UBERON mark a dead term in its label too: `obsolete_breast carcinoma`.
+            current = re.sub(r"^obsolete[_ ]", "", name)
+            if plain in (normal(current), abbreviated(current)):
+                return True
+    return False
+
+
+def _close(match: Match, term: TermId, catalogue: Catalogue) -> bool:
+    """Whether two terms are broader and narrower, or one thing under names of two ontologies (HeLa, HeLa cell)."""
+    if match.term in catalogue.ancestors(term) or term in catalogue.ancestors(match.term):
+        return True
+    words, others = set(normal(match.name).split()), set(normal(catalogue.label(term)).split())
+    return prefix_of(match.term) != prefix_of(term) and (words <= others or others <= words)
+
+
+def _by_id(value: Value, found: Resolution, catalogue: Catalogue, score: float, note: str | None) -> Mention:
+    """A mention by id; a rewriting is named where nothing graver is."""
+    given = found.given if fold(found.given) != fold(found.term) else None
+    label = catalogue.label(found.term)
+    kept = note or found.reason
+    shown = given or (found.given if kept else None)
+    return Mention(value.field, value.text, found.term, label, Method.ID, score, shown, kept)
+
+
+def _by_name(value: Value, match: Match, given: str | None, note: str | None) -> Mention:
+    return Mention(value.field, value.text, match.term, match.label, match.method, match.score, given, note)

@@ -1,0 +1,61 @@
+"""The FastAPI application: routes, problems, metrics and the page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from hooke.pixels import UploadReader
+from hooke.settings import Settings
+from search_api.engine import Engine
+from search_api.limits import BodyLimit
+from search_api.metrics import add_metrics
+from search_api.problems import add_problem_handlers
+from search_api.routes import router
+
+WEB = Path(__file__).parent / "web"
+_FORM_OVERHEAD = 2**20
+
+
+def create_app(engine: Engine, settings: Settings) -> FastAPI:
+    """The application on an open engine, which stays the caller's to close."""
+    app = FastAPI(
+        title="Hooke",
+        version="0.1.0",
+        description="Search biological images by what they mean and by what they look like, in one request.",
+        lifespan=_lifespan,
+    )
+    app.state.engine = engine
+    app.state.settings = settings
+    app.state.uploads = UploadReader()
+    add_problem_handlers(app)
+    add_metrics(app)
+    app.add_middleware(BodyLimit, limit=settings.upload_bytes + _FORM_OVERHEAD)
+    app.include_router(router)
+    _add_operations(app, engine)
+    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.uploads.close()
+
+
+def _add_operations(app: FastAPI, engine: Engine) -> None:
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(WEB / "index.html")
+
+    @app.get("/health", summary="Is the process alive", tags=["operations"])
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Can the index be searched", tags=["operations"])
+    def ready() -> dict[str, str]:
+        engine.warm_up()
+        return {"status": "ready"}

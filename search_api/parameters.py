@@ -1,0 +1,84 @@
+"""Query parameters, form fields and JSON bodies, narrowed to one `SearchRequest`."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from hooke.errors import BadInput
+from hooke.model import Level
+from hooke.query import Range
+from hooke.request import Filter, SearchRequest, read_expand, read_filters, read_range
+
+Pairs = Iterable[tuple[str, str]]
+
+_PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict")
+_BOUNDS = ("gte", "gt", "lte", "lt")
+
+
+def read_request(level: Level, pairs: Pairs) -> SearchRequest:
+    """The request that parameters make. Raises BadInput naming the parameter that is wrong or unknown."""
+    plain: dict[str, str] = {}
+    wanted: dict[str, tuple[str, ...]] = {}
+    unwanted: dict[str, tuple[str, ...]] = {}
+    ranges: list[Range] = []
+    for name, value in pairs:
+        if name.startswith("facet."):
+            group, field = (unwanted, name[6:-4]) if name.endswith(".not") else (wanted, name[6:])
+            group[field] = (*group.get(field, ()), value)
+        elif name.rpartition(".")[2] in _BOUNDS:
+            field, _, bound = name.rpartition(".")
+            ranges.append(read_range(field, bound, value))
+        elif name in _PLAIN:
+            plain[name] = value
+        else:
+            raise _unknown(name)
+    return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
+
+
+def _request(
+    level: Level, plain: dict[str, str], filters: tuple[Filter, ...], ranges: tuple[Range, ...]
+) -> SearchRequest:
+    size = "k" if "k" in plain else "limit"
+    return SearchRequest(
+        level,
+        plain.get("q", ""),
+        filters,
+        ranges,
+        tuple(name.strip() for name in plain.get("facets", "").split(",") if name.strip()),
+        _whole("facet_limit", plain.get("facet_limit", "1000")),
+        read_expand(plain.get("expand")),
+        _whole(size, plain.get(size, "10")),
+        plain.get("cursor") or None,
+        plain.get("strict", "").casefold() in ("true", "1", "yes"),
+    )
+
+
+def json_pairs(body: dict[str, object]) -> list[tuple[str, str]]:
+    """A JSON body as parameters: a list repeats its name, except for `facets`."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in body.items():
+        if isinstance(value, dict):
+            raise BadInput(f"{name}: give a text, a number or a list, not an object")
+        if isinstance(value, list) and name != "facets":
+            pairs.extend((name, _text(item)) for item in value)
+        elif isinstance(value, list):
+            pairs.append((name, ",".join(map(_text, value))))
+        elif value is not None:
+            pairs.append((name, _text(value)))
+    return pairs
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise BadInput(f"{name} must be a whole number, not {text!r}") from exc
+
+
+def _unknown(name: str) -> BadInput:
+    near = get_close_matches(name, _PLAIN, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ": a field is asked for as facet.FIELD, a bound as FIELD.gte"
+    return BadInput(f"unknown parameter {name!r}{hint}")

@@ -1,0 +1,185 @@
+"""The routes of `/v1`: parameters in, the engine's results out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from hooke.errors import BadInput
+from hooke.model import Level
+from hooke.pixels import Limits, UploadReader
+from hooke.request import SearchRequest
+from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
+from hooke.settings import Settings
+from search_api.engine import Engine, Example
+from search_api.parameters import json_pairs, read_request
+
+UPLOAD_MEMORY_BYTES = 4 * 2**30
+
+router = APIRouter(prefix="/v1")
+
+_Q = Annotated[str, Query(description="Lucene-like text; empty means everything")]
+_LIMIT = Annotated[int, Query(description="hits on a page, 1 to 10,000")]
+_CURSOR = Annotated[str | None, Query(description="where the last page ended")]
+_FACETS = Annotated[str, Query(description="fields to count, separated by commas")]
+_EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (the default)")]
+_STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
+_MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def _documented(
+    q: _Q = "",
+    limit: _LIMIT = 10,
+    cursor: _CURSOR = None,
+    facets: _FACETS = "",
+    expand: _EXPAND = None,
+    strict: _STRICT = False,
+) -> None:
+    """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
+
+
+TheEngine = Annotated[Engine, Depends(_engine)]
+_PARAMETERS = [Depends(_documented)]
+
+
+@router.get("/search/studies", summary="Search studies", dependencies=_PARAMETERS, description=_MORE)
+def search_studies(request: Request, engine: TheEngine) -> SearchResult:
+    """Studies that match text and choices."""
+    return engine.search(read_request(Level.STUDY, request.query_params.multi_items()))
+
+
+@router.get("/search/images", summary="Search images", dependencies=_PARAMETERS, description=_MORE)
+def search_images(request: Request, engine: TheEngine) -> SearchResult:
+    """Images that match text and choices."""
+    return engine.search(read_request(Level.IMAGE, request.query_params.multi_items()))
+
+
+@router.post("/search/studies", summary="Search studies, parameters as JSON")
+def post_search_studies(body: Annotated[dict[str, object], Body()], engine: TheEngine) -> SearchResult:
+    """As GET, with the same names in a JSON object; a list repeats a name."""
+    return engine.search(read_request(Level.STUDY, json_pairs(body)))
+
+
+@router.post("/search/images", summary="Search images, parameters as JSON")
+def post_search_images(body: Annotated[dict[str, object], Body()], engine: TheEngine) -> SearchResult:
+    """As GET, with the same names in a JSON object; a list repeats a name."""
+    return engine.search(read_request(Level.IMAGE, json_pairs(body)))
+
+
+_LOOK_FORM: dict[str, object] = {
+    "requestBody": {
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "positive": {"type": "array", "items": {"type": "string"}},
+                        "negative": {"type": "array", "items": {"type": "string"}},
+                        "k": {"type": "integer", "default": 10},
+                        "q": {"type": "string"},
+                        "facets": {"type": "string"},
+                    },
+                    "additionalProperties": {"type": "string"},
+                }
+            }
+        }
+    }
+}
+_LOOK = "Examples: image files, or ids of indexed images (`positive`), and ids not to look like (`negative`). " + _MORE
+
+
+@router.post("/search/similar", summary="Look-alikes of examples", openapi_extra=_LOOK_FORM, description=_LOOK)
+async def search_similar(request: Request, engine: TheEngine) -> SimilarResult:
+    """Text and choices restrict, order is by look."""
+    example, asked = await _read_look(request)
+    return await run_in_threadpool(engine.similar, example, asked)
+
+
+@router.post("/search/combined", summary="Text and look ranked together", openapi_extra=_LOOK_FORM, description=_LOOK)
+async def search_combined(request: Request, engine: TheEngine) -> CombinedResult:
+    """Choices restrict; the ranks by text and by look are fused, each hit naming its parts."""
+    example, asked = await _read_look(request)
+    return await run_in_threadpool(engine.combined, example, asked)
+
+
+async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
+    uploads: list[bytes] = []
+    examples: dict[str, list[str]] = {"positive": [], "negative": []}
+    pairs: list[tuple[str, str]] = []
+    async with request.form(max_files=16, max_fields=1000) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                uploads.append(await value.read())
+            elif name == "file":
+                raise BadInput("file: send it as a file of a multipart form, not as text")
+            elif name in examples:
+                examples[name].append(value)
+            else:
+                pairs.append((name, value))
+    asked = read_request(Level.IMAGE, pairs)
+    settings: Settings = request.app.state.settings
+    reader: UploadReader = request.app.state.uploads
+    limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)
+    rasters = [
+        await run_in_threadpool(
+            reader.read, data, limits, seconds=settings.upload_seconds, memory_bytes=UPLOAD_MEMORY_BYTES
+        )
+        for data in uploads
+    ]
+    return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked
+
+
+@router.get("/images/{image_id:path}/similar", summary="Look-alikes of an indexed image", description=_MORE)
+def image_similar(
+    image_id: str, request: Request, engine: TheEngine, k: Annotated[int, Query(description="how many")] = 10
+) -> SimilarResult:
+    """The image itself is left out."""
+    asked = read_request(Level.IMAGE, request.query_params.multi_items())
+    return engine.similar(Example(images=(image_id,)), asked)
+
+
+@router.get("/images/{image_id:path}/thumbnail", summary="An image's thumbnail", response_class=FileResponse)
+def thumbnail(image_id: str, engine: TheEngine) -> FileResponse:
+    """A JPEG or PNG of at most 256 pixels a side."""
+    path = engine.thumbnail(image_id)
+    with path.open("rb") as file:
+        kind = "image/png" if file.read(4) == b"\x89PNG" else "image/jpeg"
+    return FileResponse(path, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+
+@router.get("/images/{image_id:path}", summary="One image")
+def image(image_id: str, engine: TheEngine) -> RecordDetail:
+    """Its values, those it inherits too, and what they were grounded to."""
+    return engine.detail(Level.IMAGE, image_id)
+
+
+@router.get("/studies/{study_id:path}", summary="One study")
+def study(study_id: str, engine: TheEngine) -> RecordDetail:
+    """Its values and what they were grounded to."""
+    return engine.detail(Level.STUDY, study_id)
+
+
+@router.get("/terms/{curie:path}", summary="One ontology term")
+def term(curie: str, engine: TheEngine) -> dict[str, object]:
+    """Its names, what is above and below it, and how many records have it; the id in any spelling."""
+    return dict(engine.term(curie))
+
+
+@router.get("/fields", summary="The fields of a level")
+def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, object]]:
+    """Every field that a record has, and how many records have it."""
+    return [dict(found) for found in engine.fields(level)]
+
+
+@router.get("/index/state", summary="What the index holds")
+def index_state(engine: TheEngine) -> IndexInfo:
+    """Counts, ontologies with versions, the embedding space, bytes on disk."""
+    return engine.info()

@@ -1,0 +1,81 @@
+"""No document, however broken, stops a reader or gives a record that the model refuses."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hooke.model import Value
+from tests.indexer.sourcing import Read, read
+from tests.indexer.test_idr_study import STUDY
+from tests.indexer.test_idr_table import EXPERIMENT, SCREEN
+from tests.indexer.test_ro_crate import NODES
+
+CRATE = json.dumps({"@graph": NODES})
+DOCUMENTS = {
+    "idr9001-study.txt": ("idr", STUDY),
+    "idr9001-screenA-annotation.csv": ("idr", SCREEN),
+    "idr9001-experimentA-annotation.csv": ("idr", EXPERIMENT),
+    "ro-crate-metadata.json": ("ro-crate", CRATE),
+    "manifest.csv": ("folder", "path,organism,organism_id\na.png,Homo sapiens,9606\nb.png,Mus,10090\n"),
+}
+SCRAPS = st.sampled_from(['"', "\t", ",", "\r", "\n", "\x00", "\x07", "\xa0", "/", "[", "{", "Term", "é", "1;2", " "])
+
+REFUSED = (b"MM", b"II", b"\xff\xd8", b"\x89P", b"\x1f\x8b")
+"""How images and broken gzip start: refused by name where the caller names them, see `test_detect`."""
+
+
+def read_data(name: str, source: str, data: bytes) -> Read:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        return read(path, source=source)
+
+
+def check(found: Read) -> None:
+    ids = [image.id for image in found.images]
+    assert len(set(ids)) == len(ids)
+    values: list[Value] = [value for study in found.studies for value in study.values]
+    values += [value for image in found.images for value in image.values]
+    assert all(value.text.strip() and value.field for value in values)
+    assert all("\n" not in quarantined.reason for quarantined in found.quarantined)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@given(data=st.data())
+@settings(max_examples=600, deadline=None)
+def test_a_document_with_scraps_in_it_is_read_or_quarantined(name: str, data: st.DataObject) -> None:
+    source, text = DOCUMENTS[name]
+    for _ in range(data.draw(st.integers(1, 5))):
+        position = data.draw(st.integers(0, len(text)))
+        text = text[:position] + data.draw(SCRAPS) + text[position + data.draw(st.integers(0, 3)) :]
+    check(read_data(name, source, text.encode()))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@given(data=st.binary(max_size=200).filter(lambda data: not data.startswith(REFUSED)))
+@settings(max_examples=20, deadline=None)
+def test_bytes_of_no_format_are_quarantined(name: str, data: bytes) -> None:
+    check(read_data(name, DOCUMENTS[name][0], data))
+
+
+@given(
+    root=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["@id", "@type", "@value", "name", "about", "size", "license"]), inner, max_size=4
+            )
+        ),
+        max_leaves=12,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_a_graph_of_anything_is_read_or_quarantined(root: object) -> None:
+    nodes = [{"@id": "ro-crate-metadata.json", "about": {"@id": "./"}}, {"@id": "./", "@type": "Dataset"}]
+    graph = [*nodes, {"@id": "./", "name": root, "about": root, "keywords": root, "identifier": root}, root]
+    check(read_data("ro-crate-metadata.json", "ro-crate", json.dumps({"@graph": graph}).encode()))

@@ -1,0 +1,146 @@
+import pytest
+
+from hooke.model import Mention, Method, Unresolved, Value
+from ontologies.catalogue import Catalogue
+from ontologies.ground import ground
+
+BRAIN, LIVER, HUMAN = "UBERON:0000955", "UBERON:0002107", "NCBITaxon:9606"
+
+
+def _mentions(catalogue: Catalogue, field: str, text: str, *ids: str) -> list[tuple[str, float, str | None]]:
+    mentions, unresolved = ground(Value(field, text, ids), catalogue)
+    assert unresolved == ()
+    return [(mention.term, mention.score, mention.note) for mention in mentions]
+
+
+def _unresolved(catalogue: Catalogue, field: str, text: str, *ids: str) -> Unresolved:
+    mentions, unresolved = ground(Value(field, text, ids), catalogue)
+    assert (mentions, len(unresolved)) == ((), 1)
+    return unresolved[0]
+
+
+def test_an_id_that_agrees_with_its_text_is_certain(catalogue: Catalogue) -> None:
+    mentions, _ = ground(Value("organism", "Homo sapiens", ("NCBITaxon_9606",)), catalogue)
+    label = "Homo sapiens"
+    assert mentions == (Mention("organism", label, HUMAN, label, Method.ID, 1.0, "NCBITaxon_9606"),)
+
+
+@pytest.mark.parametrize("text", ["", "human", "H. sapiens", "homo-sapiens", "9606", "n/a"])
+def test_any_name_of_the_term_agrees_with_its_id(catalogue: Catalogue, text: str) -> None:
+    assert _mentions(catalogue, "organism", text, "9606") == [(HUMAN, 1.0, None)]
+
+
+def test_an_id_under_another_name_is_trusted_a_little_less(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "organism", "patient 12", HUMAN) == [(HUMAN, 0.9, "label_differs")]
+
+
+def test_an_id_whose_text_names_another_term_is_flagged_and_both_count(catalogue: Catalogue) -> None:
+    mentions, unresolved = ground(Value("organism", "Mus musculus", ("NCBITaxon:9606",)), catalogue)
+    note = "id_label_conflict"
+    assert unresolved == ()
+    assert mentions == (
+        Mention(
+            "organism", "Mus musculus", "NCBITaxon:10090", "Mus musculus", Method.LABEL, 0.95, "NCBITaxon:9606", note
+        ),
+        Mention("organism", "Mus musculus", HUMAN, "Homo sapiens", Method.ID, 0.5, "NCBITaxon:9606", note),
+    )
+
+
+def test_a_drag_filled_cell_line_id_does_not_replace_the_cell_line(catalogue: Catalogue) -> None:
+    found = _mentions(catalogue, "cell_line", "HeLa", "EFO_0001200")
+    assert found == [("EFO:0001185", 0.95, "id_label_conflict"), ("EFO:0001200", 0.5, "id_label_conflict")]
+
+
+def test_a_broader_id_is_no_conflict(catalogue: Catalogue) -> None:
+    found = _mentions(catalogue, "organism", "Homo sapiens", "NCBITaxon:40674")
+    assert found == [(HUMAN, 0.95, None), ("NCBITaxon:40674", 0.9, "label_differs")]
+
+
+def test_one_thing_in_two_ontologies_is_no_conflict(catalogue: Catalogue) -> None:
+    found = _mentions(catalogue, "cell_line", "HeLa", "CLO_0003684")
+    assert found == [("EFO:0001185", 0.95, None), ("CLO:0003684", 0.9, "label_differs")]
+
+
+def test_a_rewritten_id_says_what_it_was(catalogue: Catalogue) -> None:
+    mentions, _ = ground(Value("anatomy", "old brain", ("UBERON:0009001",)), catalogue)
+    text = "old brain"
+    assert mentions == (Mention("anatomy", text, BRAIN, "brain", Method.ID, 1.0, "UBERON:0009001", "replaced_by"),)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "UBERON:0000955;UBERON:0002107",
+        "UBERON_0000955|UBERON_0002107",
+        "UBERON:955, UBERON:2107",
+        "UBERON:955 UBERON:2107",
+    ],
+)
+def test_two_ids_in_one_cell_are_two_mentions(catalogue: Catalogue, cell: str) -> None:
+    assert _mentions(catalogue, "anatomy", "", cell) == [(BRAIN, 1.0, None), (LIVER, 1.0, None)]
+    assert _mentions(catalogue, "anatomy", "brain; liver", cell) == [(BRAIN, 1.0, None), (LIVER, 1.0, None)]
+
+
+def test_an_id_with_a_space_is_one_id(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "organism", "", "NCBITaxon 9606") == [(HUMAN, 1.0, None)]
+
+
+def test_the_text_may_be_the_id(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "imaging_method", "FBbi_00000246") == [("FBbi:00000246", 1.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "score"),
+    [
+        ("brain", Method.LABEL, 0.95),
+        ("encephalon", Method.EXACT_SYNONYM, 0.90),
+        ("the brain", Method.OTHER_SYNONYM, 0.75),
+        ("brains", Method.NORMALISED, 0.70),
+        ("encephalons", Method.NORMALISED, 0.65),
+    ],
+)
+def test_text_is_grounded_with_its_method_and_score(
+    catalogue: Catalogue, text: str, method: Method, score: float
+) -> None:
+    mentions, _ = ground(Value("anatomy", text), catalogue)
+    assert mentions == (Mention("anatomy", text, BRAIN, "brain", method, score),)
+
+
+def test_only_the_ontologies_of_the_field_count(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "anatomy", "nucleus") == [("UBERON:0010000", 0.9, None)]
+    assert _mentions(catalogue, "cellular_component", "nucleus") == [("GO:0005634", 0.95, None)]
+
+
+def test_several_values_in_one_text_count_only_if_all_are_names(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "anatomy", "brain; liver") == [(BRAIN, 0.95, None), (LIVER, 0.95, None)]
+    assert _unresolved(catalogue, "anatomy", "brain; sample 3").reason == "no_term"
+
+
+def test_two_equally_good_terms_of_one_ontology_are_ambiguous(catalogue: Catalogue) -> None:
+    found = _unresolved(catalogue, "cell_line", "twin")
+    assert (found.reason, found.candidates) == ("ambiguous", ("EFO:0000100", "EFO:0000101"))
+
+
+def test_an_unknown_id_is_reported_unless_its_text_has_a_term(catalogue: Catalogue) -> None:
+    assert _unresolved(catalogue, "organism", "", "NCBITaxon:424242").reason == "unknown_id"
+    assert _mentions(catalogue, "organism", "human", "NCBITaxon:424242") == [(HUMAN, 0.9, "unknown_id")]
+
+
+@pytest.mark.parametrize("text", ["Not Applicable", "NA", "-", "none", "unknown", "# leave blank", ""])
+def test_what_says_nothing_is_neither_grounded_nor_unresolved(catalogue: Catalogue, text: str) -> None:
+    assert ground(Value("organism", text), catalogue) == ((), ())
+    assert ground(Value("organism", text, (text,)), catalogue) == ((), ())
+
+
+def test_a_misspelling_is_not_guessed(catalogue: Catalogue) -> None:
+    assert _unresolved(catalogue, "imaging_method", "flourescence microscopy").reason == "no_term"
+
+
+def test_other_fields_are_grounded_by_their_ids_only(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "antibody_target", "something", "GO:0005634") == [("GO:0005634", 1.0, None)]
+    assert ground(Value("antibody_target", "brain"), catalogue) == ((), ())
+
+
+def test_a_value_grounds_the_same_every_time(catalogue: Catalogue) -> None:
+    value = Value("organism", "Mus musculus", ("NCBITaxon:9606",))
+    assert ground(value, catalogue) == ground(value, catalogue)
