@@ -21,7 +21,7 @@ PREPROCESSING: Mapping[str, object] = MappingProxyType(
         "version": 1,
         "percentiles": list(PERCENTILES),
         "percentile_sample": _SAMPLE,
-        "intensity": "8-bit colour as it is; other colour stretched together; grey and channels stretched one by one",
+        "intensity": "colour stretched with one pair of percentiles for all three; every other channel with its own",
         "channels": "one forward each, replicated to three; mean of unit vectors; constant channels left out",
         "padding": "to a square, centred, with the median of the border",
     }
@@ -51,10 +51,9 @@ def views(raster: Raster) -> Planes:
     """
     if raster.pixels.ndim != 3 or raster.pixels.size == 0:
         raise UnreadableImage(f"a raster of shape {raster.pixels.shape} has no pixels to embed")
+    channels = stretch(raster.pixels, together=raster.rgb)
     if raster.rgb:
-        whole = raster.pixels.astype(np.float32) / 255 if _is_byte(raster) else stretch(raster.pixels, together=True)
-        return whole[None]
-    channels = stretch(raster.pixels)
+        return channels[None]
     filled = channels[channels.any(axis=(1, 2))]
     shown = filled if len(filled) else channels[:1]
     return np.repeat(shown[:, None], 3, axis=1)
@@ -82,10 +81,6 @@ def _stretch_one(values: Planes) -> Planes:
         return np.zeros_like(values)
     scaled: Planes = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
     return scaled
-
-
-def _is_byte(raster: Raster) -> bool:
-    return bool(raster.pixels.dtype == np.uint8)
 
 
 def _border_median(picture: Planes) -> npt.NDArray[np.float32]:

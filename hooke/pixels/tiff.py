@@ -7,6 +7,7 @@ more than four) is projected to its maximum, channels stay apart. Nothing outsid
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
+from struct import calcsize, unpack_from
 
 import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
@@ -42,7 +43,13 @@ class _Axis:
 
 def read_tiff(content: bytes, limits: Limits) -> Raster:
     """The raster of a TIFF of any flavour. Raises TooLarge from its header, UnreadableImage when damaged."""
-    with decoder_errors("TIFF"), TiffFile(BytesIO(content), _multifile=False) as tif:
+    with decoder_errors("TIFF"):
+        _check_chain(content)
+        return _read(content, limits)
+
+
+def _read(content: bytes, limits: Limits) -> Raster:
+    with TiffFile(BytesIO(content), _multifile=False) as tif:
         if not tif.series:
             raise UnreadableImage("the TIFF holds no image")
         series = tif.series[0]
@@ -55,6 +62,24 @@ def read_tiff(content: bytes, limits: Limits) -> Raster:
         _check_complete(series, wanted, len(content))
         planes = series.asarray(maxworkers=1) if wanted is None else tif.asarray(key=wanted, series=0, maxworkers=1)
         return _raster(_plane(planes, axes, first_taken=wanted is not None), page)
+
+
+def _check_chain(content: bytes) -> None:
+    """Refuse a file that ends before its last directory: tifffile reads what is left, as if it were all.
+
+    TIFF 6.0 section 2, and BigTIFF with wider counts and offsets: each directory ends with the offset of the next.
+    """
+    order = "<" if content[:2] == b"II" else ">"
+    big = content[2 if order == "<" else 3] == 43
+    start, count_format, entry_size, offset_format = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
+    seen: set[int] = set()
+    (offset,) = unpack_from(order + offset_format, content, start)
+    while offset and offset not in seen:
+        seen.add(offset)
+        if offset + calcsize(count_format) > len(content):
+            raise UnreadableImage(f"the TIFF is cut short: a directory is at byte {offset} of {len(content)}")
+        (entries,) = unpack_from(order + count_format, content, offset)
+        (offset,) = unpack_from(order + offset_format, content, offset + calcsize(count_format) + entries * entry_size)
 
 
 def _axes(series: TiffPageSeries) -> tuple[_Axis, ...]:
@@ -107,7 +132,7 @@ def _plane(planes: Array, axes: tuple[_Axis, ...], *, first_taken: bool) -> Arra
     pixels = planes.reshape([axis.length for axis in kept])
     for position in reversed(range(len(kept))):
         if kept[position].role == "first":
-            pixels = pixels.take(0, axis=position)
+            pixels = np.moveaxis(pixels, position, 0)[0]
         elif kept[position].role == "stack":
             pixels = np.asarray(np.maximum.reduce(pixels, axis=position))
     roles = [axis.role for axis in kept if axis.role not in ("first", "stack")]

@@ -19,6 +19,7 @@ from hooke.pixels.limits import Limits
 from hooke.pixels.read import read_raster_bytes
 
 READY = b"ready\n"
+_STATM = Path("/proc/self/statm")
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -52,8 +53,10 @@ def _decoded(content: bytes, limits: Limits) -> Raster:
 
 
 def _limit_memory(allowance: int) -> None:
-    """Let the address space grow by the allowance from where it is now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    """Let the address space grow by the allowance from where it is now; only Linux tells, and keeps, such a limit."""
+    if not _STATM.exists():
+        return
+    pages = int(_STATM.read_text(encoding="ascii").split()[0])
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = pages * resource.getpagesize() + allowance
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

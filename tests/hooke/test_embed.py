@@ -1,0 +1,174 @@
+"""Preprocessing, weights files, and the identity of a space."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from hooke.embed.base import Raster
+from hooke.embed.fingerprint import check_golden, fingerprint, golden_vector, load_space, save_space
+from hooke.embed.preprocess import pad_to_square, stretch, views
+from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
+from hooke.errors import CorruptIndex, SpaceMismatch, UnknownModel
+from tests.contract.embedder import noise
+
+SMALL = "test_efficientnet"
+
+
+@pytest.fixture(scope="module")
+def embedder() -> TimmEmbedder:
+    return load_embedder(DEFAULT_MODEL, threads=2)
+
+
+@pytest.fixture(scope="module")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file as timm writes one, classifier included."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.pth"
+    torch.save(timm.create_model(SMALL, pretrained=False).state_dict(), path)
+    return path
+
+
+class TestPreprocess:
+    def test_a_stretch_is_the_same_for_any_gain_and_offset(self) -> None:
+        pixels = noise(2, "uint16").pixels.astype(np.uint16)
+        gains = np.array([3, 100], dtype=np.uint16)[:, None, None]
+        np.testing.assert_allclose(stretch(pixels), stretch(pixels * gains + np.uint16(500)), atol=1e-5)
+
+    def test_a_hot_pixel_does_not_darken_the_rest(self) -> None:
+        pixels = np.tile(np.arange(100, dtype=np.uint16), (1, 100, 1))
+        hot = pixels.copy()
+        hot[0, 0, 0] = 65535
+        assert np.abs(stretch(hot) - stretch(pixels))[0, 1:].max() < 0.02
+
+    def test_a_constant_channel_becomes_zeros(self) -> None:
+        assert not stretch(np.full((1, 4, 4), 1000, dtype=np.uint16)).any()
+
+    def test_few_bright_pixels_beyond_the_percentiles_are_kept(self) -> None:
+        pixels = np.zeros((1, 100, 100), dtype=np.uint16)
+        pixels[0, 5, 5] = 9
+        assert stretch(pixels)[0, 5, 5] == 1
+
+    def test_colours_keep_their_hue(self) -> None:
+        pixels = np.stack([noise(1, "uint8").pixels[0] // scale for scale in (1, 2, 4)])
+        red, green, blue = views(Raster(pixels, rgb=True))[0].mean(axis=(1, 2))
+        assert red > 1.8 * green > 3 * blue
+
+    def test_constant_channels_are_left_out(self) -> None:
+        pixels = noise(3, "uint16").pixels.copy()
+        pixels[1] = 5
+        assert views(Raster(pixels, rgb=False)).shape == (2, 3, 48, 64)
+
+    def test_padding_centres_on_the_median_of_the_border(self) -> None:
+        picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
+        picture[:, 1, 2] = 1
+        square = pad_to_square(picture)
+        assert square.shape == (3, 4, 4)
+        np.testing.assert_array_equal(square[:, 1:3], picture)
+        assert (square[:, [0, 3]] == 0.25).all()
+
+
+class TestVectors:
+    def test_gain_and_offset_of_a_channel_do_not_change_the_row(self, embedder: TimmEmbedder) -> None:
+        raster = noise(2, "uint16")
+        brighter = Raster(raster.pixels.astype(np.uint16) * np.uint16(50) + np.uint16(300), rgb=False)
+        first, second = embedder.embed([raster, brighter])
+        assert float(first @ second) == pytest.approx(1, abs=1e-4)
+
+    def test_the_order_of_channels_does_not_change_the_row(self, embedder: TimmEmbedder) -> None:
+        raster = noise(4, "uint16")
+        first, second = embedder.embed([raster, Raster(raster.pixels[::-1], rgb=False)])
+        assert float(first @ second) == pytest.approx(1, abs=1e-5)
+
+    def test_threads_do_not_change_the_row(self, embedder: TimmEmbedder) -> None:
+        rasters = [noise(channels, "uint8", seed=channels) for channels in (1, 2, 3, 4)]
+        alone = load_embedder(DEFAULT_MODEL, threads=1)
+        np.testing.assert_array_equal(alone.embed(rasters), embedder.embed(rasters))
+
+
+class TestWeights:
+    def test_the_default_has_1280_values_and_knows_its_choices(self, embedder: TimmEmbedder) -> None:
+        assert embedder.space.dim == 1280
+        assert embedder.space.recipe["input_size"] == 224
+        assert embedder.space.recipe["mean"] == embedder.space.recipe["std"] == [0.5, 0.5, 0.5]
+
+    def test_safetensors_and_pth_of_the_same_tensors_are_one_space(self, small_weights: Path, tmp_path: Path) -> None:
+        safe = tmp_path / "small.safetensors"
+        save_file(torch.load(small_weights, weights_only=True), safe)
+        nested = tmp_path / "nested.pth"
+        torch.save({"state_dict": torch.load(small_weights, weights_only=True), "epoch": 3}, nested)
+        spaces = {load_embedder(SMALL, path).space.fingerprint for path in (small_weights, safe, nested)}
+        assert len(spaces) == 1
+
+    def test_other_weights_are_another_space(self, small_weights: Path, tmp_path: Path) -> None:
+        state = torch.load(small_weights, weights_only=True)
+        state["conv_stem.weight"] = state["conv_stem.weight"] * 1.001
+        torch.save(state, tmp_path / "other.pth")
+        assert load_embedder(SMALL, tmp_path / "other.pth").space != load_embedder(SMALL, small_weights).space
+
+    def test_a_name_timm_lacks_is_refused_with_near_ones(self) -> None:
+        with pytest.raises(UnknownModel, match=r"did you mean .*resnet50"):
+            load_embedder("resnet_50")
+
+    def test_weights_that_do_not_fit_are_refused(self, small_weights: Path, tmp_path: Path) -> None:
+        with pytest.raises(UnknownModel, match=r"lacks|shapes"):
+            load_embedder("resnet10t", small_weights)
+        state = torch.load(small_weights, weights_only=True)
+        del state["conv_stem.weight"]
+        torch.save(state, tmp_path / "less.pth")
+        with pytest.raises(UnknownModel, match=r"lacks 1 tensors of test_efficientnet, such as conv_stem\.weight"):
+            load_embedder(SMALL, tmp_path / "less.pth")
+
+    @pytest.mark.parametrize("name", ["bad.pth", "bad.safetensors"])
+    def test_a_file_that_holds_no_tensors_is_refused(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_bytes(b"garbage")
+        with pytest.raises(UnknownModel, match=name):
+            load_embedder(SMALL, tmp_path / name)
+        with pytest.raises(UnknownModel, match="gone"):
+            load_embedder(SMALL, tmp_path / f"gone-{name}")
+
+    def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path) -> None:
+        trap = tmp_path / "trap.pth"
+        torch.save({"weight": Path("an object that is no tensor")}, trap)
+        with pytest.raises(UnknownModel, match="tensors only"):
+            load_embedder(SMALL, trap)
+
+
+class TestFingerprint:
+    def test_every_choice_counts(self, embedder: TimmEmbedder) -> None:
+        recipe = dict(embedder.space.recipe)
+        changed = [fingerprint({**recipe, key: "another"}) for key in recipe]
+        assert len({embedder.space.fingerprint, *changed}) == len(recipe) + 1
+
+    def test_a_space_is_saved_and_loaded(self, embedder: TimmEmbedder, tmp_path: Path) -> None:
+        path = tmp_path / "spaces" / "space.json"
+        golden = golden_vector(embedder)
+        save_space(embedder.space, golden, path)
+        space, loaded = load_space(path)
+        assert space == embedder.space
+        np.testing.assert_array_equal(loaded, golden)
+        assert [entry.name for entry in path.parent.iterdir()] == ["space.json"]
+
+    def test_a_damaged_space_is_named(self, embedder: TimmEmbedder, tmp_path: Path) -> None:
+        path = tmp_path / "space.json"
+        save_space(embedder.space, golden_vector(embedder), path)
+        whole = path.read_text()
+        for damaged in (whole[:-20], whole.replace("bicubic", "nearest"), "{}", "[]"):
+            path.write_text(damaged)
+            with pytest.raises(CorruptIndex, match=r"space\.json"):
+                load_space(path)
+        with pytest.raises(CorruptIndex, match="gone"):
+            load_space(tmp_path / "gone.json")
+
+    def test_golden_rows_hold_here_and_altered_ones_do_not(self, embedder: TimmEmbedder) -> None:
+        golden = golden_vector(embedder)
+        check_golden(embedder, golden)
+        with pytest.raises(SpaceMismatch, match="cosine"):
+            check_golden(embedder, np.roll(golden, 1, axis=1))
+        with pytest.raises(SpaceMismatch, match="shape"):
+            check_golden(embedder, golden[:, :10])
+        with pytest.raises(SpaceMismatch):
+            check_golden(embedder, golden * np.float32("nan"))

@@ -1,0 +1,84 @@
+"""Uploads are decoded as files are, in a process that can be killed."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from hooke.errors import TooLarge, UnreadableImage
+from hooke.pixels import Limits, UploadReader, read_raster_bytes, read_upload
+from tests.hooke.test_pixels import SAMPLES, tiff_bytes
+
+LIMITS = Limits()
+ENOUGH = 2**30
+SLOW = tiff_bytes(np.zeros((4000, 4000), dtype=np.uint8), compression="zlib", tile=(16, 16))
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[UploadReader]:
+    uploads = UploadReader(workers=2)
+    yield uploads
+    uploads.close()
+
+
+def read(reader: UploadReader, content: bytes, *, seconds: float = 20, memory_bytes: int = ENOUGH) -> str:
+    """What reading came to, in a word: the shape, or the error."""
+    try:
+        return str(reader.read(content, LIMITS, seconds=seconds, memory_bytes=memory_bytes).pixels.shape)
+    except (TooLarge, UnreadableImage) as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("content", SAMPLES.values(), ids=SAMPLES.keys())
+def test_an_upload_is_read_as_a_file_is(reader: UploadReader, content: bytes) -> None:
+    raster = reader.read(content, LIMITS, seconds=20, memory_bytes=ENOUGH)
+    expected = read_raster_bytes(content, LIMITS)
+    assert (raster.rgb, raster.pixels.dtype) == (expected.rgb, expected.pixels.dtype)
+    np.testing.assert_array_equal(raster.pixels, expected.pixels)
+
+
+def test_limits_and_damage_are_named(reader: UploadReader) -> None:
+    with pytest.raises(UnreadableImage, match="not a PNG"):
+        reader.read(b"nothing", LIMITS, seconds=20, memory_bytes=ENOUGH)
+    with pytest.raises(TooLarge, match="pixels, the limit is 9"):
+        reader.read(SAMPLES["png"], Limits(pixels=9), seconds=20, memory_bytes=ENOUGH)
+    with pytest.raises(TooLarge, match="bytes, the limit is 9"):
+        reader.read(SAMPLES["png"], Limits(bytes=9), seconds=20, memory_bytes=ENOUGH)
+
+
+def test_a_slow_upload_is_stopped_and_the_next_one_read(reader: UploadReader) -> None:
+    started = time.monotonic()
+    with pytest.raises(TooLarge, match=r"over 0\.1 s"):
+        reader.read(SLOW, LIMITS, seconds=0.1, memory_bytes=ENOUGH)
+    assert time.monotonic() - started < 15
+    assert read(reader, SAMPLES["png"]) == "(3, 64, 64)"
+
+
+def test_an_upload_that_needs_too_much_memory_is_refused(reader: UploadReader) -> None:
+    hungry = tiff_bytes(np.zeros((12000, 12000), dtype=np.uint8), compression="zlib", rowsperstrip=500)
+    with pytest.raises(TooLarge, match="memory"):
+        reader.read(hungry, LIMITS, seconds=20, memory_bytes=2**26)
+    assert read(reader, SAMPLES["png"], memory_bytes=2**26) == "(3, 64, 64)"
+
+
+def test_several_threads_may_upload_at_once(reader: UploadReader) -> None:
+    contents = [b"nothing", *SAMPLES.values()] * 4
+    expected = [read(reader, content) for content in contents]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda content: read(reader, content), contents)) == expected
+
+
+def test_a_warm_process_costs_little(reader: UploadReader) -> None:
+    times = []
+    for _ in range(15):
+        started = time.perf_counter()
+        read(reader, SAMPLES["tiff"])
+        times.append(time.perf_counter() - started)
+    assert statistics.median(times) < 0.1
+
+
+def test_the_shared_reader_reads() -> None:
+    assert read_upload(SAMPLES["jpeg"], LIMITS, seconds=20, memory_bytes=ENOUGH).pixels.shape == (3, 64, 64)
