@@ -7,7 +7,7 @@ more than four) is projected to its maximum, channels stay apart. Nothing outsid
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
-from struct import calcsize, unpack_from
+from struct import calcsize, iter_unpack, unpack_from
 
 import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
@@ -23,6 +23,7 @@ _PICTURES = (PHOTOMETRIC.PALETTE, PHOTOMETRIC.SEPARATED, PHOTOMETRIC.CIELAB, PHO
 _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _UNNAMED = "QI"
 _MOST_UNNAMED_CHANNELS = 4
+_TYPE_BYTES = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
 # TIFF 6.0, tag 274: (swap x and y, then flip y, then flip x) for each orientation.
 _ORIENTATIONS = {
     2: (False, False, True),
@@ -59,27 +60,39 @@ def _read(content: bytes, limits: Limits) -> Raster:
         axes = _axes(series)
         wanted = _wanted_pages(series, axes)
         _check(axes, limits, pages=wanted)
-        _check_complete(series, wanted, len(content))
+        _check_complete(series, wanted, content)
         planes = series.asarray(maxworkers=1) if wanted is None else tif.asarray(key=wanted, series=0, maxworkers=1)
         return _raster(_plane(planes, axes, first_taken=wanted is not None), page)
 
 
 def _check_chain(content: bytes) -> None:
-    """Refuse a file that ends before its last directory: tifffile reads what is left, as if it were all.
+    """Refuse a file that ends before its last directory or tag: tifffile reads what is left, as if it were all.
 
-    TIFF 6.0 section 2, and BigTIFF with wider counts and offsets: each directory ends with the offset of the next.
+    TIFF 6.0 section 2, and BigTIFF with wider counts and offsets: a directory is a count, entries of tag, type, count
+    and value (or where it is), and the offset of the next directory.
     """
     order = "<" if content[:2] == b"II" else ">"
     big = content[2 if order == "<" else 3] == 43
-    start, count_format, entry_size, offset_format = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
+    start, count, entry, link = (8, "Q", "HHQQ", "Q") if big else (4, "H", "HHII", "I")
     seen: set[int] = set()
-    (offset,) = unpack_from(order + offset_format, content, start)
+    (offset,) = unpack_from(order + link, content, start)
     while offset and offset not in seen:
         seen.add(offset)
-        if offset + calcsize(count_format) > len(content):
-            raise UnreadableImage(f"the TIFF is cut short: a directory is at byte {offset} of {len(content)}")
-        (entries,) = unpack_from(order + count_format, content, offset)
-        (offset,) = unpack_from(order + offset_format, content, offset + calcsize(count_format) + entries * entry_size)
+        _require(content, offset + calcsize(order + count))
+        (entries,) = unpack_from(order + count, content, offset)
+        first = offset + calcsize(order + count)
+        last = first + entries * calcsize(order + entry)
+        _require(content, last + calcsize(order + link))
+        for _, kind, values, where in iter_unpack(order + entry, content[first:last]):
+            size = values * _TYPE_BYTES.get(kind, 0)
+            if size > calcsize(order + link):
+                _require(content, where + size)
+        (offset,) = unpack_from(order + link, content, last)
+
+
+def _require(content: bytes, end: int) -> None:
+    if end > len(content):
+        raise UnreadableImage(f"the TIFF is cut short: it has {len(content)} bytes and refers to byte {end}")
 
 
 def _axes(series: TiffPageSeries) -> tuple[_Axis, ...]:
@@ -113,7 +126,7 @@ def _wanted_pages(series: TiffPageSeries, axes: tuple[_Axis, ...]) -> list[int] 
     return [int(number) for number in numbers[index].ravel()]
 
 
-def _check_complete(series: TiffPageSeries, wanted: list[int] | None, size: int) -> None:
+def _check_complete(series: TiffPageSeries, wanted: list[int] | None, content: bytes) -> None:
     """Refuse a file that ends before its pixels do: tifffile fills what is missing with zeros."""
     end = series.dataoffset + series.nbytes if series.dataoffset is not None else 0
     for number in range(len(series.pages)) if wanted is None else wanted:
@@ -122,8 +135,7 @@ def _check_complete(series: TiffPageSeries, wanted: list[int] | None, size: int)
             raise UnreadableImage("the TIFF keeps planes in other files; join them into one")
         spans = zip(page.dataoffsets, page.databytecounts, strict=False)
         end = max(end, max((start + count for start, count in spans), default=0))
-    if end > size:
-        raise UnreadableImage(f"the TIFF is cut short: its pixels end at byte {end}, the file at {size}")
+    _require(content, end)
 
 
 def _plane(planes: Array, axes: tuple[_Axis, ...], *, first_taken: bool) -> Array:

@@ -180,7 +180,7 @@ class VectorStoreContract:
         """Rows that float32 cannot tell apart: the order must still be that of float64."""
         generator = np.random.default_rng(3)
         centre = random_rows(1, dim=128)
-        rows = unit(centre + generator.standard_normal((2000, 128)) * 2e-4)
+        rows = unit(centre + generator.standard_normal((2000, 128)) * 3e-5)
         written = block(rows, range(10, 2010))
         allowed = BitMap(np.flatnonzero(generator.random(2010) <= share).astype(np.uint32))
 

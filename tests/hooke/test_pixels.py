@@ -121,6 +121,10 @@ class TestTiff:
     def test_kept_types_in_either_byte_order(self, dtype: str, order: str) -> None:
         check(read(tiff_bytes(GREY8.astype(dtype), byteorder=order)), GREY8.astype(dtype)[None])
 
+    @pytest.mark.parametrize("order", ["<", ">"])
+    def test_big_tiff(self, order: str) -> None:
+        check(read(tiff_bytes(STACK[0, 0], bigtiff=True, byteorder=order, photometric="minisblack")), STACK[0, 0])
+
     @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint32", "float16", "float64"])
     def test_other_types_become_float32(self, dtype: str) -> None:
         values = (GREY8 // 2).astype(dtype)
@@ -220,6 +224,7 @@ SAMPLES = {
     "jpeg": pillow_bytes(Image.fromarray(RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)), "JPEG"),
     "tiff": tiff_bytes(RANDOM.integers(0, 65536, (64, 64), dtype=np.uint16)),
     "zlib tiff": tiff_bytes(RANDOM.integers(0, 65536, (2, 64, 64), dtype=np.uint16), compression="zlib"),
+    "jpeg tiff": tiff_bytes(RANDOM.integers(0, 256, (64, 64), dtype=np.uint8), compression="jpeg", tile=(16, 16)),
     "imagej": tiff_bytes(STACK, imagej=True, metadata={"axes": "TZCYX"}),
     "ome": tiff_bytes(STACK, ome=True, metadata={"axes": "TZCYX"}),
 }
@@ -227,7 +232,7 @@ SAMPLES = {
 
 class TestDamage:
     @pytest.mark.parametrize("content", SAMPLES.values(), ids=SAMPLES.keys())
-    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
     def test_a_cut_file_is_refused(self, content: bytes, share: float) -> None:
         with pytest.raises(UnreadableImage) as caught:
             read(content[: int(len(content) * share)])
