@@ -210,9 +210,8 @@ def demo(
 
     Example: hooke demo --dir demo && hooke serve --index demo/index
     """
-    from indexer.demo import write_demo_archive
-
     from hooke.client.backend import Look
+    from indexer.demo import write_demo_archive
     from indexer.embedding import Model
     from indexer.pipeline import IndexJob, run
 

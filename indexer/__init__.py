@@ -1,0 +1,1 @@
+"""The write program: sources, grounding, pixels, and the pipeline that joins them."""

@@ -1,0 +1,1 @@
+"""The read program: the engine, which holds all behaviour, and its HTTP surface."""

@@ -1,0 +1,1 @@
+"""Embedding: pixels to unit vectors of a named space."""

@@ -1,0 +1,1 @@
+"""Where records are kept and searched: the contract, and a package for each backend."""

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import AbstractContextManager
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -112,7 +113,10 @@ changes = st.one_of(
 
 
 class StoreContract:
-    """Inherit this with a fixture `store`: a new, empty store for each test."""
+    """Inherit this with a fixture `store`, a new, empty store for each test, and a method that opens more of them."""
+
+    def new_store(self) -> AbstractContextManager[MetadataStore]:
+        raise NotImplementedError
 
     @pytest.fixture
     def filled(self, store: MetadataStore) -> MetadataStore:
@@ -348,39 +352,45 @@ class StoreContract:
     def test_mentions_are_counted_by_method(self, reader: MetadataReader) -> None:
         assert reader.mention_counts() == {"label": 3}
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
     @given(script=st.lists(changes, max_size=12), asked=st.lists(nodes, min_size=1, max_size=4))
-    def test_it_answers_as_brute_force_does_after_any_changes(
-        self, new_store: MetadataStore, script: list[object], asked: list[Node]
-    ) -> None:
-        model = BruteForce()
-        with new_store.write() as writer:
-            writer.delete(Level.STUDY, ["S1", "S2"])  # the store is kept between examples: ordinals come back
-            for change in script:
-                match change:
-                    case Study():
-                        writer.put_studies([change])
-                        model.studies[change.id] = change
-                    case Image() if change.study_id in model.studies:
-                        writer.put_images([change])
-                        model.images[change.id] = change
-                    case (Level() as level, str() as gone):
-                        writer.delete(level, [gone])
-                        model.delete(level, [gone])
-                    case "commit":
-                        writer.commit(Manifest())
-            writer.commit(Manifest())
-        with new_store.read() as reader:
-            for level in Level:
-                for node in asked:
-                    page = reader.search(Query(level, node, limit=100))
-                    found = {r.id for r in reader.records(level, [hit.ordinal for hit in page.hits])}
-                    assert found == model.match(level, node)
-                    assert page.total == len(found)
-                    order = [(-hit.score, hit.ordinal) for hit in page.hits]
-                    assert all(a < b for a, b in pairwise(order))
-                    for field in ("organism", "licence", "gene", "size_x"):
-                        assert counted(reader, level, field, node) == model.counts(level, field, node)
+    def test_it_answers_as_brute_force_does_after_any_changes(self, script: list[object], asked: list[Node]) -> None:
+        with self.new_store() as store:
+            model = play(store, script)
+            with store.read() as reader:
+                for level, node in product(Level, asked):
+                    assert_same(reader, model, level, node)
+
+
+def play(store: MetadataStore, script: list[object]) -> BruteForce:
+    model = BruteForce()
+    with store.write() as writer:
+        for change in script:
+            match change:
+                case Study():
+                    writer.put_studies([change])
+                    model.studies[change.id] = change
+                case Image() if change.study_id in model.studies:
+                    writer.put_images([change])
+                    model.images[change.id] = change
+                case (Level() as level, str() as gone):
+                    writer.delete(level, [gone])
+                    model.delete(level, [gone])
+                case "commit":
+                    writer.commit(Manifest())
+        writer.commit(Manifest())
+    return model
+
+
+def assert_same(reader: MetadataReader, model: BruteForce, level: Level, node: Node) -> None:
+    page = reader.search(Query(level, node, limit=100))
+    found = {r.id for r in reader.records(level, [hit.ordinal for hit in page.hits])}
+    assert found == model.match(level, node)
+    assert page.total == len(found)
+    order = [(-hit.score, hit.ordinal) for hit in page.hits]
+    assert all(a < b for a, b in pairwise(order))
+    for field in ("organism", "licence", "gene", "size_x"):
+        assert counted(reader, level, field, node) == model.counts(level, field, node)
 
 
 def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Counter[ValueSet]:

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ class TestSqliteStore(StoreContract):
         with closing(SqliteStore(tmp_path / "metadata.sqlite")) as store:
             yield store
 
-    @pytest.fixture
+    @contextmanager
     def new_store(self) -> Iterator[MetadataStore]:
         with TemporaryDirectory() as folder, closing(SqliteStore(Path(folder) / "metadata.sqlite")) as store:
             yield store
