@@ -29,10 +29,10 @@ class FacetTable:
     closure: sparse.csr_array
 
     def count(self, set_counts: npt.NDArray[np.int64], limit: int) -> tuple[FacetValue, ...]:
-        """The facet's values, most frequent first, then by label."""
+        """The facet's values, most frequent first, then those that records name themselves, then by label."""
         counts, direct = self.closure.T @ set_counts, self.direct.T @ set_counts
         present = np.flatnonzero(counts).tolist()
-        present.sort(key=lambda i: (-counts[i], self.labels[i], self.ids[i]))
+        present.sort(key=lambda i: (-counts[i], -direct[i], self.labels[i], self.ids[i]))
         return tuple(
             FacetValue(self.ids[i], self.labels[i], int(counts[i]), int(direct[i]), self.parents[i])
             for i in present[:limit]

@@ -334,6 +334,16 @@ class StoreContract:
             assert reader.get(Level.IMAGE, "S1/A/1").ordinal == before
             assert reader.get(Level.IMAGE, "S1/A/9").ordinal != before
 
+    def test_a_record_that_returns_has_nothing_left_of_its_former_study(self, filled: MetadataStore) -> None:
+        with filled.write() as writer:
+            writer.delete(Level.STUDY, ["S1"])
+            writer.put_studies([Study("S1", "Anew")])
+            writer.put_images([Image("S1/A/1", "S1", "again")])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert len(reader.ordinals(Level.IMAGE, Words(frozenset({"mitosis"})))) == 0
+            assert counted(reader, Level.IMAGE, "licence", EVERYTHING) == {}
+
     def test_the_worklist_is_summed_over_inputs_and_replaced_by_input(self, store: MetadataStore) -> None:
         odd = Unresolved("organism", "unicorn", ("X:1",), "unknown_id", ("T:1",))
         with store.write() as writer:

@@ -52,13 +52,13 @@ class SqliteWriter:
     def delete(self, level: Level, ids: Iterable[str]) -> int:
         """Delete records, a study with its images."""
         with driver_errors(self._path):
-            if level is Level.STUDY:
-                gone = [row.ordinal for row in self._select_studies("id", list(ids)) if row.live]
-                images = [row.ordinal for row in self._select_images("study", gone) if row.live]
-                self._bury(Level.IMAGE, images)
-            else:
-                gone = [row.ordinal for row in self._select_images("id", list(ids)) if row.live]
-            self._bury(level, gone)
+            self._flush()
+            if level is Level.IMAGE:
+                return self._delete_images("id", list(ids))
+            gone = {row.ordinal: row.study for row in self._select_studies("id", list(ids)) if row.live}
+            self._delete_images("study", list(gone))
+            self._forget(Level.STUDY, {ordinal: study_values(study) for ordinal, study in gone.items()})
+            self._bury(Level.STUDY, list(gone))
         return len(gone)
 
     def put_unresolved(self, part: str, unresolved: Mapping[Unresolved, int]) -> None:
@@ -115,7 +115,7 @@ class SqliteWriter:
         # what waits to inherit must inherit from the study as it was when its images were put
         self._flush()
         known = {row.study.id: row for row in self._select_studies("id", list(studies))}
-        self._forget(Level.STUDY, {row.ordinal: study_values(row.study) for row in known.values()})
+        self._forget(Level.STUDY, {row.ordinal: study_values(row.study) for row in known.values() if row.live})
         images = self._select_images("study", [row.ordinal for row in known.values()])
         heirs = [row for row in images if row.live]
         self._forget_images(heirs)
@@ -146,7 +146,7 @@ class SqliteWriter:
         known = {row.image.id: row for row in self._select_images("id", list(images))}
         if known:
             self._flush()
-            self._forget_images(list(known.values()))
+            self._forget_images([row for row in known.values() if row.live])
         following = self._next_ordinal("images")
         for image in images.values():
             row = known.get(image.id)
@@ -198,6 +198,13 @@ class SqliteWriter:
 
     def _next_ordinal(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT coalesce(max(ord) + 1, 0) FROM {table}").fetchone()[0])
+
+    def _delete_images(self, column: str, keys: Sequence[str] | Sequence[int]) -> int:
+        rows = [row for row in self._select_images(column, keys) if row.live]
+        # now, while what they inherited is still known
+        self._forget_images(rows)
+        self._bury(Level.IMAGE, [row.ordinal for row in rows])
+        return len(rows)
 
     def _bury(self, level: Level, ordinals: Sequence[int]) -> None:
         table = "studies" if level is Level.STUDY else "images"
