@@ -11,10 +11,10 @@ An id in conflict keeps its mention: its submitter may be right, and a search by
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hooke.fields import ONTOLOGY_FIELDS
-from hooke.model import Mention, Method, TermId, Unresolved, Value
+from hooke.model import IS_A, Mention, Method, TermId, Unresolved, Value
 from hooke.text import fold
 from ontologies.catalogue import Catalogue
 from ontologies.ids import prefix_of
@@ -30,6 +30,7 @@ _NO_VALUES = frozenset(
         *("# leave blank", "leave blank"),
     }
 )
+_GO_ASPECTS = {"GO:0008150": "biological_process", "GO:0005575": "cellular_component"}
 _SURE = (Method.LABEL, Method.EXACT_SYNONYM)
 
 Grounded = tuple[tuple[Mention, ...], tuple[Unresolved, ...]]
@@ -52,7 +53,8 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
     text = "" if is_no_value(value.text) else value.text
     resolved, unknown = _resolve(value.ids, catalogue, prefixes or ())
     if prefixes is None:
-        return tuple(_by_id(value, found, catalogue, AGREES, None) for found in resolved), ()
+        mentions = (_by_id(value, found, catalogue, AGREES, None) for found in resolved)
+        return tuple(replace(mention, field=_field(mention, catalogue)) for mention in mentions), ()
     if not resolved and text:
         written = catalogue.resolve(text)
         resolved = (written,) if written else ()
@@ -60,6 +62,14 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
     if resolved:
         return _with_ids(value, resolved, parts, catalogue), ()
     return _by_text(value, parts, unknown)
+
+
+def _field(mention: Mention, catalogue: Catalogue) -> str:
+    """The field of a mention: a term of the Gene Ontology goes to its aspect's, which its source does not name."""
+    if prefix_of(mention.term) != "GO":
+        return mention.field
+    above = catalogue.ancestors(mention.term, (IS_A,))
+    return next((field for root, field in _GO_ASPECTS.items() if root in above), mention.field)
 
 
 def is_no_value(text: str) -> bool:

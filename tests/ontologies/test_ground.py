@@ -1,8 +1,12 @@
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from hooke.model import Mention, Method, Unresolved, Value
 from ontologies.catalogue import Catalogue
 from ontologies.ground import ground
+from tests.ontologies.samples import catalogue_of, obo
 
 BRAIN, LIVER, HUMAN = "UBERON:0000955", "UBERON:0002107", "NCBITaxon:9606"
 
@@ -144,3 +148,17 @@ def test_other_fields_are_grounded_by_their_ids_only(catalogue: Catalogue) -> No
 def test_a_value_grounds_the_same_every_time(catalogue: Catalogue) -> None:
     value = Value("organism", "Mus musculus", ("NCBITaxon:9606",))
     assert ground(value, catalogue) == ground(value, catalogue)
+
+
+def test_a_gene_ontology_term_goes_to_the_field_of_its_aspect(tmp_path: Path) -> None:
+    frames = (
+        "[Term]\nid: GO:0008150\nname: biological_process\n\n[Term]\nid: GO:0005575\nname: cellular_component\n\n"
+        "[Term]\nid: GO:0003674\nname: molecular_function\n\n"
+        "[Term]\nid: GO:0000278\nname: mitotic cell cycle\nis_a: GO:0008150\n\n"
+        "[Term]\nid: GO:0005634\nname: nucleus\nis_a: GO:0005575\n\n"
+        "[Term]\nid: GO:0005515\nname: protein binding\nis_a: GO:0003674\n"
+    )
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        terms = ("GO:0000278", "GO:0005634", "GO:0005515")
+        fields = [ground(Value("gene_ontology", "", (term,)), catalogue)[0][0].field for term in terms]
+    assert fields == ["biological_process", "cellular_component", "gene_ontology"]
