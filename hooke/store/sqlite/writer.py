@@ -35,6 +35,8 @@ class SqliteWriter:
         self._connection = connection
         self._path = path
         self._begin()
+        with driver_errors(path):
+            self._cells = CellTable(connection)
 
     def put_studies(self, studies: Iterable[Study]) -> None:
         """Add or replace studies; their images inherit anew."""
@@ -101,7 +103,6 @@ class SqliteWriter:
     def _begin(self) -> None:
         with driver_errors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
-            self._cells = CellTable(self._connection)
             self._live = {
                 level: bitmap(row[0]) if row else BitMap()
                 for level, code in LEVEL_CODE.items()
@@ -231,7 +232,7 @@ class SqliteWriter:
             return
         code, gone = LEVEL_CODE[level], BitMap(records)
         cells = self._distinct({value for values in records.values() for value in values})
-        keys = {key for cell in cells for key in cell.keys.tolist()}
+        keys = {key for cell in cells for key in cell.keys}
         remove = "SET bitmap = bitmap_andnot(bitmap, ?) WHERE level = ? AND"
         packed = blob(gone)
         self._connection.executemany(
