@@ -2,7 +2,7 @@
 
 import { detail, imagesOf } from "./api.js";
 import { button, counted, el, fill, spoken, titled, valueOf } from "./dom.js";
-import { inWords, pathInWords } from "./reasons.js";
+import { distinct, inWords, pathInWords } from "./reasons.js";
 import { lookingLike, opener, picture } from "./results.js";
 import { NOTHING, toggled } from "./state.js";
 
@@ -77,7 +77,7 @@ export class DetailDialog {
     if (record.mentions.length === 0) return null;
     const level = record.level === "image" ? "images" : "studies";
     const everything = (mention) => ({ ...toggled({ ...NOTHING, level }, "wanted", mention.field, mention.term) });
-    return el("section", {}, el("h3", {}, "Terms"), el("dl", {}, distinct(record.mentions).map((mention) => [
+    return el("section", {}, el("h3", {}, "Terms"), el("dl", {}, different(record.mentions).map((mention) => [
       el("dt", {}, titled(mention.field)),
       el("dd", {},
         button(mention.label, () => this.navigate(everything(mention)), { class: "link", title: `All ${level} with ${mention.label}` }),
@@ -97,7 +97,7 @@ async function found(id) {
   }
 }
 
-function distinct(mentions) {
+function different(mentions) {
   const seen = new Map(mentions.map((mention) => [`${mention.field} ${mention.term} ${mention.text}`, mention]));
   return [...seen.values()];
 }
@@ -113,7 +113,7 @@ function provenance(mention) {
 function reasonsOf(why) {
   if (!why?.length) return null;
   const line = (reason) => el("li", {}, inWords(reason), reason.path.length > 2 && el("span", { class: "quiet path" }, pathInWords(reason)));
-  return el("section", {}, el("h3", {}, "Why it matched"), el("ul", {}, why.map(line)));
+  return el("section", {}, el("h3", {}, "Why it matched"), el("ul", {}, distinct(why).map(line)));
 }
 
 function values(record) {

@@ -112,7 +112,8 @@ function draw(answer, count, facets, among = null) {
 
 function cards(hits) {
   for (const hit of hits) shown.why.set(hit.id, hit.why);
-  return hits.map((hit) => (state.level === "images" ? imageCard(hit, state, navigate) : studyCard(hit, state, navigate, index.embedded > 0)));
+  const card = state.level === "images" ? imageCard : studyCard;
+  return hits.map((hit) => card(hit, state, navigate, index.embedded > 0));
 }
 
 function drawMore(cursor) {
@@ -183,6 +184,7 @@ async function start() {
   listen();
   try {
     Object.assign(index, await holdings());
+    $("drop").hidden = index.embedded === 0;
     $("holds").textContent = `${counted(index.images, "image")}, ${figure(index.embedded)} with pixels, in ${counted(index.studies, "study", "studies")}`;
   } catch (error) {
     drawError(error);

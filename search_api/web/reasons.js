@@ -2,8 +2,12 @@
 
 import { spoken } from "./dom.js";
 
-/** One line for each reason, without repeats. */
-export const reasonsInWords = (why) => [...new Set(why.map(inWords))];
+/** The reasons that each say something new: a word found in an annotation's own text does not. */
+export function distinct(why) {
+  const annotated = new Set(why.filter((reason) => reason.term).map((reason) => `${reason.field} ${reason.value}`));
+  const telling = why.filter((reason) => reason.term || !annotated.has(`${reason.field} ${reason.value}`));
+  return [...new Map(telling.map((reason) => [inWords(reason), reason])).values()];
+}
 
 export function inWords(reason) {
   const field = spoken(reason.field);

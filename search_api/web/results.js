@@ -2,13 +2,13 @@
 
 import { imagesOf, thumbnail } from "./api.js";
 import { button, el, figure } from "./dom.js";
-import { reasonsInWords } from "./reasons.js";
+import { distinct, inWords } from "./reasons.js";
 import { toAddress } from "./state.js";
 
 const REASONS = 3;
 const STRIP = 4;
 
-export function imageCard(hit, state, navigate) {
+export function imageCard(hit, state, navigate, withPixels) {
   const alike = button("Look-alikes", () => navigate(lookingLike(state, hit.id)), {
     class: "alike",
     "aria-label": `Look-alikes of ${hit.title || hit.id}`,
@@ -17,7 +17,7 @@ export function imageCard(hit, state, navigate) {
   return el(
     "article",
     { class: "card", "data-id": hit.id },
-    opener(hit.id, state, navigate, { class: "picture", tabindex: "-1", "aria-hidden": "true" }, picture(hit.id, () => alike.remove())),
+    withPixels && opener(hit.id, state, navigate, { class: "picture", tabindex: "-1", "aria-hidden": "true" }, picture(hit.id, () => alike.remove())),
     el(
       "div",
       { class: "text" },
@@ -25,7 +25,7 @@ export function imageCard(hit, state, navigate) {
       el("p", { class: "id" }, hit.id),
       likeness(hit),
       reasonList(hit.why ?? []),
-      alike,
+      withPixels && alike,
     ),
   );
 }
@@ -77,13 +77,13 @@ function likeness(hit) {
   return el(
     "p",
     { class: "likeness" },
-    hit.similarity === null ? null : el("span", { class: "similarity" }, el("meter", { min: 0, max: 1, value: hit.similarity, "aria-hidden": "true" }), `similarity ${hit.similarity.toFixed(3)}`),
+    hit.similarity === null ? null : el("span", { class: "similarity" }, `similarity ${hit.similarity.toFixed(3)}`, el("meter", { min: 0, max: 1, value: hit.similarity, "aria-hidden": "true" })),
     ranks.length > 0 && el("span", { class: "ranks" }, ranks.join(" · ")),
   );
 }
 
 function reasonList(why) {
-  const lines = reasonsInWords(why);
+  const lines = distinct(why).map(inWords);
   if (lines.length === 0) return null;
   const left = lines.length - REASONS;
   return el("ul", { class: "why", "aria-label": "Why it matched" },

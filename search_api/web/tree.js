@@ -3,12 +3,9 @@
 /** The values of a facet with their children, each list most frequent first (the order they came in). */
 export function treeOf(values) {
   const nodes = new Map(values.map((value) => [value.id, { ...value, children: [] }]));
-  for (const node of nodes.values()) {
-    node.parents = node.parents.filter((id) => nodes.has(id));
-    for (const id of node.parents) nodes.get(id).children.push(node);
-  }
-  const all = [...nodes.values()];
-  return { nodes, roots: all.filter((node) => node.parents.length === 0) };
+  for (const node of nodes.values()) for (const id of node.parents) nodes.get(id)?.children.push(node);
+  // in a facet cut to its most frequent values, a value whose parents were cut is no root: it can still be found
+  return { nodes, roots: [...nodes.values()].filter((node) => node.parents.length === 0) };
 }
 
 /** The roots to show: at least `wanted` groups where the ontology has them; values outside it stand beside. */

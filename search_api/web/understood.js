@@ -19,7 +19,7 @@ const REWRITES = { alt_id: "another id of the same term", replaced_by: "the old 
 const reasonOf = (rewrite) => REWRITES[rewrite.reason] ?? spoken(rewrite.reason);
 
 function termPill(term) {
-  return el("span", { class: "pill", title: `${spoken(term.method)}, in ${term.ontology}` }, `${term.text} = `, el("b", {}, term.label), " ", el("code", {}, term.id));
+  return el("span", { class: "pill", title: `${spoken(term.method)}, in ${term.ontology}` }, `${term.text.replace(/[,;.]+$/, "")} = `, el("b", {}, term.label), " ", el("code", {}, term.id));
 }
 
 function unknown(state, report, navigate) {
