@@ -13,23 +13,23 @@ export class DetailDialog {
     this.element = element;
     this.navigate = navigate;
     this.shown = null;
-    element.addEventListener("close", () => this.shown && navigate({ ...this.state, open: null }));
+    element.addEventListener("close", () => this.shown && navigate((now) => ({ ...now, open: null })));
     element.addEventListener("click", (event) => event.target === element && element.close());
   }
 
   /** Shows what the state has open; why: the reasons of hits by id. */
   async draw(state, why) {
-    this.state = state;
     if (state.open === this.shown) return;
     this.shown = state.open;
     if (!state.open) {
       this.element.close();
       return;
     }
-    fill(this.element, el("p", { class: "quiet" }, "Loading…"));
+    const body = el("div", { class: "body" }, el("p", { class: "quiet" }, "Loading…"));
+    fill(this.element, this.closer(), body);
     if (!this.element.open) this.element.showModal();
     const content = await this.content(state, why).catch((error) => [el("p", { class: "problem", role: "alert" }, error.message)]);
-    if (this.shown === state.open) fill(this.element, this.closer(), ...content);
+    fill(body, ...content);
   }
 
   closer() {
@@ -43,26 +43,26 @@ export class DetailDialog {
       el("h2", {}, record.title || record.id),
       el("p", { class: "id" }, record.id),
       image && record.embedded && el("div", { class: "large" }, picture(record.id)),
-      el("div", { class: "actions" }, image ? this.imageActions(state, record) : this.studyActions(state, record)),
+      el("div", { class: "actions" }, image ? this.imageActions(state, record) : this.studyActions(record)),
       !image && record.embedded && (await this.preview(state, record)),
       reasonsOf(why),
-      this.mentions(state, record),
+      this.mentions(record),
       values(record),
     ];
   }
 
   imageActions(state, record) {
     return [
-      record.embedded && button("Look-alikes", () => this.navigate(lookingLike(state, record.id)), { class: "primary" }),
+      record.embedded && button("Look-alikes", () => this.navigate((now) => lookingLike(now, record.id)), { class: "primary" }),
       opener(record.study_id, state, this.navigate, { class: "button" }, `Study ${record.study_id}`),
       record.dataset && el("span", { class: "quiet" }, `dataset ${record.dataset}`),
     ];
   }
 
-  studyActions(state, record) {
+  studyActions(record) {
     const images = { ...NOTHING, level: "images", wanted: { accession: [record.id] } };
     return [
-      record.images > 0 && button(`Show its ${counted(record.images, "image")}`, () => this.navigate(images), { class: "primary" }),
+      record.images > 0 && button(`Show its ${counted(record.images, "image")}`, () => this.navigate(() => images), { class: "primary" }),
       el("span", { class: "quiet" }, `read from ${record.origins.join(", ")}`),
     ];
   }
@@ -73,14 +73,14 @@ export class DetailDialog {
       opener(hit.id, state, this.navigate, { "aria-label": hit.title || hit.id }, picture(hit.id))));
   }
 
-  mentions(state, record) {
+  mentions(record) {
     if (record.mentions.length === 0) return null;
     const level = record.level === "image" ? "images" : "studies";
-    const everything = (mention) => ({ ...toggled({ ...NOTHING, level }, "wanted", mention.field, mention.term) });
+    const everything = (mention) => toggled({ ...NOTHING, level }, "wanted", mention.field, mention.term);
     return el("section", {}, el("h3", {}, "Terms"), el("dl", {}, different(record.mentions).map((mention) => [
       el("dt", {}, titled(mention.field)),
       el("dd", {},
-        button(mention.label, () => this.navigate(everything(mention)), { class: "link", title: `All ${level} with ${mention.label}` }),
+        button(mention.label, () => this.navigate(() => everything(mention)), { class: "link", title: `All ${level} with ${mention.label}` }),
         " ", el("code", {}, mention.term), el("span", { class: "quiet" }, ` ${provenance(mention)}`)),
     ])));
   }
@@ -105,7 +105,7 @@ function different(mentions) {
 function provenance(mention) {
   const parts = [mention.text === mention.label ? "" : `from “${mention.text}”`, `by ${spoken(mention.method)}`];
   if (mention.score < 1) parts.push(`score ${mention.score.toFixed(2)}`);
-  if (mention.given_id) parts.push(`given as ${mention.given_id}`);
+  if (mention.given_id && mention.given_id.replace("_", ":") !== mention.term) parts.push(`given as ${mention.given_id}`);
   if (mention.note) parts.push(spoken(mention.note));
   return parts.filter(Boolean).join(", ");
 }
@@ -117,7 +117,9 @@ function reasonsOf(why) {
 }
 
 function values(record) {
-  const rows = record.values.map((value) => [
+  const different = new Map(record.values.map((value) => [`${value.field} ${value.text}`, value]));
+  const telling = [...different.values()].filter((value) => !["title", "id"].includes(value.field));
+  const rows = telling.map((value) => [
     el("dt", {}, titled(value.field)),
     el("dd", {}, valueOf(value.text), value.ids.length > 0 && el("code", {}, ` ${value.ids.join(", ")}`)),
   ]);

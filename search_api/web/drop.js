@@ -47,7 +47,7 @@ export class DropZone {
     const choice = (rank, text, title) =>
       el("label", { title }, el("input", {
         type: "radio", name: "rank", value: rank, checked: state.rank === rank, "data-key": `rank ${rank}`,
-        onchange: () => this.navigate({ ...state, rank }),
+        onchange: () => this.navigate((now) => ({ ...now, rank })),
       }), el("span", {}, text));
     return el("fieldset", { class: "switch small" }, el("legend", { class: "hidden" }, "How to rank"),
       choice("look", "Rank by look", "Words and filters restrict, the look ranks"),

@@ -33,7 +33,7 @@ export class FacetPanel {
     const sections = Object.entries(facets)
       .filter(([field, values]) => values.length > 0 || state.wanted[field] || state.unwanted[field])
       .map(([field, values]) => this.section(state, field, values, among?.[field]));
-    fill(this.element, ...sections, this.adder(state, known, facets));
+    fill(this.element, ...sections, this.adder(known, facets));
   }
 
   redraw() {
@@ -118,13 +118,13 @@ export class FacetPanel {
           type: "checkbox",
           checked: chosen,
           "data-key": `choose ${field} ${node.id}`,
-          onchange: () => this.navigate(toggled(state, "wanted", field, node.id)),
+          onchange: () => this.navigate((now) => toggled(now, "wanted", field, node.id)),
         }),
         el("span", { class: "label" }, node.label),
         among ? el("span", { class: "among" }, `${figure(among.get(node.id) ?? 0)} of `) : null,
         el("span", { class: node.direct_count ? "count" : "count inferred" }, figure(node.count)),
       ),
-      button(excluded ? "+" : "−", () => this.navigate(toggled(state, "unwanted", field, node.id)), {
+      button(excluded ? "+" : "−", () => this.navigate((now) => toggled(now, "unwanted", field, node.id)), {
         class: "exclude",
         "aria-pressed": String(excluded),
         "aria-label": `Leave out ${node.label}`,
@@ -154,15 +154,15 @@ export class FacetPanel {
         type: "number",
         value: state.bounds[name] ?? "",
         "data-key": `bound ${name}`,
-        onchange: (event) => this.navigate(bounded(state, name, event.target.value)),
+        onchange: (event) => this.navigate((now) => bounded(now, name, event.target.value)),
       }));
     return el("div", { class: "bounds" }, input("year.gte", "from "), input("year.lte", " to "));
   }
 
-  adder(state, known, facets) {
+  adder(known, facets) {
     const others = known.filter((field) => field.facet && !(field.name in facets)).map((field) => field.name);
     if (others.length === 0) return null;
-    const add = (event) => this.navigate({ ...state, show: [...state.show, event.target.value] });
+    const add = (event) => this.navigate((now) => ({ ...now, show: [...now.show, event.target.value] }));
     return el(
       "label",
       { class: "adder" },

@@ -21,19 +21,20 @@ let controller = new AbortController();
 const file = () => files.get(history.state?.file) ?? null;
 const isLook = () => Boolean(file() || state.like);
 
-function navigate(next, number = history.state?.file) {
-  const example = next.like && next.like !== state.like ? undefined : number;
-  history.pushState({ file: example }, "", toAddress(next));
+/** Goes where an edit of the state leads; number: the dropped file that the new entry looks for. */
+function navigate(edit, number = history.state?.file) {
+  const next = edit(state);
+  history.pushState({ file: next.like ? undefined : number }, "", toAddress(next));
   show(next);
 }
 
 function take(dropped) {
   const number = files.size + 1;
   files.set(number, dropped);
-  navigate({ ...state, level: "images", like: null, open: null }, number);
+  navigate((now) => ({ ...now, level: "images", like: null, open: null }), number);
 }
 
-const withoutExample = () => navigate({ ...state, like: null, rank: "look" }, undefined);
+const withoutExample = () => navigate((now) => ({ ...now, like: null, rank: "look" }), null);
 
 async function show(next) {
   state = { ...next, level: next.level ?? (index.embedded > 0 ? "images" : "studies") };
@@ -152,10 +153,10 @@ function nothing() {
   return el("div", { class: "nothing" },
     el("p", {}, "Nothing matches all of this. You can:"),
     el("ul", {},
-      hasChoices(state) && el("li", {}, button("drop the filters", () => navigate(unrestricted(state)), { class: "link" })),
-      state.expand === "none" && el("li", {}, button("include narrower terms", () => navigate({ ...state, expand: "" }), { class: "link" })),
-      state.q && !isLook() && el("li", {}, button(`look among ${other}`, () => navigate({ ...state, level: other }), { class: "link" })),
-      state.q && el("li", {}, "use fewer words, or ", button("drop the words", () => navigate({ ...state, q: "" }), { class: "link" }))));
+      hasChoices(state) && el("li", {}, button("drop the filters", () => navigate(unrestricted), { class: "link" })),
+      state.expand === "none" && el("li", {}, button("include narrower terms", () => navigate((now) => ({ ...now, expand: "" })), { class: "link" })),
+      state.q && !isLook() && el("li", {}, button(`look among ${other}`, () => navigate((now) => ({ ...now, level: other })), { class: "link" })),
+      state.q && el("li", {}, "use fewer words, or ", button("drop the words", () => navigate((now) => ({ ...now, q: "" })), { class: "link" }))));
 }
 
 async function fieldsOf(level) {
@@ -163,7 +164,7 @@ async function fieldsOf(level) {
   return known.get(level);
 }
 
-const submitted = () => navigate({ ...state, q: $("q").value.trim(), open: null });
+const submitted = () => navigate((now) => ({ ...now, q: $("q").value.trim(), open: null }));
 
 function listen() {
   $("search").addEventListener("submit", (event) => {
@@ -171,8 +172,8 @@ function listen() {
     submitted();
   });
   $("q").addEventListener("search", () => $("q").value.trim() !== state.q && submitted());
-  $("level").addEventListener("change", (event) => navigate({ ...state, level: event.target.value, q: $("q").value.trim() }));
-  $("narrower").addEventListener("change", (event) => navigate({ ...state, expand: event.target.checked ? "" : "none" }));
+  $("level").addEventListener("change", (event) => navigate((now) => ({ ...now, level: event.target.value, q: $("q").value.trim() })));
+  $("narrower").addEventListener("change", (event) => navigate((now) => ({ ...now, expand: event.target.checked ? "" : "none" })));
   $("filters-button").addEventListener("click", (event) => {
     const open = document.body.classList.toggle("filtering");
     event.target.setAttribute("aria-expanded", String(open));

@@ -9,7 +9,7 @@ const REASONS = 3;
 const STRIP = 4;
 
 export function imageCard(hit, state, navigate, withPixels) {
-  const alike = button("Look-alikes", () => navigate(lookingLike(state, hit.id)), {
+  const alike = button("Look-alikes", () => navigate((now) => lookingLike(now, hit.id)), {
     class: "alike",
     "aria-label": `Look-alikes of ${hit.title || hit.id}`,
     "data-key": `alike ${hit.id}`,
@@ -52,13 +52,13 @@ export const lookingLike = (state, id) => ({ ...state, level: "images", like: id
 
 /** A link to a record's details: a plain click opens them here, any other as the browser likes. */
 export function opener(id, state, navigate, attributes, ...children) {
-  const opened = { ...state, open: id };
+  const opened = (now) => ({ ...now, open: id });
   const onclick = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     navigate(opened);
   };
-  return el("a", { href: toAddress(opened), onclick, ...attributes }, ...children);
+  return el("a", { href: toAddress(opened(state)), onclick, ...attributes }, ...children);
 }
 
 export function picture(id, missing = () => {}) {

@@ -10,7 +10,7 @@ export function drawUnderstood(element, state, report, navigate) {
     element,
     typed.length > 0 && el("p", {}, "Understood ", typed.map((term) => termPill(term))),
     ...report.rewrites.map((rewrite) => el("p", {}, `${rewrite.given} is now ${rewrite.label} (${rewrite.id}): ${reasonOf(rewrite)}`)),
-    ...unknown(state, report, navigate),
+    ...unknown(report, navigate),
     ...report.notices.map((notice) => el("p", { class: "notice" }, notice)),
   );
 }
@@ -22,7 +22,7 @@ function termPill(term) {
   return el("span", { class: "pill", title: `${spoken(term.method)}, in ${term.ontology}` }, `${term.text.replace(/[,;.]+$/, "")} = `, el("b", {}, term.label), " ", el("code", {}, term.id));
 }
 
-function unknown(state, report, navigate) {
+function unknown(report, navigate) {
   const texts = [...new Set([...report.unresolved, ...report.suggestions.map((suggestion) => suggestion.text)])];
   return texts.map((text) => {
     const meant = report.suggestions.filter((suggestion) => suggestion.text === text);
@@ -32,7 +32,7 @@ function unknown(state, report, navigate) {
       report.unresolved.includes(text) ? `Not found: “${text}”. ` : `“${text}” is obsolete. `,
       meant.length > 0 && "Did you mean ",
       meant.map((suggestion) =>
-        button(suggestion.label, () => navigate(corrected(state, suggestion)), { class: "suggestion", title: suggestion.id })),
+        button(suggestion.label, () => navigate((now) => corrected(now, suggestion)), { class: "suggestion", title: suggestion.id })),
     );
   });
 }
@@ -54,12 +54,12 @@ export function drawChips(element, state, labels, navigate) {
     for (const [field, values] of Object.entries(state[group]))
       for (const value of values)
         chips.push(chip(`${spoken(field)}: ${group === "unwanted" ? "not " : ""}${labels.get(value) ?? value}`, group, () =>
-          navigate(toggled(state, group, field, value))));
+          navigate((now) => toggled(now, group, field, value))));
   for (const [name, value] of Object.entries(state.bounds)) {
     const [field, bound] = [name.slice(0, name.lastIndexOf(".")), name.slice(name.lastIndexOf(".") + 1)];
-    chips.push(chip(`${spoken(field)} ${SIGNS[bound]} ${value}`, "wanted", () => navigate(bounded(state, name, ""))));
+    chips.push(chip(`${spoken(field)} ${SIGNS[bound]} ${value}`, "wanted", () => navigate((now) => bounded(now, name, ""))));
   }
-  if (hasChoices(state)) chips.push(button("Clear all filters", () => navigate(unrestricted(state)), { class: "link" }));
+  if (hasChoices(state)) chips.push(button("Clear all filters", () => navigate(unrestricted), { class: "link" }));
   fill(element, ...chips);
 }
 
