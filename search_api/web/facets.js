@@ -21,8 +21,9 @@ export function shownFields(state, known) {
 
 /** Draws the panel; which rows are open, how many are shown and what is looked for lasts as long as the page. */
 export class FacetPanel {
-  constructor(element, navigate) {
+  constructor(element, labels, navigate) {
     this.element = element;
+    this.labels = labels;
     this.navigate = navigate;
     this.memory = new Map();
   }
@@ -65,7 +66,7 @@ export class FacetPanel {
     const found = memory.find
       ? values.filter((value) => matches(value, memory.find)).map((value) => tree.nodes.get(value.id))
       : topLevel(tree).filter((node) => !kept.includes(node.id));
-    const pinned = memory.find ? [] : kept.map((id) => tree.nodes.get(id) ?? { id, label: id, count: 0, direct_count: 0, children: [] });
+    const pinned = memory.find ? [] : kept.map((id) => tree.nodes.get(id) ?? this.absent(id));
     const rows = found.slice(0, memory.rows);
     context.start = found.length === 1 ? found[0] : null; // a lone group is open from the start
     const left = found.length - rows.length;
@@ -80,6 +81,11 @@ export class FacetPanel {
         "aria-label": `Show more values of ${spoken(field)}`,
       }),
     );
+  }
+
+  /** A chosen value that no record has here. */
+  absent(id) {
+    return { id, label: this.labels.get(id) ?? id, count: 0, direct_count: 0, children: [] };
   }
 
   change(edit) {
@@ -121,8 +127,8 @@ export class FacetPanel {
           onchange: () => this.navigate((now) => toggled(now, "wanted", field, node.id)),
         }),
         el("span", { class: "label" }, node.label),
-        among ? el("span", { class: "among" }, `${figure(among.get(node.id) ?? 0)} of `) : null,
-        el("span", { class: node.direct_count ? "count" : "count inferred" }, figure(node.count)),
+        among && !excluded && el("span", { class: "among" }, `${figure(among.get(node.id) ?? 0)} of `),
+        !excluded && el("span", { class: node.direct_count ? "count" : "count inferred" }, figure(node.count)),
       ),
       button(excluded ? "+" : "−", () => this.navigate((now) => toggled(now, "unwanted", field, node.id)), {
         class: "exclude",

@@ -95,7 +95,8 @@ async function loadLook(signal) {
 
 function described(answer) {
   const how = answer.exact ? "exact" : "approximate";
-  return `${counted(answer.hits.length, "look-alike")}: ${how}, ${counted(answer.candidates, "candidate")}`;
+  const hits = state.rank === "combined" ? `${counted(answer.hits.length, "image")} by look and words` : counted(answer.hits.length, "look-alike");
+  return `${hits}: ${how}, ${counted(answer.candidates, "candidate")}`;
 }
 
 function draw(answer, count, facets, among = null) {
@@ -194,6 +195,6 @@ async function start() {
 }
 
 const zone = new DropZone($("drop"), { take, navigate, back: withoutExample });
-const panel = new FacetPanel($("facets"), navigate);
+const panel = new FacetPanel($("facets"), labels, navigate);
 const detail = new DetailDialog($("detail"), navigate);
 start();

@@ -108,6 +108,19 @@ def small_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return index
 
 
+@pytest.fixture(scope="module")
+def text_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty images whose pixels were not read."""
+    folder = tmp_path_factory.mktemp("unread") / "many"
+    folder.mkdir()
+    for number in range(30):
+        stripes(4).save(folder / f"{number:02}.png")
+    rows = "".join(f"{number:02}.png\tField {number:02}\n" for number in range(30))
+    (folder / "manifest.tsv").write_text(f"path\ttitle\n{rows}")
+    run(IndexJob((folder,), folder.parent / "index"))
+    return folder.parent / "index"
+
+
 @contextmanager
 def _serving(index: Path) -> Iterator[str]:
     with closing(Engine(index, EmbedderChoice())) as engine, socket.socket() as listener:
@@ -145,6 +158,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def seen(browser: Browser, address: str) -> Iterator[Seen]:
+    with _watched(browser, address) as found:
+        yield found
+
+
+@contextmanager
+def _watched(browser: Browser, address: str) -> Iterator[Seen]:
     """A fresh page; at the end nothing was logged as an error and nothing left for another server."""
     context = browser.new_context(base_url=address)
     context.set_default_timeout(20_000)
@@ -286,13 +305,13 @@ def test_an_image_dragged_onto_the_page_is_taken(seen: Seen) -> None:
 
 
 def test_an_indexed_image_has_look_alikes_and_a_combined_ranking(seen: Seen) -> None:
-    page = _open(seen, "/?q=mouse", "1 image")
+    page = _open(seen, "/?q=%22of+a+mouse%22", "1 image")
 
     page.get_by_role("button", name="Look-alikes of Stripes of a mouse").click()
 
     expect(page.locator("#count")).to_have_text("0 look-alikes: exact, 0 candidates")
-    page.locator("#drop").get_by_text("Rank by look and words").click()
-    expect(page.locator("#count")).to_have_text("4 look-alikes: exact, 4 candidates")
+    page.get_by_label("Rank by look and words").click()
+    expect(page.locator("#count")).to_have_text("4 images by look and words: exact, 4 candidates")
     expect(page.locator(".ranks").first).to_contain_text("look rank 1")
     assert seen.query["like"] == ["stripes/mouse-1.png"]
     assert seen.query["rank"] == ["combined"]
@@ -351,8 +370,8 @@ def test_escape_closes_the_details_and_the_back_button_opens_them_again(seen: Se
 
     page.keyboard.press("Escape")
 
+    expect(page).not_to_have_url(re.compile("open="))
     expect(page.locator("dialog")).to_be_hidden()
-    assert "open" not in seen.query
     page.go_back()
     expect(page.locator("dialog h2")).to_have_text("Stripes of a rat")
 
@@ -371,6 +390,35 @@ def test_the_page_fits_a_phone(seen: Seen) -> None:
 
     expect(_value(page, "licence", "CC0-1.0")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_more_results_follow_on_a_page(browser: Browser, text_index: Path) -> None:
+    with _serving(text_index) as address, _watched(browser, address) as seen:
+        page = _open(seen, "/?level=images", "30 images")
+        assert len(seen.titles()) == 24
+
+        page.get_by_role("button", name="More results").click()
+
+        expect(page.locator(".card")).to_have_count(30)
+        assert len(set(seen.titles())) == 30
+        expect(page.get_by_role("button", name="More results")).to_have_count(0)
+
+
+def test_where_no_pixels_are_indexed_no_image_is_asked_for(browser: Browser, text_index: Path) -> None:
+    with _serving(text_index) as address, _watched(browser, address) as seen:
+        page = _open(seen, "/", "1 study")
+
+        expect(page.locator("#drop")).to_be_hidden()
+
+
+def test_the_keyboard_stays_where_it_was_when_the_counts_change(seen: Seen) -> None:
+    page = _open(seen, "/?q=rodents", "3 images")
+    _value(page, "licence", "CC-BY-4.0").get_by_role("checkbox").focus()
+
+    page.keyboard.press("Space")
+
+    expect(page.locator("#count")).to_have_text("2 images")
+    expect(_value(page, "licence", "CC-BY-4.0").get_by_role("checkbox")).to_be_focused()
 
 
 def test_the_page_may_load_only_its_own_files(seen: Seen) -> None:
