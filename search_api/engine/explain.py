@@ -10,27 +10,84 @@ from ontologies.catalogue import Catalogue
 from search_api.engine.understand import Atom
 
 _EXCERPT = 160
+_UNCUT = 180
 
 
-def reasons(
-    record: Record, atoms: Iterable[Atom], catalogue: Catalogue, relations: tuple[str, ...]
-) -> tuple[Reason, ...]:
-    """Every way in which a record matches the atoms of a query, annotations first."""
-    found: dict[Reason, None] = {}
-    for atom in atoms:
-        found |= dict.fromkeys(_by_terms(record, atom, catalogue, relations))
-        found |= dict.fromkeys(_by_text(record, atom))
-    return tuple(found)
+class Explainer:
+    """Gives the reasons of one request's hits.
+
+    An image inherits the values of its study, thousands of them at times and the same objects for every image, so
+    those that no atom asks for are told apart once.
+    """
+
+    def __init__(self, atoms: Iterable[Atom], catalogue: Catalogue, relations: tuple[str, ...]) -> None:
+        self._atoms = tuple(atoms)
+        self._catalogue = catalogue
+        self._relations = relations
+        # by id(), which is faster than hashing a text; the values are kept, so that an id() stays its own
+        self._asked: dict[int, Value] = {}
+        self._not_asked: dict[int, Value] = {}
+        self._paths: dict[tuple[str, tuple[str, ...]], tuple[PathStep, ...]] = {}
+
+    def reasons(self, record: Record) -> tuple[Reason, ...]:
+        """Every way in which a record matches the query, annotations first."""
+        values = [value for value in record.values if id(value) not in self._not_asked and self._is_asked(value)]
+        found: dict[Reason, None] = {}
+        for atom in self._atoms:
+            found |= dict.fromkeys(self._by_terms(values, atom))
+            found |= dict.fromkeys(_by_text([v for v in values if atom.field in (None, v.field)], atom))
+        return tuple(found)
+
+    def _is_asked(self, value: Value) -> bool:
+        if id(value) in self._asked:
+            return True
+        asked = any(_annotated(value, atom) or _says(value, atom) for atom in self._atoms)
+        (self._asked if asked else self._not_asked)[id(value)] = value
+        return asked
+
+    def _by_terms(self, values: Iterable[Value], atom: Atom) -> Iterator[Reason]:
+        for value in values:
+            for mention in value.mentions:
+                if mention.term not in atom.terms or atom.field not in (None, mention.field):
+                    continue
+                kind = "direct" if mention.term in atom.targets else "inferred"
+                yield Reason(kind, mention.field, mention.text, mention.term, self._path(mention.term, atom.targets))
+
+    def _path(self, term: str, targets: tuple[str, ...]) -> tuple[PathStep, ...]:
+        path = self._paths.get((term, targets))
+        if path is None:
+            path = self._paths[term, targets] = _path(term, targets, self._catalogue, self._relations)
+        return path
 
 
-def _by_terms(record: Record, atom: Atom, catalogue: Catalogue, relations: tuple[str, ...]) -> Iterator[Reason]:
-    for value in record.values:
-        for mention in value.mentions:
-            if mention.term not in atom.terms or atom.field not in (None, mention.field):
-                continue
-            path = _path(mention.term, atom.targets, catalogue, relations)
-            kind = "direct" if mention.term in atom.targets else "inferred"
-            yield Reason(kind, mention.field, mention.text, mention.term, path)
+def _annotated(value: Value, atom: Atom) -> bool:
+    return any(mention.term in atom.terms for mention in value.mentions)
+
+
+def _says(value: Value, atom: Atom) -> bool:
+    """Whether a value has a part in a match by text."""
+    if atom.field not in (None, value.field):
+        return False
+    if atom.value is not None:
+        return fold(value.text) == fold(atom.value)
+    if atom.bounds is not None:
+        return _inside(value.text, atom.bounds)
+    if not _may_hold(value.text, (atom.prefix,) if atom.prefix is not None else atom.phrase[:1] or atom.words):
+        return False
+    if atom.phrase:
+        return _has_phrase(value, atom.phrase)
+    if atom.prefix is not None:
+        return any(token.startswith(atom.prefix) for token in tokens(value.text))
+    return not set(atom.words).isdisjoint(tokens(value.text))
+
+
+def _may_hold(text: str, words: Iterable[str]) -> bool:
+    """Whether a text may hold a token that begins with one of the words: a quick no for most."""
+    if not text.isascii():
+        return True
+    lower = text.lower()
+    # a longer token is cut and ends in a digest
+    return any(word[:_UNCUT] in lower for word in words)
 
 
 def _path(term: str, targets: Iterable[str], catalogue: Catalogue, relations: tuple[str, ...]) -> tuple[PathStep, ...]:
@@ -41,8 +98,7 @@ def _path(term: str, targets: Iterable[str], catalogue: Catalogue, relations: tu
     return (PathStep(term, catalogue.label(term), None),)
 
 
-def _by_text(record: Record, atom: Atom) -> Iterator[Reason]:
-    values = [value for value in record.values if atom.field in (None, value.field)]
+def _by_text(values: list[Value], atom: Atom) -> Iterator[Reason]:
     if atom.value is not None:
         yield from (Reason("value", v.field, v.text) for v in values if fold(v.text) == fold(atom.value))
     elif atom.bounds is not None:
