@@ -168,29 +168,117 @@ PREFIXED_WORDS = 410
 """More words that begin alike than one prefix may stand for."""
 
 WITHOUT_PIXELS = 30
-COLUMNS = ("path", "study", "title", "organism", "organism_id", "imaging_method", "anatomy", "cell_type")
-COLUMNS = (*COLUMNS, "gene", "size_x", "acquired", "notes")
-_MANY = " ".join(f"qz{number:03d}" for number in range(PREFIXED_WORDS))
+_TERM_COLUMNS = ("organism", "organism_id", "imaging_method", "anatomy", "cell_type")
+COLUMNS = ("path", "study", "title", *_TERM_COLUMNS, "gene", "size_x", "acquired", "notes")
 
-PICTURES: tuple[tuple[str, ...], ...] = (
-    ("plain.png", "mice", "Cortex", "Mus musculus", "10090", "confocal microscopy", "cerebral cortex")
-    + ("pyramidal neuron", "Trp53", "512", "2021-05-30", "at 10:30 nucleus: DAPI"),
-    ("a b.png", "mice", "Two words", "mouse", "", "fluorescence microscopy", "brain")
-    + ("neuron", "Trp53", "1024", "2021-06-30", "nucleus DAPI"),
-    ("100%.png", "mice", "Per cent", "house mouse", "", "light microscopy", "heart", "", "Actb", "256", "", ""),
-    ("what?.png", "mice", "Question", "Mus musculus", "NCBITaxon:85055", "TEM", "", "", "Actb", "2048", "", ""),
-    ("tag#1.png", "people", "Hash", "Homo sapiens", "9606", "epifluorescence", "brain")
-    + ("", "TP53", "512", "2019-01-01", "fluorescence of the human brain"),
-    ("é ü.png", "people", "Accents <i>in</i> Müller cells", "human", "", "confocal microscopy", "heart")
-    + ("", "TP53", "17", "2020-01-01", ""),
-    ("deep/er/one.png", "people", "In a folder", "Homo sapiens", "", "electron microscopy", "", "", "", "", "", ""),
-    ("plus+and&.png", "people", "Plus", "Homo sapiens", "", "fluorescence microscopy", "", "", "", "", "", "light"),
-    ("yeast1.png", "yeasts", "Budding", "Saccharomyces cerevisiae", "", "light microscopy")
-    + ("", "", "CDC28", "512", "", "microscopy with light"),
-    ("yeast2.tif", "yeasts", "Obsolete id", "yeast", "NCBITaxon:41870", "light microscopy")
-    + ("", "", "CDC28", "512", "", ""),
-    ("yeast3.jpg", "yeasts", "No organism", "", "", "", "", "", "", "", "", "mouse antibody"),
-    ("words.png", "yeasts", "Many words", "Fungi", "", "", "", "", "", "", "", _MANY),
+
+def _row(path: str, study: str, title: str, organism: str = "", **cells: str) -> tuple[str, ...]:
+    cells |= {"path": path, "study": study, "title": title, "organism": organism}
+    return tuple(cells.get(column, "") for column in COLUMNS)
+
+
+PICTURES = (
+    _row(
+        "plain.png",
+        "mice",
+        "Cortex",
+        "Mus musculus",
+        organism_id="10090",
+        imaging_method="confocal microscopy",
+        anatomy="cerebral cortex",
+        cell_type="pyramidal neuron",
+        gene="Trp53",
+        size_x="512",
+        acquired="2021-05-30",
+        notes="at 10:30 nucleus: DAPI",
+    ),
+    _row(
+        "a b.png",
+        "mice",
+        "Two words",
+        "mouse",
+        imaging_method="fluorescence microscopy",
+        anatomy="brain",
+        cell_type="neuron",
+        gene="Trp53",
+        size_x="1024",
+        acquired="2021-06-30",
+        notes="nucleus DAPI",
+    ),
+    _row(
+        "100%.png",
+        "mice",
+        "Per cent",
+        "house mouse",
+        imaging_method="light microscopy",
+        anatomy="heart",
+        gene="Actb",
+        size_x="256",
+    ),
+    _row(
+        "what?.png",
+        "mice",
+        "Question",
+        "Mus musculus",
+        organism_id="NCBITaxon:85055",
+        imaging_method="TEM",
+        gene="Actb",
+        size_x="2048",
+    ),
+    _row(
+        "tag#1.png",
+        "people",
+        "Hash",
+        "Homo sapiens",
+        organism_id="9606",
+        imaging_method="epifluorescence",
+        anatomy="brain",
+        gene="TP53",
+        size_x="512",
+        acquired="2019-01-01",
+        notes="fluorescence of the human brain",
+    ),
+    _row(
+        "é ü.png",
+        "people",
+        "Accents <i>in</i> Müller cells",
+        "human",
+        imaging_method="confocal microscopy",
+        anatomy="heart",
+        gene="TP53",
+        size_x="17",
+        acquired="2020-01-01",
+    ),
+    _row("deep/er/one.png", "people", "In a folder", "Homo sapiens", imaging_method="electron microscopy"),
+    _row("plus+and&.png", "people", "Plus", "Homo sapiens", imaging_method="fluorescence microscopy", notes="light"),
+    _row(
+        "yeast1.png",
+        "yeasts",
+        "Budding",
+        "Saccharomyces cerevisiae",
+        imaging_method="light microscopy",
+        gene="CDC28",
+        size_x="512",
+        notes="microscopy with light",
+    ),
+    _row(
+        "yeast2.tif",
+        "yeasts",
+        "Obsolete id",
+        "yeast",
+        organism_id="NCBITaxon:41870",
+        imaging_method="light microscopy",
+        gene="CDC28",
+        size_x="512",
+    ),
+    _row("yeast3.jpg", "yeasts", "No organism", notes="mouse antibody"),
+    _row(
+        "words.png",
+        "yeasts",
+        "Many words",
+        "Fungi",
+        notes=" ".join(f"qz{number:03d}" for number in range(PREFIXED_WORDS)),
+    ),
 )
 """Image files with their rows; the rest of the manifest names files that do not exist."""
 
@@ -223,7 +311,7 @@ def write_archive(root: Path) -> tuple[Path, ...]:
 
 def _without_pixels(number: int) -> tuple[str, ...]:
     organism = ("Mus musculus", "Homo sapiens", "Saccharomyces cerevisiae")[number % 3]
-    return (f"lost/{number:02d}.png", "lost", f"Lost {number}", organism, *[""] * 4, "", str(number), "", "lost")
+    return _row(f"lost/{number:02d}.png", "lost", f"Lost {number}", organism, size_x=str(number), notes="lost")
 
 
 def write_ontologies(root: Path) -> tuple[str, ...]:
