@@ -34,7 +34,7 @@ class BuiltIndex:
 
 @pytest.fixture(scope="session")
 def everything_indexed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltIndex:
-    """All crates, studies and tables with eight ontologies; a process of its own, so that its peak memory is its own."""
+    """All crates, studies and tables with eight ontologies, in a process whose peak memory is its own."""
     directory = tmp_path_factory.mktemp("real") / "index"
     command = [sys.executable, "-m", "hooke", "index", "--index", str(directory), "--no-embed", "--json"]
     command += [str(shared_data / "metadata" / name) for name in ("gide", "idr")]

@@ -49,6 +49,11 @@ class Obo:
                 children[parent].add(child)
         return children
 
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Terms by label."""
+        return {names[0]: term for term, names in self.names.items()}
+
     def labelled(self, label: str) -> str:
         """The one term of a label."""
         (term,) = [term for term, names in self.names.items() if names[0].casefold() == label.casefold()]

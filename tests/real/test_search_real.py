@@ -7,10 +7,12 @@ is `test_sources_real`'s, and here the files bound the answer from both sides.
 """
 
 import random
+import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +20,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hooke.index import existing_index
 from hooke.model import Level
 from hooke.query import Everything
 from hooke.request import Filter, SearchRequest
-from hooke.results import FacetValue, Reason, SearchHit, SearchResult
+from hooke.results import FacetValue, Reason, SearchHit
 from hooke.store.sqlite import SqliteStore
+from ontologies.catalogue import Catalogue
 from search_api.engine import Engine
+from search_api.engine.understand import understand
 from tests.real.conftest import BuiltIndex
 from tests.real.originals import (
     Crate,
@@ -69,29 +74,35 @@ def ontology(folder: Path, name: str) -> Obo:
     return read_obo(folder / "ontologies" / f"{name}.obo.gz")
 
 
-def pages(engine: Engine, request: SearchRequest) -> Iterator[SearchResult]:
-    cursor: str | None = ""
-    while cursor is not None:
-        result = engine.search(
-            SearchRequest(
-                request.level, request.text, request.filters, expand=request.expand, limit=10_000, cursor=cursor or None
-            )
-        )
-        yield result
-        cursor = result.cursor
+Matching = Callable[[SearchRequest], set[int]]
+
+
+@pytest.fixture(scope="module")
+def matching(engine: Engine, everything_indexed: BuiltIndex) -> Iterator[Matching]:
+    """The ordinals of everything that matches: what `search` counts, and the filter that similarity takes."""
+    index = existing_index(everything_indexed.directory)
+    with closing(SqliteStore(index.metadata)) as store, store.read() as reader:
+        catalogue = Catalogue.open(index.ontologies, reader.snapshot.manifest.ontologies)
+
+        def ordinals_of(request: SearchRequest) -> set[int]:
+            found = set(reader.ordinals(request.level, understand(request, reader, catalogue).where()))
+            assert engine.search(replace(request, limit=1)).total == len(found)
+            return found
+
+        yield ordinals_of
+        catalogue.close()
 
 
 def all_hits(engine: Engine, request: SearchRequest) -> dict[str, SearchHit]:
-    found: dict[str, SearchHit] = {}
-    for result in pages(engine, request):
-        found |= {hit.id: hit for hit in result.hits}
+    result = engine.search(replace(request, limit=10_000))
+    found = {hit.id: hit for hit in result.hits}
     assert len(found) == result.total
     return found
 
 
 def facet(engine: Engine, field: str, request: SearchRequest) -> dict[str, FacetValue]:
-    asked = SearchRequest(request.level, request.text, request.filters, facets=(field,), facet_limit=1_000_000)
-    return {value.id: value for value in engine.search(asked).facets[field]}
+    result = engine.search(replace(request, facets=(field,), facet_limit=1_000_000, limit=1))
+    return {value.id: value for value in result.facets[field]}
 
 
 # --- the run -------------------------------------------------------------------------------------------------------
@@ -170,7 +181,7 @@ class Original:
             return bool(words(query) & words(reason.value)) and self._holds(reason.value)
         assert reason.kind in ("direct", "inferred")
         assert reason.term is not None
-        named = reason.value.casefold() in [name.casefold() for name in obo.names[reason.term]]
+        named = " ".join(reason.value.casefold().split()) in [name.casefold() for name in obo.names[reason.term]]
         return reason.term in below and (self._refers_to(reason.term, obo) or (named and self._holds(reason.value)))
 
     def _holds(self, text: str) -> bool:
@@ -192,86 +203,78 @@ class Original:
 
 @dataclass(frozen=True)
 class Indexed:
-    """All values of all records of a level: who has which text, and the words of each text."""
+    """All values of records of a level: who has which text, and the words of each text."""
 
-    ids: list[str]
-    texts: list[str]
+    ids: dict[int, str]
     words: list[set[str]]
-    owners: npt.NDArray[np.int32]
-    values: npt.NDArray[np.int32]
+    owners: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
 
-    def holding(self, word: str) -> set[int]:
-        """The records that have the word in any value."""
+    def holding_all(self, query: set[str]) -> set[str]:
+        """The records that have each word in any value."""
+        return {self.ids[ordinal] for ordinal in set.intersection(*map(self._holding, query))}
+
+    def _holding(self, word: str) -> set[int]:
         has = np.fromiter((word in held for held in self.words), bool, len(self.words))
         return set(np.unique(self.owners[has[self.values]]).tolist())
 
-    def holding_all(self, query: set[str]) -> set[str]:
-        return {self.ids[n] for n in set.intersection(*map(self.holding, query))}
+    def drawn_queries(self, number: int) -> list[str]:
+        """One to three words that a record has, for random records; the seed keeps the choice."""
+        draw = random.Random(1665)
+        queries = []
+        for owner in draw.sample(sorted(self.ids), number):
+            held = self.values[self.owners == owner].tolist()
+            pool = sorted(set().union(*(self.words[n] for n in held)) - {"and", "or", "not", "to"})
+            queries.append(" ".join(draw.sample(pool, draw.randint(1, 3))))
+        return queries
 
 
-def indexed(directory: Path, level: Level) -> Indexed:
+def read_indexed(directory: Path, level: Level, *, every: int) -> Indexed:
+    """What the store gives back for every n-th record."""
     numbers: dict[str, int] = {}
-    ids: list[str] = []
-    owners, values = array("i"), array("i")
-    store = SqliteStore(directory / "metadata.sqlite")
-    with store.read() as reader:
-        ordinals = list(reader.ordinals(level, Everything()))
-        for start in range(0, len(ordinals), 10_000):
-            for record in reader.records(level, ordinals[start : start + 10_000]):
+    ids: dict[int, str] = {}
+    owners, values = array("q"), array("q")
+    with closing(SqliteStore(directory / "metadata.sqlite")) as store, store.read() as reader:
+        ordinals = list(reader.ordinals(level, Everything()))[::every]
+        for start in range(0, len(ordinals), 5_000):
+            for record in reader.records(level, ordinals[start : start + 5_000]):
                 found = [numbers.setdefault(value.text, len(numbers)) for value in record.values]
                 values.extend(found)
-                owners.extend([len(ids)] * len(found))
-                ids.append(record.id)
-    store.close()
+                owners.extend([record.ordinal] * len(found))
+                ids[record.ordinal] = record.id
     return Indexed(
-        ids,
-        list(numbers),
-        [words(text) for text in numbers],
-        np.frombuffer(owners, np.int32),
-        np.frombuffer(values, np.int32),
+        ids, [words(text) for text in numbers], np.frombuffer(owners, np.int64), np.frombuffer(values, np.int64)
     )
 
 
 @pytest.fixture(scope="module")
 def indexed_studies(everything_indexed: BuiltIndex) -> Indexed:
-    return indexed(everything_indexed.directory, Level.STUDY)
+    return read_indexed(everything_indexed.directory, Level.STUDY, every=1)
 
 
 @pytest.fixture(scope="module")
 def indexed_images(everything_indexed: BuiltIndex) -> Indexed:
-    return indexed(everything_indexed.directory, Level.IMAGE)
-
-
-def drawn_queries(values: Indexed, number: int) -> list[str]:
-    """Words as records have them, one to three of one record at a time; the seed keeps the choice."""
-    draw = random.Random(1665)
-    queries = []
-    for _ in range(number):
-        owner = draw.randrange(len(values.ids))
-        held = values.values[values.owners == owner]
-        pool = sorted(set().union(*(values.words[n] for n in held)) - {"and", "or", "not", "to"})
-        queries.append(" ".join(draw.sample(pool, draw.randint(1, 3))))
-    return queries
+    # 27 million values in all; a prime step takes images of every table, plate and row
+    return read_indexed(everything_indexed.directory, Level.IMAGE, every=5)
 
 
 def test_without_expansion_exactly_the_studies_with_every_word_are_found(
     engine: Engine, indexed_studies: Indexed
 ) -> None:
-    queries = [*(query for query, _, _ in QUERIES), "HeLa", "mouse brain", *drawn_queries(indexed_studies, 120)]
+    queries = [*(query for query, _, _ in QUERIES), "HeLa", "mouse brain", *indexed_studies.drawn_queries(100)]
     for query in queries:
         found = all_hits(engine, SearchRequest(text=query, expand=()))
         assert found.keys() == indexed_studies.holding_all(words(query)), query
 
 
 def test_without_expansion_exactly_the_images_with_every_word_are_found(
-    engine: Engine, indexed_images: Indexed
+    matching: Matching, indexed_images: Indexed
 ) -> None:
-    for query in ["Fungi", "electron microscopy", "light microscopy", "HeLa", *drawn_queries(indexed_images, 12)]:
+    queries = ["Fungi", "electron microscopy", "light microscopy", "HeLa", *indexed_images.drawn_queries(40)]
+    for query in queries:
+        found = matching(SearchRequest(Level.IMAGE, query, expand=()))
         expected = indexed_images.holding_all(words(query))
-        request = SearchRequest(Level.IMAGE, query, expand=())
-        assert engine.search(request).total == len(expected), query
-        if len(expected) <= 10_000:
-            assert all_hits(engine, request).keys() == expected, query
+        assert {indexed_images.ids[n] for n in found & indexed_images.ids.keys()} == expected, query
 
 
 def test_without_expansion_the_files_bound_what_is_found(
@@ -281,19 +284,36 @@ def test_without_expansion_the_files_bound_what_is_found(
     prose = {crate.id: words(crate.prose) for crate in crates.values()}
     files = {
         study: set().union(*map(words, Original(crates.get(study), study_files.get(study, "")).texts), words(study))
-        for study in indexed_studies.ids
+        for study in indexed_studies.ids.values()
     }
-    for query in [*(query for query, _, _ in QUERIES), *drawn_queries(indexed_studies, 60)]:
+    for query in [*(query for query, _, _ in QUERIES), *indexed_studies.drawn_queries(60)]:
         found = all_hits(engine, SearchRequest(text=query, expand=())).keys()
         assert {study for study, held in prose.items() if words(query) <= held} <= found, query
-        # a licence's and an archive's name are Hooke's own spelling of the address that the file gives
-        assert {s for s in found if not words(query) <= files[s]} == set(), query
+        assert {study for study in found if not words(query) <= files[study]} == set(), query
 
 
-# --- the tables, at image level ----------------------------------------------------------------------------------------
+# --- the tables, at image level --------------------------------------------------------------------------------------
 
 
-def labels(tables: list[Table]) -> dict[tuple[str, str], set[str]]:
+@pytest.fixture(scope="module")
+def ordinals(everything_indexed: BuiltIndex) -> dict[str, int]:
+    """The ordinal of every image by its id."""
+    found = {}
+    with closing(SqliteStore(everything_indexed.directory / "metadata.sqlite")) as store, store.read() as reader:
+        every = list(reader.ordinals(Level.IMAGE, Everything()))
+        for start in range(0, len(every), 5_000):
+            chunk = reader.records(Level.IMAGE, every[start : start + 5_000])
+            found.update({record.id: record.ordinal for record in chunk})
+    return found
+
+
+def test_every_row_of_the_tables_is_an_image(tables: list[Table], ordinals: dict[str, int]) -> None:
+    rows = [image for table in tables for image in table.rows]
+    assert len(rows) == 166_555
+    assert set(rows) == ordinals.keys()
+
+
+def labelled(tables: list[Table]) -> dict[tuple[str, str], set[str]]:
     """The images of each organism and cell-line label of the tables."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for table in tables:
@@ -305,23 +325,117 @@ def labels(tables: list[Table]) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+# `x - y` is read as "x but not y"
+DASHED = {"HeLa - mScarlet-fascin/fascin KD", "HeLa - mScarlet/fascin KD"}
+
+
 def test_each_organism_and_cell_line_label_finds_at_least_its_rows(
-    engine: Engine, tables: list[Table], everything_indexed: BuiltIndex
+    matching: Matching, tables: list[Table], ordinals: dict[str, int]
 ) -> None:
-    by_label = labels(tables)
+    by_label = labelled(tables)
     assert len(by_label) == 162
     assert sum(map(len, by_label.values())) > 250_000
     for (field, label), images in by_label.items():
-        by_filter = SearchRequest(Level.IMAGE, filters=(Filter(field, (label,)),))
-        for request in (SearchRequest(Level.IMAGE, label), by_filter):
-            if len(images) > 2_000:
-                assert engine.search(request).total >= len(images), (field, label)
-            else:
-                assert images <= ids_of(engine, request, images), (field, label)
+        rows = {ordinals[image] for image in images}
+        assert rows <= matching(SearchRequest(Level.IMAGE, filters=(Filter(field, (label,)),))), (field, label)
+        assert label in DASHED or rows <= matching(SearchRequest(Level.IMAGE, label)), (field, label)
 
 
-def ids_of(engine: Engine, request: SearchRequest, images: set[str]) -> set[str]:
-    """The hits in the studies of some images."""
-    studies = tuple(sorted({image.partition("/")[0] for image in images}))
-    within = (*request.filters, Filter("accession", studies))
-    return set(all_hits(engine, SearchRequest(Level.IMAGE, request.text, within)))
+@pytest.mark.xfail(reason="a dash between spaces is read as NOT")
+def test_a_dash_between_words_is_punctuation(matching: Matching, tables: list[Table], ordinals: dict[str, int]) -> None:
+    by_label = labelled(tables)
+    for label in DASHED:
+        assert {ordinals[i] for i in by_label["cell_line", label]} <= matching(SearchRequest(Level.IMAGE, label))
+
+
+# --- facets ----------------------------------------------------------------------------------------------------------
+
+
+def test_datasets_are_counted_by_the_rows_of_their_tables(engine: Engine, tables: list[Table]) -> None:
+    rows: Counter[str] = Counter()
+    for table in tables:
+        rows[table.dataset] += len(table.rows)
+    counts = facet(engine, "dataset", SearchRequest(Level.IMAGE))
+    assert {name: value.count for name, value in counts.items()} == rows
+
+
+@pytest.mark.parametrize("study", ["idr0002", "idr0056", "idr0072"])
+def test_plates_are_counted_by_their_rows(engine: Engine, tables: list[Table], study: str) -> None:
+    rows = Counter(
+        row[column].strip()
+        for table in tables
+        if table.study == study
+        for column in table.columns("Plate")
+        for row in table.rows.values()
+    )
+    assert rows
+    counts = facet(engine, "plate", SearchRequest(Level.IMAGE, filters=(Filter("accession", (study,)),)))
+    assert {name: (value.count, value.direct_count) for name, value in counts.items()} == {
+        plate: (count, count) for plate, count in rows.items()
+    }
+
+
+def test_organisms_are_counted_by_rows_each_term_with_all_below_it(
+    engine: Engine, tables: list[Table], shared_data: Path
+) -> None:
+    """Over the studies whose tables name an organism by its taxon's own label in every row, dragged ids and all."""
+    taxa = ontology(shared_data, "ncbitaxon-taxslim")
+    by_study: defaultdict[str, list[set[str]]] = defaultdict(list)
+    for table in tables:
+        for row in table.rows.values():
+            by_study[table.study].append(organisms(table, row, taxa))
+    whole = {study: rows for study, rows in by_study.items() if all(rows)}
+    assert sum(map(len, whole.values())) > 100_000
+    direct = Counter(term for rows in whole.values() for row in rows for term in row)
+    above = {term: taxa.above(term) for term in direct}
+    every = Counter(t for rows in whole.values() for row in rows for t in set().union(*(above[term] for term in row)))
+
+    counts = facet(engine, "organism", SearchRequest(Level.IMAGE, filters=(Filter("accession", tuple(whole)),)))
+    assert {term: value.direct_count for term, value in counts.items() if value.direct_count} == direct
+    assert {term: value.count for term, value in counts.items()} == every
+
+
+def organisms(table: Table, row: list[str], taxa: Obo) -> set[str]:
+    """The taxa that a row names by label and by id; none unless every label is a taxon's own."""
+    named: set[str] = set()
+    for column in table.columns(r"Characteristics \[Organism(?: \d+)?\]"):
+        label, following = row[column].strip(), range(column + 1, min(column + 3, len(row)))
+        if label and label not in taxa.labels:
+            return set()
+        ids = [row[n] for n in following if table.header[n].endswith("Accession")]
+        found = {f"NCBITaxon:{int(number)}" for cell in ids for number in re.findall(r"\d+", cell)}
+        named |= {taxa.replaced.get(term, term) for term in found} & taxa.names.keys()
+        named |= {taxa.labels[label]} if label else set()
+    return named
+
+
+def test_years_and_archives_of_studies_are_counted_as_the_crates_say(engine: Engine, crates: dict[str, Crate]) -> None:
+    archives = Counter("EMPIAR" if c.startswith("EMPIAR") else "S" if c.startswith("S-") else "" for c in crates)
+    counts = facet(engine, "archive", SearchRequest())
+    assert counts["EMPIAR"].count == archives["EMPIAR"] == 27
+    assert counts["BioImage Archive"].count == archives["S"] == 679
+    within = SearchRequest(filters=(Filter("archive", ("BioImage Archive",)),))
+    years = Counter(crate.year for crate in crates.values() if crate.id.startswith("S-"))
+    assert {name: value.count for name, value in facet(engine, "year", within).items()} == years
+
+
+def test_imaging_methods_are_counted_with_everything_below_them(
+    engine: Engine, crates: dict[str, Crate], shared_data: Path
+) -> None:
+    """Over the studies of the BioImage Archive, whose methods are ids: a parent counts its own records too."""
+    methods = ontology(shared_data, "fbbi")
+    said = [
+        {term for text in crate.everything if (term := term_id(text)) in methods.names}
+        for crate in crates.values()
+        if crate.id.startswith("S-")
+    ]
+    direct = Counter(term for terms in said for term in terms)
+    every = Counter(term for terms in said for term in set().union(*map(methods.above, terms)))
+    within = SearchRequest(filters=(Filter("archive", ("BioImage Archive",)),))
+    counts = facet(engine, "imaging_method", within)
+    assert {term: value.direct_count for term, value in counts.items() if value.direct_count} == direct
+    assert {term: value.count for term, value in counts.items() if term in methods.names} == {
+        term: count for term, count in every.items() if term in methods.names
+    }
+    fluorescence = counts["FBbi:00000246"]
+    assert 0 < fluorescence.direct_count < fluorescence.count
