@@ -85,6 +85,12 @@ class EmbeddingRun:
         self._model = model
         self._quarantine = quarantine
         self._progress = progress
+        self._loaded: Embedder | None = None
+
+    def load(self) -> None:
+        """Load the model. Raises UnknownModel, and SpaceMismatch where the index has vectors of another."""
+        with self._store.read() as reader:
+            self._embedder(reader.snapshot.manifest)
 
     def run(self, writer: MetadataWriter) -> None:
         """Do all that is left to do."""
@@ -103,7 +109,7 @@ class EmbeddingRun:
         from hooke.embed.fingerprint import golden_vector, save_space
         from hooke.embed.timm import load_embedder
 
-        embedder = load_embedder(self._model.name, self._model.weights)
+        embedder = self._loaded = self._loaded or load_embedder(self._model.name, self._model.weights)
         found = embedder.space.fingerprint
         if manifest.space not in (None, found):
             raise SpaceMismatch(

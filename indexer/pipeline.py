@@ -21,7 +21,7 @@ from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import merge, merge_studies
 from indexer.report import Progress, Report, peak_memory_bytes, silent
-from indexer.sources import Discovery, Input, Quarantined, digest, discover, read_images, read_studies
+from indexer.sources import Discovery, Input, Quarantined, Source, digest, discover, read_images, read_studies
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
@@ -51,12 +51,16 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     with closing(SqliteStore(index.metadata)) as store:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
+            embedding = EmbeddingRun(index, store, job.model, quarantined.append, progress) if job.model else None
+            if embedding and any(source.source is Source.FOLDER for source in found.inputs):
+                # a model that cannot be used is told before the long work, not after it
+                embedding.load()
             version = _ontologies(job, index, store, writer, progress)
             with closing(Catalogue.open(index.ontologies, version)) as catalogue:
                 run = _Run(store, catalogue, quarantined, progress)
                 run.metadata(found, writer)
-            if job.model is not None:
-                EmbeddingRun(index, store, job.model, quarantined.append, progress).run(writer)
+            if embedding:
+                embedding.run(writer)
         with store.read() as reader:
             return Report(
                 studies=reader.count(Level.STUDY),

@@ -75,9 +75,14 @@ class Database:
         )
         return [Named(key, SCOPES[scope], *rest) for key, scope, *rest in self._rows(query, tuple(keys))]
 
-    def labels(self) -> list[tuple[TermId, str, int]]:
-        """Id, label and source of every term in use that has a label."""
-        return self._rows("SELECT id, label, source FROM terms WHERE NOT obsolete AND label != '' ORDER BY no")
+    def sure_names(self, kind: str) -> list[Named]:
+        """The labels and exact synonyms, under keys of a kind, of every term in use."""
+        sure = (kind, SCOPES.index(Scope.LABEL), SCOPES.index(Scope.EXACT))
+        query = (
+            "SELECT n.key, n.scope, n.name, t.id, t.label, t.obsolete, t.source FROM names n JOIN terms t USING (no) "
+            "WHERE substr(n.key, 1, 1) = ? AND n.scope IN (?, ?) AND NOT t.obsolete ORDER BY t.no, n.scope"
+        )
+        return [Named(key, SCOPES[scope], *rest) for key, scope, *rest in self._rows(query, sure)]
 
     # The columns are known to each caller, who names them in its query.
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]

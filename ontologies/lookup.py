@@ -14,7 +14,8 @@ Scores, for every method that grounds a text (a submitter's id has those of `ont
 from collections.abc import Iterable
 from functools import cached_property
 
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from hooke.model import Method
 from hooke.text import fold
@@ -24,8 +25,9 @@ from ontologies.ids import prefix_of
 from ontologies.model import Match, Scope, Term
 from ontologies.names import normal
 
-_LIKENESS = 75.0
-"""Below this rapidfuzz ratio (0 … 100) a label is another word, not a misspelling."""
+_LIKENESS = 0.75
+"""Below this (0 … 1) a name is another word, not a misspelling."""
+_likeness = OSA.normalized_similarity  # two letters changed round are one mistake: mosue
 
 
 class Lookup:
@@ -52,31 +54,30 @@ class Lookup:
         return tuple(match for _, match in sorted(best.values(), key=lambda ranked: ranked[0]))
 
     def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
-        """The terms whose labels are most like the text."""
+        """The terms whose labels or exact synonyms are most like the text, each once."""
+        names, folded = self._sure_names
         wanted = None if prefixes is None else frozenset(prefixes)
-        terms, folded = self._labels
-        places = range(len(folded))
-        if wanted is not None:
-            places_wanted = [place for place in places if prefix_of(terms[place][0]) in wanted]
-            choices = {place: folded[place] for place in places_wanted}
-        else:
-            choices = dict(zip(places, folded, strict=True))
-        near = process.extract(fold(text), choices, scorer=fuzz.ratio, score_cutoff=_LIKENESS, limit=limit)
-        return tuple(self._suggestion(terms[place], ratio) for _, ratio, place in near)
+        choices = {
+            place: name for place, name in enumerate(folded) if wanted is None or prefix_of(names[place].id) in wanted
+        }
+        near = process.extract(fold(text), choices, scorer=_likeness, score_cutoff=_LIKENESS, limit=4 * limit)
+        found: dict[str, Match] = {}
+        for _, ratio, place in near:
+            found.setdefault(names[place].id, self._suggestion(names[place], ratio))
+        return tuple(found.values())[:limit]
 
     def by_id(self, term: Term) -> tuple[Match, ...]:
         """A term found by its id."""
         return (Match(term.id, term.label, Method.ID, 1.0, term.id, Scope.LABEL, term.ontology),)
 
     @cached_property
-    def _labels(self) -> tuple[list[tuple[str, str, int]], list[str]]:
-        terms = self._database.labels()
-        return terms, [fold(label) for _, label, _ in terms]
+    def _sure_names(self) -> tuple[list[Named], list[str]]:
+        names = self._database.sure_names(AS_WRITTEN)
+        return names, [fold(name.name) for name in names]
 
-    def _suggestion(self, term: tuple[str, str, int], ratio: float) -> Match:
-        id_, label, source = term
-        ontology = self._database.sources[source].name
-        return Match(id_, label, Method.FUZZY, round(ratio / 200, 3), label, Scope.LABEL, ontology)
+    def _suggestion(self, name: Named, ratio: float) -> Match:
+        ontology = self._database.sources[name.source].name
+        return Match(name.id, name.label, Method.FUZZY, round(ratio / 2, 3), name.name, name.scope, ontology)
 
     def _match(self, name: Named) -> Match:
         method, score = _method(name.key[0], name.scope)

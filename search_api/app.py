@@ -2,21 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import FastAPI, Request, Response
 
 from hooke.pixels import UploadReader
 from hooke.settings import Settings
 from search_api.engine import Engine
 from search_api.limits import BodyLimit
 from search_api.metrics import add_metrics
+from search_api.page import Assets
 from search_api.problems import add_problem_handlers
 from search_api.routes import router
 
-WEB = Path(__file__).parent / "web"
 _FORM_OVERHEAD = 2**20
 
 
@@ -36,7 +33,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.upload_bytes + _FORM_OVERHEAD)
     app.include_router(router)
     _add_operations(app, engine)
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    _add_page(app)
     return app
 
 
@@ -46,11 +43,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.uploads.close()
 
 
-def _add_operations(app: FastAPI, engine: Engine) -> None:
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(WEB / "index.html")
+def _add_page(app: FastAPI) -> None:
+    assets = Assets()
+    app.mount("/static", assets, name="static")
 
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return await assets.get_response("index.html", request.scope)
+
+
+def _add_operations(app: FastAPI, engine: Engine) -> None:
     @app.get("/health", summary="Is the process alive", tags=["operations"])
     def health() -> dict[str, str]:
         return {"status": "ok"}

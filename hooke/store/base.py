@@ -141,6 +141,10 @@ class MetadataReader(Protocol):
         """The digest under which an input was last indexed whole, or None."""
         ...
 
+    def image_ids(self, part: str) -> frozenset[str]:
+        """The live images that were last put from an input."""
+        ...
+
     def size_bytes(self) -> int:
         """Bytes the metadata takes."""
         ...
@@ -153,8 +157,11 @@ class MetadataWriter(Protocol):
         """Add or replace studies; their images inherit anew. A replaced study keeps its ordinal."""
         ...
 
-    def put_images(self, images: Iterable[Image]) -> None:
-        """Add or replace images; a replaced image keeps its ordinal. Raises UnknownRecord for an unknown study."""
+    def put_images(self, images: Iterable[Image], *, part: str = "") -> None:
+        """Add or replace images; a replaced image keeps its ordinal. Raises UnknownRecord for an unknown study.
+
+        part: the input they come from, so that what is no longer in it can be found (`image_ids`).
+        """
         ...
 
     def delete(self, level: Level, ids: Iterable[str]) -> int:

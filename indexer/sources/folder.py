@@ -24,6 +24,9 @@ from indexer.sources.values import distinct, line_of, term_ids, unique_id
 
 ORIGIN = "folder"
 
+_SHOWN = frozenset({*ONTOLOGY_FIELDS, "licence"})
+"""The fields of its images by which a study is found."""
+_OF_IMAGES = "(images)"
 _STUDY_NAMES = ("study", "study_id", "study_accession")
 _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 
@@ -41,16 +44,21 @@ def folder_digest(path: Path) -> str:
 
 
 def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
-    """The studies of a folder, with the names of their datasets."""
+    """The studies of a folder, with the names of their datasets and what their images show."""
     root, settings = root_of(path), read_settings(root_of(path), quarantine)
     datasets: dict[str, dict[str, None]] = {}
+    shown: dict[str, dict[Value, None]] = {}
     for row in image_rows(path, ignore):
-        datasets.setdefault(_study_id(row, root, settings), {})[line_of(row.cell("dataset"))] = None
+        study = _study_id(row, root, settings)
+        datasets.setdefault(study, {})[line_of(row.cell("dataset"))] = None
+        shown.setdefault(study, {}).update(dict.fromkeys(v for v in _row_values(row.cells) if v.field in _SHOWN))
     for identifier, names in (datasets or {_default_id(root, settings): {}}).items():
-        values = distinct((Value("accession", identifier), *_study_values(settings.study)))
+        own = (Value("accession", identifier), *_study_values(settings.study))
+        seen = tuple(shown.get(identifier, ()))
         title = str(settings.study.get("title", "")).strip() or identifier
-        components = tuple(Dataset(name) for name in names if name)
-        yield Study(identifier, title, values, components, origins=(ORIGIN,))
+        # values of a dataset that no image is in: the study is found by them, and no silent image inherits them
+        components = (*(Dataset(name) for name in names if name), *([Dataset(_OF_IMAGES, seen)] if seen else ()))
+        yield Study(identifier, title, distinct((*own, *seen)), components, origins=(ORIGIN,))
 
 
 def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:

@@ -23,7 +23,8 @@ def make_cursor(position: Position, snapshot: int, request: SearchRequest) -> st
 def read_cursor(text: str, snapshot: int, request: SearchRequest) -> Position:
     """The position of a cursor. Raises BadCursor, or SnapshotMismatch when the index has changed since."""
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        # strict: the lenient decoders pass over what is no base64, and then many texts are one cursor
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as exc:
         raise BadCursor(f"cursor {text[:40]!r} is not one of Hooke's: start again without it") from exc
     body, checksum = raw[: _LAYOUT.size], raw[_LAYOUT.size :]

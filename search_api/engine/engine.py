@@ -34,7 +34,7 @@ from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
 from ontologies.model import OntologyInfo
 from search_api.engine.cursor import make_cursor, read_cursor
-from search_api.engine.explain import reasons
+from search_api.engine.explain import Explainer
 from search_api.engine.facets import Facets
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
@@ -79,9 +79,10 @@ class Engine:
             page = reader.search(Query(request.level, understood.where(), request.limit, after))
             records = reader.records(request.level, [hit.ordinal for hit in page.hits])
             scores = {hit.ordinal: hit.score for hit in page.hits}
+            explainer = Explainer(understood.atoms, catalogue, request.expand)
             return SearchResult(
                 page.total,
-                tuple(_search_hit(r, scores[r.ordinal], understood, catalogue, request.expand) for r in records),
+                tuple(_search_hit(record, scores[record.ordinal], explainer) for record in records),
                 self._count_facets(request, understood, reader, catalogue),
                 understood.report,
                 make_cursor(page.after, snapshot, request) if page.after else None,
@@ -141,7 +142,7 @@ class Engine:
             if record.ordinal not in reader.ordinals(record.level, understood.where()):
                 raise UnknownRecord(f"{record.level} {record_id!r} does not match {request.text!r}")
             page = reader.search(Query(record.level, And((understood.where(), Among(frozenset({record.ordinal})))), 1))
-            return _search_hit(record, page.hits[0].score, understood, catalogue, request.expand)
+            return _search_hit(record, page.hits[0].score, Explainer(understood.atoms, catalogue, request.expand))
 
     def detail(self, level: Level, record_id: str) -> RecordDetail:
         """One study or image, whole. Raises UnknownRecord."""
@@ -306,11 +307,8 @@ class Engine:
         }
 
 
-def _search_hit(
-    record: Record, score: float, understood: Understood, catalogue: Catalogue, relations: tuple[str, ...]
-) -> SearchHit:
-    why = reasons(record, understood.atoms, catalogue, relations)
-    return SearchHit(record.id, record.study_id, record.title, round(score, 4), why)
+def _search_hit(record: Record, score: float, explainer: Explainer) -> SearchHit:
+    return SearchHit(record.id, record.study_id, record.title, round(score, 4), explainer.reasons(record))
 
 
 def _combined_hits(

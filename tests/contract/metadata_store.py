@@ -344,6 +344,18 @@ class StoreContract:
             assert len(reader.ordinals(Level.IMAGE, Words(frozenset({"mitosis"})))) == 0
             assert counted(reader, Level.IMAGE, "licence", EVERYTHING) == {}
 
+    def test_images_are_known_by_the_input_they_last_came_from(self, store: MetadataStore) -> None:
+        with store.write() as writer:
+            writer.put_studies([Study("S", "study")])
+            writer.put_images([Image("S/1", "S", "1"), Image("S/2", "S", "2"), Image("S/3", "S", "3")], part="a")
+            writer.put_images([Image("S/2", "S", "2")], part="b")
+            writer.delete(Level.IMAGE, ["S/3"])
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert reader.image_ids("a") == {"S/1"}
+            assert reader.image_ids("b") == {"S/2"}
+            assert reader.image_ids("c") == frozenset()
+
     def test_the_worklist_is_summed_over_inputs_and_replaced_by_input(self, store: MetadataStore) -> None:
         odd = Unresolved("organism", "unicorn", ("X:1",), "unknown_id", ("T:1",))
         with store.write() as writer:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hooke.inherit import inherited_values
 from hooke.model import Dataset, Pixels, Value
 from indexer.sources import Input, Source, digest
 from tests.indexer.sourcing import read, texts, with_ids
@@ -155,3 +156,12 @@ def test_ids_without_a_label_are_values_and_other_texts_stay_where_they_are(fold
         [],
         [("organism", "Mus musculus", ()), ("organism_id", "unknown", ())],
     ]
+
+
+def test_a_study_is_found_by_what_its_images_show_and_no_silent_image_inherits_it(folder: Path) -> None:
+    manifest(folder, "file,organism,stain\na.png,Homo sapiens,DAPI\nb.png,,\n")
+    found = read(folder)
+    study = found.studies[0]
+    assert ("Homo sapiens", ()) in with_ids(study.values, "organism")
+    assert with_ids(study.values, "stain") == []
+    assert with_ids(inherited_values(study, None), "organism") == []

@@ -200,6 +200,12 @@ def test_the_name_of_an_obsolete_term_finds_its_replacement(catalogue: Catalogue
     assert (found.term, found.label, found.name) == (BRAIN, "brain", "old brain")
 
 
+def test_two_letters_changed_round_in_a_synonym_are_suggested_once(catalogue: Catalogue) -> None:
+    suggested = catalogue.suggest("house muose")
+    assert [match.term for match in suggested].count("NCBITaxon:10090") == 1
+    assert suggested[0].name == "house mouse"
+
+
 def test_a_misspelling_is_suggested_and_never_found(catalogue: Catalogue) -> None:
     (suggested,) = catalogue.suggest("flourescence microscopy", prefixes=("FBbi",))
     assert (suggested.term, suggested.method) == ("FBbi:00000246", Method.FUZZY)

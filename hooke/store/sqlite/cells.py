@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
-import numpy as np
-import numpy.typing as npt
-
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.model import Mention, Method, Value
 from hooke.store.sqlite.schema import ANY_FIELD
 from hooke.text import fold, tokens
+
+_NONE = "[]"
+_REMEMBERED = 2_000_000
+"""Cells whose numbers are kept in memory, about 400 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Cell:
 
     id: int
     field: int
-    keys: npt.NDArray[np.int64]
+    keys: tuple[int, ...]
     terms: tuple[tuple[int, int], ...]
     items: tuple[tuple[int, int], ...]
     posting: int | None
@@ -60,11 +61,13 @@ class CellTable:
         self._token_ids: dict[str, int] = {}
         self.tokens: list[str] = []
         self._next = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM cells").fetchone()[0]
+        # what is in the database but not in memory has to be looked for there
         self._has_old = self._next > 1
+        self._known: dict[bytes, tuple[int, int]] = {}
         self._new_cells: list[tuple[object, ...]] = []
         self._new_words: list[tuple[int, str]] = []
         self._by_digest: dict[bytes, Cell] = {}
-        self._canon: dict[tuple[int, bytes], int] = {}
+        self._canon: dict[bytes, int] = {}
         # the object is kept beside its cell, so that its id() cannot be reused while it is a key
         self._by_identity: dict[int, tuple[Value, Cell]] = {}
 
@@ -89,14 +92,16 @@ class CellTable:
         self.save()
         self._by_identity.clear()
         self._by_digest.clear()
-        self._canon.clear()
         self._token_ids.clear()
         self.tokens.clear()
-        self._has_old = True
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+            self._canon.clear()
+            self._has_old = True
 
     def _find_or_add(self, value: Value) -> Cell:
-        mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else "[]"
-        ids = json.dumps(value.ids)
+        mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else _NONE
+        ids = json.dumps(value.ids) if value.ids else _NONE
         key = digest(value.field, value.text, ids, mentions)
         cell = self._by_digest.get(key)
         if cell is None:
@@ -104,9 +109,9 @@ class CellTable:
         return cell
 
     def _load(self, key: bytes, value: Value) -> Cell | None:
-        if not self._has_old:
-            return None
-        row = self._connection.execute("SELECT id, canon FROM cells WHERE digest = ?", (key,)).fetchone()
+        row = self._known.get(key)
+        if row is None and self._has_old:
+            row = self._connection.execute("SELECT id, canon FROM cells WHERE digest = ?", (key,)).fetchone()
         return self._build(row[0], row[1], value, tokens(value.text)) if row else None
 
     def _add(self, value: Value, ids: str, mentions: str, key: bytes) -> Cell:
@@ -115,20 +120,22 @@ class CellTable:
         number = self._next
         self._next += 1
         canon = self._canonical(field, folded, number)
+        self._known[key] = (number, canon)
         self._new_cells.append((number, field, value.text, ids, mentions, canon, folded, key))
         words = tokens(value.text)
-        if canon == number:
+        if canon == number and len(words) > 1:  # a single word needs no phrase index
             self._new_words.append((number, " ".join(words)))
         return self._build(number, canon, value, words)
 
     def _canonical(self, field: int, folded: bytes, number: int) -> int:
-        found = self._canon.get((field, folded))
+        key = field.to_bytes(4, "little") + folded
+        found = self._canon.get(key)
         if found is None and self._has_old:
             row = self._connection.execute(
                 "SELECT canon FROM cells WHERE field = ? AND folded = ? LIMIT 1", (field, folded)
             ).fetchone()
             found = row[0] if row else None
-        return self._canon.setdefault((field, folded), number if found is None else found)
+        return self._canon.setdefault(key, number if found is None else found)
 
     def _build(self, number: int, canon: int, value: Value, text: tuple[str, ...]) -> Cell:
         field = self.fields.number(value.field)
@@ -142,7 +149,7 @@ class CellTable:
         return Cell(
             number,
             field,
-            np.array(keys, dtype=np.int64),
+            tuple(keys),
             tuple(terms | {(ANY_FIELD, term) for _, term in terms}),
             tuple(items),
             canon if posted else None,
@@ -176,7 +183,7 @@ def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int,
 
 
 def _mentions(text: str) -> tuple[Mention, ...]:
-    if text == "[]":
+    if text == _NONE:
         return ()
     return tuple(
         Mention(field, given, term, label, Method(method), score, given_id, note)

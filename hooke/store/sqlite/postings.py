@@ -3,8 +3,8 @@
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ class Postings:
 
     def _spread_shared(self) -> None:
         for number, ordinals in self._shared.items():
-            for key in self._cells[number].keys.tolist():
+            for key in self._cells[number].keys:
                 self._shared_tokens[key] |= ordinals
 
     def _with_shared(
@@ -104,7 +104,7 @@ class Postings:
         self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
     ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
         """Field by field: (field, items, ordinals), every pair of an item and an ordinal that has it."""
-        packed, cell_index = self._per_cell(numbers, lambda cell: _pack(cell.items))
+        packed, cell_index = self._per_cell(numbers, lambda cell: [field << 32 | item for field, item in cell.items])
         pair_keys, pair_ords = _expand(cell_index, ords, packed[0], packed[1])
         order = np.argsort(pair_keys >> 32, kind="stable")
         fields = (pair_keys >> 32)[order]
@@ -119,7 +119,7 @@ class Postings:
         ords: npt.NDArray[np.uint32],
         keys_of: Callable[[Cell], tuple[tuple[int, int], ...]],
     ) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.uint32]]]:
-        packed, cell_index = self._per_cell(numbers, lambda cell: _pack(keys_of(cell)))
+        packed, cell_index = self._per_cell(numbers, lambda cell: [a << 32 | b for a, b in keys_of(cell)])
         dense, key_index = dense_index(packed[0])
         pair_keys, pair_ords = _expand(cell_index, ords, key_index, packed[1])
         for code, ordinals in _groups(pair_keys, pair_ords):
@@ -127,18 +127,14 @@ class Postings:
             yield (key >> 32, key & 0xFFFFFFFF), ordinals
 
     def _per_cell(
-        self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], npt.NDArray[np.int64]]
+        self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], Sequence[int]]
     ) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
         """The keys of the distinct cells as (flat keys, their count per cell), and each pair's index of its cell."""
         distinct, index = dense_index(numbers)
         lists = [keys_of(self._cells[number]) for number in distinct.tolist()]
         counts = np.fromiter((len(keys) for keys in lists), np.int64, len(lists))
-        flat = np.concatenate(lists) if lists else np.empty(0, np.int64)
+        flat = np.fromiter(chain.from_iterable(lists), np.int64, int(counts.sum()))
         return (flat, counts), index
-
-
-def _pack(pairs: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int64]:
-    return np.array([first << 32 | second for first, second in pairs], dtype=np.int64)
 
 
 def _expand(

@@ -220,6 +220,13 @@ class SqliteReader:
         row = self._connection.execute("SELECT digest FROM parts WHERE part = ?", (part,)).fetchone()
         return str(row[0]) if row else None
 
+    def image_ids(self, part: str) -> frozenset[str]:
+        """The live images that were last put from an input."""
+        rows = self._connection.execute(
+            "SELECT i.id FROM images i JOIN part_names p ON p.id = i.part WHERE p.name = ? AND i.live", (part,)
+        )
+        return frozenset(image for (image,) in rows)
+
     def size_bytes(self) -> int:
         """Bytes the metadata takes."""
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]

@@ -33,9 +33,11 @@ CREATE TABLE studies (
 );
 CREATE TABLE images (
     ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, study INTEGER NOT NULL, dataset TEXT, title TEXT NOT NULL,
-    cells BLOB NOT NULL, pixels TEXT, live INTEGER NOT NULL
+    cells BLOB NOT NULL, pixels TEXT, live INTEGER NOT NULL, part INTEGER NOT NULL
 );
 CREATE INDEX images_study ON images (study);
+CREATE INDEX images_part ON images (part);
+CREATE TABLE part_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE live (level INTEGER PRIMARY KEY, bitmap BLOB NOT NULL);
 CREATE TABLE tokens (
     level INTEGER, field INTEGER, token TEXT, bitmap BLOB NOT NULL, PRIMARY KEY (level, field, token)

@@ -35,7 +35,8 @@ class SqliteStore:
                 snapshot = _newest(connection)
                 yield SqliteReader(connection, snapshot, self._cache_of(snapshot))
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             with self._lock:
                 self._idle.append(connection)
 

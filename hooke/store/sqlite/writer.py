@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from hooke.errors import UnknownRecord
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
-from hooke.store.sqlite.cells import Cell, CellTable
+from hooke.store.sqlite.cells import Cell, CellTable, Names
 from hooke.store.sqlite.columns import drop_from_columns
 from hooke.store.sqlite.postings import Postings
 from hooke.store.sqlite.rows import ImageRow, StudyRow, pack, select_images, select_studies
@@ -35,6 +35,9 @@ class SqliteWriter:
         self._connection = connection
         self._path = path
         self._begin()
+        with driver_errors(path):
+            self._cells = CellTable(connection)
+            self._parts = Names(connection, "part_names", "name")
 
     def put_studies(self, studies: Iterable[Study]) -> None:
         """Add or replace studies; their images inherit anew."""
@@ -42,11 +45,12 @@ class SqliteWriter:
             for chunk in _chunks(studies):
                 self._put_studies({study.id: study for study in chunk})
 
-    def put_images(self, images: Iterable[Image]) -> None:
+    def put_images(self, images: Iterable[Image], *, part: str = "") -> None:
         """Add or replace images of known studies."""
         with driver_errors(self._path):
+            number = self._parts.number(part)
             for chunk in _chunks(images):
-                self._put_images({image.id: image for image in chunk})
+                self._put_images({image.id: image for image in chunk}, number)
                 self._flush_when_large()
 
     def delete(self, level: Level, ids: Iterable[str]) -> int:
@@ -101,7 +105,6 @@ class SqliteWriter:
     def _begin(self) -> None:
         with driver_errors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
-            self._cells = CellTable(self._connection)
             self._live = {
                 level: bitmap(row[0]) if row else BitMap()
                 for level, code in LEVEL_CODE.items()
@@ -142,7 +145,7 @@ class SqliteWriter:
         self._studies[study.id] = StudyRow(ordinal, study, live=True)
         self._postings[Level.STUDY].add(map(self._cells.cell, study_values(study)), ordinal)
 
-    def _put_images(self, images: dict[str, Image]) -> None:
+    def _put_images(self, images: dict[str, Image], part: int) -> None:
         known = {row.image.id: row for row in self._select_images("id", list(images))}
         if known:
             self._flush()
@@ -150,14 +153,14 @@ class SqliteWriter:
         following = self._next_ordinal("images")
         for image in images.values():
             row = known.get(image.id)
-            self._put_image(image, row.ordinal if row else following)
+            self._put_image(image, row.ordinal if row else following, part)
             following += row is None
 
-    def _put_image(self, image: Image, ordinal: int) -> None:
+    def _put_image(self, image: Image, ordinal: int, part: int) -> None:
         study = self._study(image.study_id)
         cells = [self._cells.cell(value) for value in image.values]
         self._connection.execute(
-            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
             (
                 ordinal,
                 image.id,
@@ -166,6 +169,7 @@ class SqliteWriter:
                 image.title,
                 pack(cell.id for cell in cells),
                 image.pixels.path if image.pixels else None,
+                part,
             ),
         )
         self._live[Level.IMAGE].add(ordinal)
@@ -231,7 +235,7 @@ class SqliteWriter:
             return
         code, gone = LEVEL_CODE[level], BitMap(records)
         cells = self._distinct({value for values in records.values() for value in values})
-        keys = {key for cell in cells for key in cell.keys.tolist()}
+        keys = {key for cell in cells for key in cell.keys}
         remove = "SET bitmap = bitmap_andnot(bitmap, ?) WHERE level = ? AND"
         packed = blob(gone)
         self._connection.executemany(

@@ -1,0 +1,109 @@
+"""Cursors: pages join exactly, and a cursor is good for its query and snapshot only."""
+
+import base64
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hooke.errors import BadCursor, SnapshotMismatch
+from hooke.model import Level
+from hooke.query import Position, Range
+from hooke.request import Filter, SearchRequest
+from hooke.results import SearchHit
+from indexer.pipeline import IndexJob, run
+from search_api.engine import EmbedderChoice, Engine
+from search_api.engine.cursor import make_cursor, read_cursor
+from tests.search_api.conftest import Search
+from tests.small_index import build, picture
+
+QUERY = SearchRequest(Level.IMAGE, "mouse", (Filter("gene", ("TP53",)),), facets=("organism",))
+CURSOR = make_cursor(Position(1.5, 7), 3, QUERY)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 41, 42, 43])
+@pytest.mark.parametrize("text", ["", "microscopy OR mouse OR lost", "light microscopy"])
+def test_pages_join_to_the_whole_result(search: Search, text: str, size: int) -> None:
+    whole = search(text)
+    joined: list[SearchHit] = []
+    cursor = None
+    while True:
+        page = search(text, limit=size, cursor=cursor)
+        assert page.total == whole.total
+        joined.extend(page.hits)
+        cursor = page.cursor
+        if cursor is None:
+            break
+        assert len(page.hits) == size
+    assert tuple(joined) == whole.hits
+
+
+def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> None:
+    first = search("mouse", limit=2, facets=("organism",))
+    second = search("mouse", limit=100, cursor=first.cursor)
+    assert first.hits + second.hits == search("mouse").hits
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": "human"},
+        {"filters": (Filter("gene", ("Actb",)),)},
+        {"filters": (Filter("gene", ("Actb",), negate=True),)},
+        {"expand": ()},
+        {"level": Level.STUDY},
+        {"ranges": (Range("size_x", low=3.0),)},
+        {"strict": True},
+    ],
+)
+# Any: a part of a request by the name of its field
+def test_a_cursor_of_another_query_is_refused(engine: Engine, other: dict[str, Any]) -> None:
+    request = SearchRequest(Level.IMAGE, "mouse", limit=2)
+    cursor = engine.search(request).cursor
+    with pytest.raises(BadCursor, match="another query"):
+        engine.search(replace(request, cursor=cursor, **other))
+
+
+def test_a_cursor_comes_back_as_it_was_made() -> None:
+    assert read_cursor(CURSOR, 3, QUERY) == Position(1.5, 7)
+
+
+@given(st.integers(0, len(CURSOR) - 1), st.characters(codec="utf-8"))
+def test_a_cursor_with_one_character_changed_is_refused(at: int, character: str) -> None:
+    changed = CURSOR[:at] + character + CURSOR[at + 1 :]
+    if changed == CURSOR:
+        return
+    with pytest.raises(BadCursor):
+        read_cursor(changed, 3, QUERY)
+
+
+@given(st.integers(0, len(CURSOR)), st.text(min_size=1, max_size=4))
+def test_a_cursor_with_text_put_into_it_is_refused(at: int, text: str) -> None:
+    with pytest.raises(BadCursor):
+        read_cursor(CURSOR[:at] + text + CURSOR[at:], 3, QUERY)
+
+
+@given(st.one_of(st.text(), st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode())))
+def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
+    with pytest.raises(BadCursor, match="start again") as refused:
+        read_cursor(text, 3, QUERY)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_cursor_expires_with_the_next_commit(tmp_path: Path) -> None:
+    directory = build(tmp_path)
+    with closing(Engine(directory, EmbedderChoice())) as engine:
+        request = SearchRequest(Level.IMAGE, "lost", limit=5)
+        first = engine.search(request)
+        more = tmp_path / "more"
+        more.mkdir()
+        picture(99).save(more / "new.png")
+        run(IndexJob((more,), directory))
+        with pytest.raises(SnapshotMismatch, match="expired"):
+            engine.search(SearchRequest(Level.IMAGE, "lost", limit=5, cursor=first.cursor))
+        assert engine.search(request).snapshot > first.snapshot
+        assert engine.search(SearchRequest(Level.IMAGE, limit=1)).total == 43
