@@ -16,6 +16,7 @@ import pytest
 from typer.main import get_command
 
 from hooke.cli import app
+from hooke.client import Archive
 from hooke.settings import Settings, read_settings
 
 ROOT = Path(__file__).parent.parent
@@ -147,6 +148,9 @@ def test_the_notebook_example_of_the_readme_runs(workplace: Path, server: str, m
     assert getattr(found, "total", 0) == len(getattr(names["table"], "index", ())) > 0
     assert "<img" in getattr(alike, "_repr_html_", str)()
     assert len(getattr(names["both"], "index", ())) == 5
+    archive = names["archive"]
+    assert isinstance(archive, Archive)
+    archive.close()
 
 
 def test_every_command_and_option_is_in_the_readme() -> None:
