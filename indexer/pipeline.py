@@ -5,7 +5,7 @@ their digests and the images it embedded by theirs, and does the rest.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
-from hooke.model import Image, Level, Manifest, Study
+from hooke.model import Image, Level, Manifest, Study, Unresolved
 from hooke.query import Everything
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.store.sqlite import SqliteStore
@@ -28,7 +28,6 @@ from ontologies.snapshot import add_ontologies, latest_version
 PIPELINE_VERSION = "1"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
-_STUDIES_PART = "studies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
                 seconds=round(time.monotonic() - started, 2),
                 peak_memory_bytes=peak_memory_bytes(),
                 unchanged=run.unchanged,
+                removed=run.removed,
                 ignored=found.ignored,
             )
 
@@ -121,7 +121,9 @@ class _Run:
         self._ontologies = catalogue.version
         self._quarantined = quarantined
         self._progress = progress
+        self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
         self.unchanged = 0
+        self.removed = 0
 
     def metadata(self, found: Discovery, writer: MetadataWriter) -> None:
         """Studies first, since images inherit from them; then the images of each input that changed."""
@@ -152,6 +154,7 @@ class _Run:
         for done, (key, part) in enumerate(parts.items()):
             self._progress("studies", done, len(parts))
             study = self._annotator.study(part)
+            self._unresolved[key] = self._annotator.take_unresolved()
             stored = known.get(key)
             if stored is not None and not set(stored.origins) <= set(study.origins):
                 study = merge([study, stored])
@@ -166,7 +169,8 @@ class _Run:
 
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
-        writer.put_unresolved(_STUDIES_PART, self._annotator.take_unresolved())
+        for study, unresolved in self._unresolved.items():
+            writer.put_unresolved(f"study:{study}", unresolved)
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         for source in sources:
@@ -177,17 +181,27 @@ class _Run:
         waiting = 0
         for done, source in enumerate(sources):
             self._progress("reading images", done, len(sources))
+            gone, complaints = self._former_images(source), len(self._quarantined)
             images = map(self._annotator.image, self._read_images(source))
             while batch := list(islice(images, COMMIT_IMAGES - waiting)):
-                writer.put_images(batch)
+                writer.put_images(batch, part=_part(source))
+                gone.difference_update(image.id for image in batch)
                 waiting += len(batch)
                 if waiting >= COMMIT_IMAGES:
                     writer.commit(manifest)
                     waiting = 0
+            # an input that could not be read whole may still name what was not seen
+            if len(self._quarantined) == complaints:
+                self.removed += writer.delete(Level.IMAGE, gone)
             writer.put_unresolved(_part(source), self._annotator.take_unresolved())
             self._finish([source], writer)
         if sources:
             writer.commit(manifest)
+
+    def _former_images(self, source: Input) -> set[str]:
+        """What the input named when it was last indexed; an image that has moved to another input is that one's."""
+        with self._store.read() as reader:
+            return set(reader.image_ids(_part(source)))
 
     def _read_images(self, source: Input) -> Iterator[Image]:
         try:

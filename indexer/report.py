@@ -20,7 +20,8 @@ class Report:
     """The index after a run, and what the run could not read.
 
     studies, images, embedded, mentions and unresolved count the whole index. unchanged: inputs skipped because they
-    were indexed before in the same state. ignored: files in folders that are no metadata.
+    were indexed before in the same state. removed: images that their input no longer names. ignored: files in folders
+    that are no metadata.
     """
 
     studies: int
@@ -33,6 +34,7 @@ class Report:
     seconds: float
     peak_memory_bytes: int
     unchanged: int = 0
+    removed: int = 0
     ignored: int = 0
 
 
