@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -118,8 +119,9 @@ class EmbeddingRun:
             )
         path = self._index.spaces / f"{found}.json"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_space(embedder.space, golden_vector(embedder), path)
+            with _room_for(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_space(embedder.space, golden_vector(embedder), path)
         return embedder
 
     def _embed(
@@ -165,21 +167,25 @@ class EmbeddingRun:
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
         path = self._index.thumbnail(ordinal)
-        try:
+        with _room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".tmp")
             temporary.write_bytes(content)
             temporary.replace(path)
-        except OSError as exc:
-            raise NoSpace(
-                f"cannot write {path}: {exc.strerror}; free some space and run the same command again"
-            ) from exc
 
     def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
         if batch:
             pending.vectors.append(embedder.embed([loaded.raster for loaded in batch]))
             pending.ordinals.extend(loaded.ordinal for loaded in batch)
             pending.digests.extend(loaded.digest for loaded in batch)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise NoSpace(f"cannot write {path}: {exc.strerror}; free some space and run the same command again") from exc
 
 
 class _Publisher:

@@ -1,0 +1,94 @@
+"""The pixel half of a run: what is embedded, what is embedded again, and what is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hooke.embed.timm import load_embedder
+from hooke.index import IndexDirectory
+from hooke.pixels import Limits, read_raster
+from indexer import embedding
+from indexer.embedding import Model
+from tests.indexer.archives import MODEL, held, index_all, write_images, write_manifest
+
+
+def segments(index: Path) -> set[str]:
+    return {path.name for path in (index / "vectors").iterdir()}
+
+
+def test_every_image_gets_the_vector_of_its_pixels_and_a_thumbnail(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 3)
+    index_all(tmp_path / "index", images, model=MODEL)
+    found = held(tmp_path / "index")
+    embedder = load_embedder(MODEL.name, threads=1)
+    for n in range(3):
+        (row,) = embedder.embed([read_raster(images / f"field{n:03}.png", Limits())])
+        image = f"images/field{n:03}.png"
+        np.testing.assert_array_equal(np.frombuffer(found.vectors[image], np.float32), row)
+        thumbnail = IndexDirectory(tmp_path / "index").thumbnail(found.ordinals[image])
+        assert thumbnail.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_only_an_image_whose_content_changed_is_embedded_again(tmp_path: Path) -> None:
+    images, index = write_images(tmp_path / "images", 4), tmp_path / "index"
+    index_all(index, images, model=MODEL)
+    before, written = held(index), segments(index)
+    (images / "field002.png").write_bytes((images / "field000.png").read_bytes())
+    (images / "field001.png").touch()
+    index_all(index, images, model=MODEL)
+    after = held(index)
+    assert after.ordinals == before.ordinals
+    assert after.vectors["images/field002.png"] == before.vectors["images/field000.png"]
+    assert {key for key in before.vectors if before.vectors[key] != after.vectors[key]} == {"images/field002.png"}
+    (fresh,) = segments(index) - written
+    assert (index / "vectors" / fresh / "ordinals.u32").stat().st_size == 4
+
+
+def test_new_metadata_of_an_image_keeps_its_vector(tmp_path: Path) -> None:
+    images, index = write_images(tmp_path / "images", 2), tmp_path / "index"
+    index_all(index, images, model=MODEL)
+    before, written = held(index), segments(index)
+    write_manifest(images, ["field000.png", "field001.png"], organism="Mus musculus")
+    index_all(index, images, model=MODEL)
+    assert held(index).vectors == before.vectors
+    assert held(index).images != before.images
+    assert segments(index) == written
+
+
+def test_metadata_alone_first_and_pixels_later_make_the_same_index(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 3)
+    index_all(tmp_path / "at once", images, model=MODEL)
+    later = tmp_path / "later"
+    assert index_all(later, images).embedded == 0
+    report = index_all(later, images, model=MODEL)
+    assert (report.embedded, report.unchanged) == (3, 1)
+    assert held(later) == held(tmp_path / "at once")
+
+
+def test_segments_hold_no_more_than_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "SEGMENT_IMAGES", 4)
+    monkeypatch.setattr(embedding, "BATCH", 2)
+    index_all(tmp_path / "index", write_images(tmp_path / "images", 9), model=MODEL)
+    sizes = sorted(path.stat().st_size // 4 for path in (tmp_path / "index" / "vectors").glob("*/ordinals.u32"))
+    assert sizes == [1, 4, 4]
+    assert len(held(tmp_path / "index").vectors) == 9
+
+
+def test_an_index_without_images_needs_no_model(tmp_path: Path) -> None:
+    manifest = tmp_path / "images"
+    manifest.mkdir()
+    write_manifest(manifest, ["gone.png"])
+    report = index_all(tmp_path / "index", manifest)
+    assert (report.images, report.embedded) == (1, 0)
+    assert not (tmp_path / "index" / "spaces").exists()
+
+
+def test_a_deleted_thumbnail_folder_does_not_stop_a_run(tmp_path: Path) -> None:
+    images, index = write_images(tmp_path / "images", 1), tmp_path / "index"
+    index_all(index, images, model=Model(MODEL.name))
+    write_images(images, 2)
+    for path in sorted((index / "thumbnails").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    index_all(index, images, model=MODEL)
+    assert len(held(index).vectors) == 2
