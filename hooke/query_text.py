@@ -44,7 +44,8 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
     if not text.strip() or text.strip() == "*":
         return Reading(Everything())
     try:
-        parsed = parse(_IRI.sub(r"\1:\2", text))
+        # as long as it was, so that positions stay true
+        parsed = parse(_IRI.sub(lambda iri: f"{iri[1]}:{iri[2]}".ljust(len(iri[0])), text))
         reader = _Reader(vocabulary, strict)
         node = reader.node(parsed, None)
     except (ParseError, IllegalCharacterError, BadQuery, RecursionError) as exc:
@@ -212,4 +213,6 @@ def _position(exc: Exception, text: str) -> int:
 
 
 def _one_line(exc: Exception) -> str:
+    if isinstance(exc, RecursionError):
+        return "too many parts inside each other"
     return " ".join(str(exc).split())
