@@ -57,7 +57,8 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
 
 
 def _plain(text: str) -> Node:
-    words = tuple(word for word in text.split() if tokens(word))
+    # without the marks of the syntax, so that the words can name terms
+    words = tuple(word for word in re.split(r'[\s"()\[\]{}]+', text) if tokens(word))
     return Text(words) if words else Everything()
 
 
