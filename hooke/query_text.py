@@ -44,7 +44,8 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
     if not text.strip() or text.strip() == "*":
         return Reading(Everything())
     try:
-        parsed = parse(_IRI.sub(r"\1:\2", text))
+        # as long as it was, so that positions stay true
+        parsed = parse(_IRI.sub(lambda iri: f"{iri[1]}:{iri[2]}".ljust(len(iri[0])), text))
         reader = _Reader(vocabulary, strict)
         node = reader.node(parsed, None)
     except (ParseError, IllegalCharacterError, BadQuery, RecursionError) as exc:
@@ -56,7 +57,8 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
 
 
 def _plain(text: str) -> Node:
-    words = tuple(word for word in text.split() if tokens(word))
+    # without the marks of the syntax, so that the words can name terms
+    words = tuple(word for word in re.split(r'[\s"()\[\]{}]+', text) if tokens(word))
     return Text(words) if words else Everything()
 
 
@@ -212,4 +214,6 @@ def _position(exc: Exception, text: str) -> int:
 
 
 def _one_line(exc: Exception) -> str:
+    if isinstance(exc, RecursionError):
+        return "too many parts inside each other"
     return " ".join(str(exc).split())

@@ -1,7 +1,7 @@
 """What is asked of an index, from the command line, over HTTP or in a notebook: narrowed from parameters once."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hooke.errors import BadInput
@@ -46,6 +46,15 @@ class SearchRequest:
             raise BadInput(f"limit must be from 1 to {MAX_LIMIT}, not {self.limit}; use the cursor for more")
         if self.facet_limit < 1:
             raise BadInput(f"facet_limit must be at least 1, not {self.facet_limit}")
+        for text in self._texts():
+            # half a surrogate pair, from JSON or a terminal of another encoding, is in no index and in no answer
+            if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+                raise BadInput(f"{text.encode(errors='replace').decode()!r} is not valid Unicode: send UTF-8")
+
+    def _texts(self) -> Iterator[str]:
+        yield from (self.text, *self.facets, *self.expand, *(bounds.field for bounds in self.ranges))
+        for chosen in self.filters:
+            yield from (chosen.field, *chosen.values)
 
 
 def read_expand(text: str | None) -> tuple[str, ...]:

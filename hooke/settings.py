@@ -1,8 +1,14 @@
 """The only reader of the environment."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from hooke.errors import BadInput
+
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +29,24 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`."""
+    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`. Raises BadInput for no number."""
     weights = os.environ.get("HOOKE_WEIGHTS")
     return Settings(
         shared_data=Path(os.environ.get("HOOKE_SHARED_DATA", "../shared/data")),
         model=os.environ.get("HOOKE_MODEL", "tf_efficientnet_lite0"),
         weights=Path(weights) if weights else None,
-        upload_bytes=int(os.environ.get("HOOKE_UPLOAD_BYTES", 256 * 2**20)),
-        upload_pixels=int(os.environ.get("HOOKE_UPLOAD_PIXELS", 2**28)),
-        upload_channels=int(os.environ.get("HOOKE_UPLOAD_CHANNELS", 32)),
-        upload_seconds=float(os.environ.get("HOOKE_UPLOAD_SECONDS", 20)),
+        upload_bytes=_number("HOOKE_UPLOAD_BYTES", int, 256 * 2**20),
+        upload_pixels=_number("HOOKE_UPLOAD_PIXELS", int, 2**28),
+        upload_channels=_number("HOOKE_UPLOAD_CHANNELS", int, 32),
+        upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20),
     )
+
+
+def _number(name: str, kind: Callable[[str], T], default: T) -> T:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        return kind(text)
+    except ValueError as exc:
+        raise BadInput(f"{name}={text!r} in the environment: give a number, or unset it") from exc

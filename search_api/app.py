@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse
 
 from hooke.pixels import UploadReader
 from hooke.settings import Settings
@@ -14,6 +16,7 @@ from search_api.page import Assets
 from search_api.problems import add_problem_handlers
 from search_api.routes import router
 
+DOCS = Path(__file__).parent / "docs.html"
 _FORM_OVERHEAD = 2**20
 
 
@@ -24,6 +27,9 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
         version="0.1.0",
         description="Search biological images by what they mean and by what they look like, in one request.",
         lifespan=_lifespan,
+        # FastAPI's own pages load their scripts from a CDN; ours works without one
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.engine = engine
     app.state.settings = settings
@@ -50,6 +56,10 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         return await assets.get_response("index.html", request.scope)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(DOCS)
 
 
 def _add_operations(app: FastAPI, engine: Engine) -> None:

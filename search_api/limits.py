@@ -1,8 +1,12 @@
 """A bound on request bodies that holds however they are sent."""
 
+import logging
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search_api.problems import problem
+
+logger = logging.getLogger(__name__)
 
 
 class BodyLimit:
@@ -22,9 +26,13 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         counter = _Counter(receive, self._limit)
+        answer = _Answer(send, counter)
+        # grouped, since middleware below may read in a task group; some routes turn it into an answer of their own
         try:
-            await self._app(scope, counter, send)
-        except _TooMuch:
+            await self._app(scope, counter, answer)
+        except* _TooMuch:
+            logger.info("%s %s: the body is larger than allowed", scope["method"], scope["path"])
+        if counter.exceeded and not answer.started:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,9 +49,27 @@ class _Counter:
         self._receive = receive
         self._left = limit
 
+    @property
+    def exceeded(self) -> bool:
+        return self._left < 0
+
     async def __call__(self) -> Message:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
-        if self._left < 0:
+        if self.exceeded:
             raise _TooMuch
         return message
+
+
+class _Answer:
+    """Passes an answer on, except to a body that turned out too large."""
+
+    def __init__(self, send: Send, counter: _Counter) -> None:
+        self._send = send
+        self._counter = counter
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if self.started or not self._counter.exceeded:
+            self.started = True
+            await self._send(message)

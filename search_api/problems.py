@@ -1,6 +1,7 @@
 """Errors as application/problem+json (RFC 9457), one table for all routes."""
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -42,15 +43,22 @@ async def _hooke_error(_: Request, exc: Exception) -> JSONResponse:
 async def _validation_error(_: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, RequestValidationError):
         return await _unexpected(_, exc)
-    found = [f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in exc.errors()]
-    return problem(400, "Bad input", "; ".join(found))
+    return problem(400, "Bad input", "; ".join(f"{_place(error['loc'])}: {error['msg']}" for error in exc.errors()))
+
+
+def _place(location: Sequence[str | int]) -> str:
+    """The parameter that is wrong; the body where it is wrong as a whole, or is no JSON."""
+    names = [str(part) for part in location[1:] if isinstance(part, str)]
+    return ".".join(names) or str(location[0])
 
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, HTTPException):
         return await _unexpected(request, exc)
     title = HTTPStatus(exc.status_code).phrase
-    return problem(exc.status_code, title, f"{request.method} {request.url.path}: {exc.detail}")
+    answer = problem(exc.status_code, title, f"{request.method} {request.url.path}: {exc.detail}")
+    answer.headers.update(exc.headers or {})  # such as Allow, which a 405 must have (RFC 9110, 15.5.6)
+    return answer
 
 
 async def _unexpected(request: Request, exc: Exception) -> JSONResponse:

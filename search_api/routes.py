@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import SearchRequest
+from hooke.request import MAX_FACET_VALUES, SearchRequest
 from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
 from hooke.settings import Settings
 from search_api.engine import Engine, Example
@@ -24,6 +24,7 @@ _Q = Annotated[str, Query(description="Lucene-like text; empty means everything"
 _LIMIT = Annotated[int, Query(description="hits on a page, 1 to 10,000")]
 _CURSOR = Annotated[str | None, Query(description="where the last page ended")]
 _FACETS = Annotated[str, Query(description="fields to count, separated by commas")]
+_FACET_LIMIT = Annotated[int, Query(description="the most values of one facet")]
 _EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (the default)")]
 _STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
@@ -39,6 +40,7 @@ def _documented(
     limit: _LIMIT = 10,
     cursor: _CURSOR = None,
     facets: _FACETS = "",
+    facet_limit: _FACET_LIMIT = MAX_FACET_VALUES,
     expand: _EXPAND = None,
     strict: _STRICT = False,
 ) -> None:
@@ -116,15 +118,15 @@ async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
     pairs: list[tuple[str, str]] = []
     async with request.form(max_files=16, max_fields=1000) as form:
         for name, value in form.multi_items():
+            if isinstance(value, UploadFile) != (name == "file"):
+                raise BadInput(f"{name}: an image is sent as a file named `file` of a multipart form, all else as text")
             if isinstance(value, UploadFile):
                 uploads.append(await value.read())
-            elif name == "file":
-                raise BadInput("file: send it as a file of a multipart form, not as text")
             elif name in examples:
                 examples[name].append(value)
             else:
                 pairs.append((name, value))
-    asked = read_request(Level.IMAGE, pairs)
+    asked = _without_pages(read_request(Level.IMAGE, pairs))
     settings: Settings = request.app.state.settings
     reader: UploadReader = request.app.state.uploads
     limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)
@@ -137,12 +139,18 @@ async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
     return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked
 
 
+def _without_pages(asked: SearchRequest) -> SearchRequest:
+    if asked.cursor is not None:
+        raise BadInput("cursor: look-alikes have no pages; ask for a larger k")
+    return asked
+
+
 @router.get("/images/{image_id:path}/similar", summary="Look-alikes of an indexed image", description=_MORE)
 def image_similar(
     image_id: str, request: Request, engine: TheEngine, k: Annotated[int, Query(description="how many")] = 10
 ) -> SimilarResult:
     """The image itself is left out."""
-    asked = read_request(Level.IMAGE, request.query_params.multi_items())
+    asked = _without_pages(read_request(Level.IMAGE, request.query_params.multi_items()))
     return engine.similar(Example(images=(image_id,)), asked)
 
 

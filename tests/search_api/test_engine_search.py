@@ -198,6 +198,11 @@ def test_the_words_of_unparsed_text_are_found(search: Search) -> None:
         assert {hit.id for hit in search(text, level=Level.STUDY).hits} == {"idr9001"}
 
 
+@pytest.mark.parametrize("text", ['"light microscopy', "(light microscopy", "light microscopy]"])
+def test_unparsed_words_still_name_terms(search: Search, text: str) -> None:
+    assert ids(search(text)) == LIGHT
+
+
 def test_lower_case_operators_are_words(search: Search) -> None:
     assert ids(search("microscopy with light")) == names("yeast1.png")
 

@@ -1,0 +1,52 @@
+"""What an image has from its dataset and study: the nearest one that speaks of a field is believed, prose adds up."""
+
+from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
+from hooke.model import Dataset, Image, Study, Value
+
+MICE, MEN = Value("organism", "Mus musculus"), Value("organism", "Homo sapiens")
+CONFOCAL, YEAR = Value("imaging_method", "confocal microscopy"), Value("year", "2020")
+PROSE, OTHER_PROSE = Value("description", "A study."), Value("description", "An image.")
+STUDY = Study("s", "Mice and men", (MICE, MEN, YEAR, CONFOCAL, PROSE), (Dataset("m", (MICE,)), Dataset("h", (MEN,))))
+
+
+def image(*values: Value, dataset: str | None = None) -> Image:
+    return Image("s/1", "s", "One", dataset, values)
+
+
+def effective(of: Image) -> tuple[Value, ...]:
+    return effective_values(image_values(of), inherited_values(STUDY, of.dataset))
+
+
+def organisms(of: Image) -> list[str]:
+    return [value.text for value in effective(of) if value.field == "organism"]
+
+
+def test_an_image_has_what_its_study_says() -> None:
+    assert {YEAR, CONFOCAL, PROSE} <= set(effective(image()))
+
+
+def test_a_dataset_keeps_what_belongs_to_other_datasets_out() -> None:
+    assert organisms(image(dataset="m")) == ["Mus musculus"]
+    assert organisms(image(dataset="h")) == ["Homo sapiens"]
+
+
+def test_an_image_in_no_dataset_has_nothing_of_the_datasets() -> None:
+    assert organisms(image()) == []
+
+
+def test_an_images_own_value_wins_over_dataset_and_study() -> None:
+    rat = Value("organism", "Rattus norvegicus")
+    assert organisms(image(rat, dataset="m")) == ["Rattus norvegicus"]
+    assert overrides((rat, OTHER_PROSE)) == {"organism"}
+
+
+def test_prose_adds_up() -> None:
+    texts = [value.text for value in effective(image(OTHER_PROSE)) if value.field == "description"]
+    assert texts == ["An image.", "A study."]
+    titles = [value.text for value in effective(image()) if value.field == "title"]
+    assert titles == ["One", "Mice and men"]
+
+
+def test_a_record_has_its_title_id_and_dataset_among_its_values() -> None:
+    assert study_values(STUDY)[:2] == (Value("title", "Mice and men"), Value("id", "s"))
+    assert image_values(image(dataset="m")) == (Value("title", "One"), Value("id", "s/1"), Value("dataset", "m"))

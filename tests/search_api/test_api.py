@@ -1,0 +1,295 @@
+"""The API over HTTP: bodies, parameters, ids in paths, errors, and the operations."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from typer.testing import CliRunner
+
+from hooke.cli import app as command
+from tests.small_index import PICTURES, WITHOUT_PIXELS, image_id
+
+IDS = [f"{row[1]}/{row[0]}" for row in PICTURES]
+PROBLEM_KEYS = {"type", "title", "status", "detail"}
+
+
+def problem(response: httpx.Response, status: int) -> str:
+    """The detail of a problem, once it is known to be one."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) >= PROBLEM_KEYS
+    assert body["status"] == status
+    assert "\n" not in body["detail"]
+    return str(body["detail"])
+
+
+def printed(*arguments: str) -> object:
+    result = CliRunner().invoke(command, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "arguments"),
+    [
+        ("studies", {}, ""),
+        ("studies", {"q": "human", "facets": "organism"}, "human|--facet|organism"),
+        ("images", {"q": "light microscopy", "limit": "3"}, "light microscopy|--level|image|--limit|3"),
+        (
+            "images",
+            {"q": "mouse OR human", "facet.organism": "mouse", "facet.anatomy.not": "heart", "facets": "gene,anatomy"},
+            "mouse OR human|--level|image|--filter|organism=mouse|--not|anatomy=heart|--facet|gene|--facet|anatomy",
+        ),
+        ("images", {"q": "brian", "expand": "none"}, "brian|--level|image|--expand|none"),
+        (
+            "images",
+            {"size_x.gte": "100", "size_x.lt": "600"},
+            "--level|image|--filter|size_x>=100|--filter|size_x<600",
+        ),
+    ],
+)
+def test_a_body_is_what_the_command_prints(
+    http: httpx.Client, index: Path, path: str, parameters: dict[str, str], arguments: str
+) -> None:
+    body = http.get(f"/v1/search/{path}", params=parameters).raise_for_status().json()
+    assert body == printed("search", *filter(None, arguments.split("|")), "--index", str(index))
+
+
+def test_the_other_bodies_are_what_the_commands_print(http: httpx.Client, index: Path) -> None:
+    where = ["--index", str(index)]
+    assert http.get("/v1/index/state").json() == printed("info", *where)
+    assert http.get("/v1/terms/UBERON:0000955").json() == printed("ontologies", "show", "UBERON_0000955", *where)
+    similar = http.get(f"/v1/images/{quote(IDS[0], safe='')}/similar", params={"k": 3, "facets": "gene"}).json()
+    assert similar == printed("similar", IDS[0], "-k", "3", "--facet", "gene", *where)
+
+
+def test_a_search_has_exactly_the_keys_of_the_issue(http: httpx.Client) -> None:
+    body = http.get("/v1/search/images", params={"q": "brain", "facets": "anatomy"}).json()
+    assert set(body) == {"total", "hits", "facets", "query", "cursor", "snapshot"}
+    assert set(body["hits"][0]) == {"id", "study_id", "title", "score", "why"}
+    assert set(body["hits"][0]["why"][0]) == {"kind", "field", "value", "term", "path"}
+    assert {"id", "label", "count", "direct_count"} <= set(body["facets"]["anatomy"][0])
+    assert set(body["query"]) == {"terms", "rewrites", "unresolved", "suggestions", "notices"}
+
+
+def test_an_empty_answer_has_the_same_shape(http: httpx.Client) -> None:
+    body = http.get("/v1/search/images", params={"q": "nothingatall", "facets": "anatomy"}).json()
+    assert (body["total"], body["hits"], body["facets"], body["cursor"]) == (0, [], {"anatomy": []}, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "parameters"),
+    [
+        ({}, []),
+        ({"q": "mouse", "limit": 2}, [("q", "mouse"), ("limit", "2")]),
+        (
+            {"facets": ["organism", "gene"], "facet.organism": ["mouse", "human"], "strict": True, "cursor": None},
+            [("facets", "organism,gene"), ("facet.organism", "mouse"), ("facet.organism", "human"), ("strict", "true")],
+        ),
+        ({"size_x.gte": 500, "facet.gene.not": "TP53"}, [("size_x.gte", "500"), ("facet.gene.not", "TP53")]),
+    ],
+)
+def test_post_answers_as_get(
+    http: httpx.Client, body: dict[str, object], parameters: list[tuple[str, str | int | float | bool | None]]
+) -> None:
+    got = http.get("/v1/search/images", params=parameters).raise_for_status()
+    assert http.post("/v1/search/images", json=body).json() == got.json()
+
+
+def test_pages_join_over_http(http: httpx.Client) -> None:
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = http.get("/v1/search/images", params={"limit": 10} | ({"cursor": cursor} if cursor else {})).json()
+        found.extend(hit["id"] for hit in page["hits"])
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert len(found) == len(set(found)) == len(PICTURES) + WITHOUT_PIXELS
+
+
+@pytest.mark.parametrize("record", IDS)
+def test_any_id_works_in_a_path_when_percent_encoded(http: httpx.Client, record: str) -> None:
+    path = f"/v1/images/{quote(record, safe='')}"
+    assert http.get(path).json()["id"] == record
+    thumbnail = http.get(f"{path}/thumbnail")
+    assert thumbnail.headers["content-type"] == "image/jpeg"
+    assert thumbnail.content.startswith(b"\xff\xd8")
+    similar = http.get(f"{path}/similar", params={"k": 100}).json()
+    assert {hit["id"] for hit in similar["hits"]} == set(IDS) - {record}
+
+
+def test_a_study_is_given_whole(http: httpx.Client) -> None:
+    study = http.get("/v1/studies/mice").json()
+    assert (study["id"], study["level"], study["images"], study["embedded"]) == ("mice", "study", 4, True)
+    assert http.get("/v1/studies/idr9001").json()["title"].startswith("Kinesins")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["UBERON:0000955", "UBERON_0000955", "uberon:955", "http://purl.obolibrary.org/obo/UBERON_0000955"]
+)
+def test_a_term_is_given_by_any_spelling_of_its_id(http: httpx.Client, spelling: str) -> None:
+    term = http.get(f"/v1/terms/{quote(spelling, safe='')}").json()
+    assert (term["id"], term["label"]) == ("UBERON:0000955", "brain")
+    assert term["records"]["image"] == {"count": 3, "direct_count": 2}
+    assert [child["id"] for child in term["children"]] == ["UBERON:0000956"]
+
+
+def test_fields_are_listed_with_their_counts(http: httpx.Client) -> None:
+    fields = {field["name"]: field for field in http.get("/v1/fields", params={"level": "image"}).json()}
+    assert fields["gene"] == {"name": "gene", "records": 8, "facet": True}
+    assert fields["title"]["facet"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/v1/nowhere", 404, "/v1/nowhere"),
+        ("/static/../limits.py", 404, "limits.py"),
+        ("/v1/images/nothing", 404, "no image 'nothing'"),
+        ("/v1/images/mice%2Fnothing/similar", 404, "mice/nothing"),
+        ("/v1/images/lost%2Flost%2F01.png/thumbnail", 404, "no thumbnail"),
+        ("/v1/images/lost%2Flost%2F01.png/similar", 400, "no vector"),
+        ("/v1/studies/nothing", 404, "no study 'nothing'"),
+        ("/v1/terms/UBERON:00009555", 400, "did you mean UBERON:0000955"),
+        ("/v1/search/images?limit=0", 400, "limit"),
+        ("/v1/search/images?limit=10001", 400, "10000"),
+        ("/v1/search/images?limit=many", 400, "limit"),
+        ("/v1/search/images?limit=" + "9" * 5000, 400, "limit"),
+        ("/v1/search/images?limti=3", 400, "did you mean 'limit'"),
+        ("/v1/search/images?facet.organsm=human", 400, "did you mean organism"),
+        ("/v1/search/images?facets=organsm", 400, "did you mean organism"),
+        ("/v1/search/images?facet.anatomy=UBERON:00009555", 400, "UBERON:0000955 (brain)"),
+        ("/v1/search/images?facet.=x", 400, "''"),
+        ("/v1/search/images?.gte=1", 400, "''"),
+        ("/v1/search/images?size_x.gte=nan", 400, "size_x.gte"),
+        ("/v1/search/images?size_x.gte=big", 400, "size_x.gte"),
+        ("/v1/search/images?expand=none,is_a", 400, "expand"),
+        ("/v1/search/images?cursor=made-up", 400, "cursor"),
+        ("/v1/search/images?facet_limit=0", 400, "facet_limit"),
+        ("/v1/search/images?q=qz*", 400, "400"),
+        ("/v1/images/mice%2Fplain.png/similar?k=none", 400, "k"),
+        ("/v1/images/mice%2Fplain.png/similar?k=0", 400, "1 to 10000"),
+        ("/v1/images/mice%2Fplain.png/similar?cursor=x", 400, "no pages"),
+        ("/v1/fields?level=planet", 400, "level"),
+    ],
+)
+def test_every_error_is_a_problem_that_says_what_is_wrong(
+    http: httpx.Client, path: str, status: int, detail: str
+) -> None:
+    assert detail in problem(http.get(path), status)
+
+
+def test_strict_text_that_does_not_parse_names_its_position(http: httpx.Client) -> None:
+    response = http.get("/v1/search/images", params={"q": "p53 +/-", "strict": "true"})
+    assert "position 5" in problem(response, 400)
+    assert response.json()["position"] == 5
+    lenient = http.get("/v1/search/images", params={"q": "p53 +/-"})
+    assert lenient.json()["query"]["notices"]
+
+
+def test_a_wrong_method_is_told_the_right_one(http: httpx.Client) -> None:
+    response = http.delete("/v1/search/images")
+    problem(response, 405)
+    assert set(response.headers["allow"].replace(" ", "").split(",")) >= {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b"[1]", "body"),
+        (b'"mouse"', "body"),
+        (b"null", "body"),
+        (b"", "body"),
+        (b"{", "body"),
+        (b"\xff\xfe", "body"),
+        (b"[" * 100_000, "body"),
+        (b'{"limit": ' + b"9" * 5000 + b"}", "body"),
+        (b'{"q": {"a": 1}}', "q"),
+        (b'{"limit": true}', "limit"),
+        (b'{"limit": 1e400}', "limit"),
+        (b'{"limit": 2.5}', "limit"),
+        (b'{"bogus": 1}', "bogus"),
+        (b'{"q": "half a pair \\ud800"}', "Unicode"),
+        (b'{"facet.gene": "\\ud800"}', "Unicode"),
+    ],
+)
+def test_a_json_body_of_the_wrong_shape_is_a_problem(http: httpx.Client, content: bytes, detail: str) -> None:
+    response = http.post("/v1/search/images", content=content, headers={"content-type": "application/json"})
+    assert detail in problem(response, 400)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('"()[]{}*:+-!^~\\/ ANDORTmouse')), max_size=40)
+)
+def test_no_text_is_a_server_error(http: httpx.Client, text: str) -> None:
+    response = http.get("/v1/search/images", params={"q": text, "limit": "3"})
+    # a prefix that stands for too many words is the one text that is refused
+    assert response.status_code == 200 or "stands for more than" in problem(response, 400)
+
+
+def test_operations_answer(http: httpx.Client) -> None:
+    assert http.get("/health").json() == {"status": "ok"}
+    assert http.get("/ready").json() == {"status": "ready"}
+    http.get("/v1/search/images")
+    metrics = http.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert 'hooke_requests_total{route="/v1/search/images",status="200"}' in metrics.text
+
+
+def test_the_docs_load_nothing_from_elsewhere(http: httpx.Client) -> None:
+    page = http.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "openapi.json" in page.text
+    assert "//" not in page.text.replace("//www.w3.org", "")
+    problem(http.get("/redoc"), 404)
+
+
+def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
+    api = http.get("/openapi.json").json()
+    assert api["openapi"].startswith("3.1")
+    for schema in api["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    assert {(path, method) for path, methods in api["paths"].items() for method in methods} == {
+        ("/v1/search/studies", "get"),
+        ("/v1/search/studies", "post"),
+        ("/v1/search/images", "get"),
+        ("/v1/search/images", "post"),
+        ("/v1/search/similar", "post"),
+        ("/v1/search/combined", "post"),
+        ("/v1/images/{image_id}/similar", "get"),
+        ("/v1/images/{image_id}/thumbnail", "get"),
+        ("/v1/images/{image_id}", "get"),
+        ("/v1/studies/{study_id}", "get"),
+        ("/v1/terms/{curie}", "get"),
+        ("/v1/fields", "get"),
+        ("/v1/index/state", "get"),
+        ("/health", "get"),
+        ("/ready", "get"),
+    }
+    assert all(operation["summary"] for methods in api["paths"].values() for operation in methods.values())
+    names = {p["name"] for p in api["paths"]["/v1/search/images"]["get"]["parameters"]}
+    assert names == {"q", "limit", "cursor", "facets", "facet_limit", "expand", "strict"}
+
+
+def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
+    api = http.get("/openapi.json").json()
+    for path, route in (
+        ("/v1/search/images?q=brain&facets=anatomy", "/v1/search/images"),
+        (f"/v1/images/{quote(IDS[0], safe='')}", "/v1/images/{image_id}"),
+        (f"/v1/images/{quote(IDS[0], safe='')}/similar?k=2", "/v1/images/{image_id}/similar"),
+        ("/v1/index/state", "/v1/index/state"),
+    ):
+        schema = api["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": api["components"]}).validate(http.get(path).json())
+
+
+def test_titles_travel_as_they_are(http: httpx.Client) -> None:
+    assert http.get(f"/v1/images/{quote(image_id('é ü.png'), safe='')}").json()["title"].startswith("Accents <i>")
