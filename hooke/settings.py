@@ -29,7 +29,10 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`. Raises BadInput for no number."""
+    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`.
+
+    Raises BadInput for a limit that is no number.
+    """
     weights = os.environ.get("HOOKE_WEIGHTS")
     return Settings(
         shared_data=Path(os.environ.get("HOOKE_SHARED_DATA", "../shared/data")),
@@ -38,7 +41,7 @@ def read_settings() -> Settings:
         upload_bytes=_number("HOOKE_UPLOAD_BYTES", int, 256 * 2**20),
         upload_pixels=_number("HOOKE_UPLOAD_PIXELS", int, 2**28),
         upload_channels=_number("HOOKE_UPLOAD_CHANNELS", int, 32),
-        upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20),
+        upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20.0),
     )
 
 

@@ -10,6 +10,8 @@ from hooke.request import SearchRequest
 T = TypeVar("T")
 
 _converter = Converter()
+# a value of any type stands as JSON gave it
+_converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
 
 
 def to_plain(value: object) -> object:

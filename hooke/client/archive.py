@@ -2,8 +2,8 @@
 
 import base64
 import html
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +77,7 @@ class Archive:
         A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
         may have; `where` takes conditions such as `"year>=2020"`. Results fetch their next page when it is needed.
         """
-        request = _request(text, fields, exclude, where, facets, expand, level=level, limit=page_size)
+        request = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
         return Results(self._backend, request, self._backend.search(request))
 
     def similar(
@@ -165,7 +165,7 @@ class Results:
     def to_pandas(self, limit: int | None = None) -> "pd.DataFrame":
         """The hits as a table, all of them or the first `limit`."""
         hits = self if limit is None else islice(self, limit)
-        return _table([{"id": h.id, "study_id": h.study_id, "title": h.title, "score": h.score} for h in hits])
+        return _table(hits, ("id", "study_id", "title", "score"))
 
     def _repr_html_(self) -> str:
         return _gallery(self._backend, self._first.hits[:_SHOWN], f"{self.total} {self._request.level} hits")
@@ -196,9 +196,8 @@ class LookAlikes:
 
     def to_pandas(self) -> "pd.DataFrame":
         """The hits as a table."""
-        from hooke.wire import to_plain
-
-        return _table([to_plain(hit) for hit in self.result.hits])
+        kind = CombinedHit if isinstance(self.result, CombinedResult) else SimilarHit
+        return _table(self.result.hits, [each.name for each in fields(kind)])
 
     def _repr_html_(self) -> str:
         exact = "exact" if self.result.exact else "approximate"
@@ -226,7 +225,7 @@ def _request(
         ranges,
         tuple(facets),
         expand=read_expand(expand),
-        limit=min(limit, MAX_LIMIT),
+        limit=limit,
     )
 
 
@@ -240,10 +239,11 @@ def _look(like: Iterable[str | Path], unlike: Iterable[str]) -> Look:
     return Look(files, images, tuple(unlike))
 
 
-def _table(rows: list[object]) -> "pd.DataFrame":
+def _table(hits: Iterable[object], columns: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame(rows)
+    # columns by name, so that an empty table has them too
+    return pd.DataFrame([[getattr(hit, name) for name in columns] for hit in hits], columns=list(columns))
 
 
 def _gallery(backend: Backend, hits: Iterable[SearchHit | SimilarHit | CombinedHit], caption: str) -> str:

@@ -156,13 +156,14 @@ class Engine:
         embedded = images & self._embedded(reader)
         return RecordDetail(
             record.id,
-            record.level,
+            str(record.level),
             record.study_id,
             record.title,
             record.dataset,
             record.origins,
-            tuple({"field": v.field, "text": v.text, "ids": v.ids} for v in record.values),
-            tuple(asdict(m) for m in record.mentions),
+            # as JSON has them, so that a record read over HTTP equals one read in process
+            tuple({"field": v.field, "text": v.text, "ids": list(v.ids)} for v in record.values),
+            tuple({**asdict(m), "method": str(m.method)} for m in record.mentions),
             bool(embedded),
             len(images) if record.level is Level.STUDY else None,
         )

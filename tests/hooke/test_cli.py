@@ -1,0 +1,194 @@
+"""The command line: help with examples, exit codes, one-line errors, tables also in a pipe."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hooke.cli import app
+from tests.small_index import PICTURES, image_id, shared_index
+
+COMMANDS = ("index", "search", "similar", "info", "why", "serve", "demo")
+ONTOLOGY_COMMANDS = ("add", "list", "show")
+
+
+@pytest.fixture(scope="module")
+def index() -> Path:
+    return shared_index()
+
+
+def hooke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"TERM": "dumb", "COLUMNS": "200"})
+
+
+def process(*arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "hooke", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("command", [(c,) for c in COMMANDS] + [("ontologies", c) for c in ONTOLOGY_COMMANDS])
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    result = hooke(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: hooke {' '.join(command)}" in " ".join(result.stdout.split())
+
+
+def test_help_lists_every_command() -> None:
+    shown = hooke("--help").stdout
+    assert all(command in shown for command in (*COMMANDS, "ontologies"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["search", "--filter", "organsm=x"], 2, "did you mean organism"),
+        (["search", "--filter", "organism"], 2, "FIELD=VALUE"),
+        (["search", "--filter", "organism=NCBITaxon:96066"], 2, "NCBITaxon:9606"),
+        (["search", "--facet", "organsm"], 2, "did you mean organism"),
+        (["search", "p53 +/-", "--strict"], 2, "position 5"),
+        (["search", "--limit", "10001"], 2, "10000"),
+        (["search", "--cursor", "made-up"], 2, "cursor"),
+        (["search", "--expand", "none,is_a"], 2, "expand"),
+        (["search", "--not", "size_x>=3"], 2, "turn it around"),
+        (["similar", "nowhere.png"], 1, "nowhere.png"),
+        (["similar", "mice/plain.png", "-k", "0"], 2, "1 to 10000"),
+        (["similar", "mice/plain.png", "--text", "qz*"], 2, "400"),
+        (["why", "nothing", "mouse"], 1, "nothing"),
+        (["why", "people/tag#1.png", "rodents"], 1, "does not match"),
+        (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
+    ],
+)
+def test_an_error_is_one_line_with_its_exit_code(index: Path, arguments: list[str], code: int, message: str) -> None:
+    result = hooke(*arguments, "--index", index)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", [["search"], ["info"], ["similar", "a"], ["why", "a", "b"], ["ontologies", "list"]])
+def test_an_unknown_index_says_how_to_make_one(tmp_path: Path, command: list[str]) -> None:
+    result = hooke(*command, "--index", tmp_path / "none")
+    assert result.exit_code == 1
+    assert "hooke index" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_image_is_refused(index: Path, tmp_path: Path) -> None:
+    file = tmp_path / "notes.png"
+    file.write_text("notes")
+    result = hooke("similar", file, "--index", index)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "notes.png" in result.stderr or "not a PNG" in result.stderr
+
+
+def test_an_unknown_model_is_refused_with_near_names(index: Path) -> None:
+    file = index.parent / "pictures" / "plain.png"
+    result = hooke("similar", file, "--index", index, "--model", "resnet5")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "did you mean resnet" in result.stderr
+
+
+def test_a_path_that_does_not_exist_cannot_be_indexed(tmp_path: Path) -> None:
+    result = hooke("index", tmp_path / "missing", "--index", tmp_path / "ix")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "missing" in result.stderr
+    assert not (tmp_path / "ix").exists()
+
+
+def test_an_ontology_that_does_not_parse_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bad.obo"
+    file.write_text("[Term\nid")
+    result = hooke("ontologies", "add", file, "--index", tmp_path / "ix")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "bad.obo" in result.stderr
+
+
+def test_an_unknown_option_or_level_exits_2(index: Path) -> None:
+    assert hooke("search", "--bogus", "--index", index).exit_code == 2
+    assert hooke("search", "--level", "planet", "--index", index).exit_code == 2
+    assert hooke("search").exit_code == 2
+
+
+def test_similar_takes_a_file_or_an_id(index: Path) -> None:
+    by_file = json.loads(hooke("similar", index.parent / "pictures/plain.png", "--index", index, "--json").stdout)
+    by_id = json.loads(hooke("similar", image_id("plain.png"), "--index", index, "-k", "100", "--json").stdout)
+    assert by_file["hits"][0]["id"] == image_id("plain.png")
+    assert len(by_id["hits"]) == len(PICTURES) - 1
+    assert set(by_id) == {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
+
+
+def test_why_prints_the_path_to_the_term(index: Path) -> None:
+    shown = hooke("why", image_id("plain.png"), "brain", "--index", index).stdout
+    assert "cerebral cortex" in shown
+    assert "part_of brain" in shown
+
+
+def test_info_says_what_the_index_holds(index: Path) -> None:
+    info = json.loads(hooke("info", "--index", index, "--json").stdout)
+    assert (info["studies"], info["images"], info["embedded"]) == (5, 42, 12)
+    assert {"mentions", "unresolved", "ontologies", "space", "bytes", "snapshot"} <= set(info)
+    shown = hooke("info", "--index", index).stdout
+    assert "tf_efficientnet_lite0" in shown
+    assert "fbbi" in shown
+
+
+def test_tables_are_whole_in_a_pipe(index: Path) -> None:
+    shown = hooke("search", "light microscopy", "--level", "image", "--facet", "organism", "--index", index)
+    assert shown.exit_code == 0
+    assert "8 found" in shown.stdout
+    assert image_id("tag#1.png") in shown.stdout
+    assert "NCBITaxon:9606" in shown.stdout
+    assert "…" not in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(index: Path) -> None:
+    arguments = ("search", "--level", "image", "--limit", "10000", "--json", "--index", index)
+    for _ in range(2):
+        running = process(*arguments)
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        errors = running.stderr.read()
+        running.stderr.close()
+        assert running.wait(30) in (0, 1, -signal.SIGPIPE)
+        assert errors == ""
+
+
+def test_ctrl_c_stops_the_server_quietly(index: Path) -> None:
+    running = process("serve", "--index", index, "--port", "0")
+    assert running.stderr is not None
+    seen = ""
+    while "running on" not in seen:
+        line = running.stderr.readline()
+        assert line, seen
+        seen += line
+    os.kill(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert "Traceback" not in errors
+    assert running.returncode in (0, 130)
+
+
+def test_ctrl_c_while_indexing_exits_130(tmp_path: Path) -> None:
+    from tests.small_index import write_archive, write_ontologies
+
+    paths = write_archive(tmp_path)
+    ontologies = [option for file in write_ontologies(tmp_path) for option in ("--ontology", file)]
+    running = process("index", *paths, *ontologies, "--index", tmp_path / "ix")
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ix" / "metadata.sqlite").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    assert "same command" in errors
