@@ -11,7 +11,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space
-from hooke.errors import HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.errors import BadInput, HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
@@ -108,8 +108,11 @@ class EmbeddingRun:
 
     def _embedder(self, manifest: Manifest) -> Embedder:
         from hooke.embed.fingerprint import golden_vector, save_space
-        from hooke.embed.timm import load_embedder
 
+        try:
+            from hooke.embed.timm import load_embedder
+        except ModuleNotFoundError as exc:
+            raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
         embedder = self._loaded = self._loaded or load_embedder(self._model.name, self._model.weights)
         found = embedder.space.fingerprint
         if manifest.space not in (None, found):

@@ -122,6 +122,7 @@ class _Run:
         self._quarantined = quarantined
         self._progress = progress
         self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
+        self._troubled: set[Input] = set()
         self.unchanged = 0
         self.removed = 0
 
@@ -165,7 +166,10 @@ class _Run:
     def _read_studies(self, inputs: Sequence[Input]) -> Iterator[Study]:
         for done, source in enumerate(inputs):
             self._progress("reading studies", done, len(inputs))
+            complaints = len(self._quarantined)
             yield from read_studies(source, self._quarantined.append)
+            if len(self._quarantined) > complaints:
+                self._troubled.add(source)
 
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
@@ -173,8 +177,10 @@ class _Run:
             writer.put_unresolved(f"study:{study}", unresolved)
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
+        """What could not be read whole is read, and told, again by the next run."""
         for source in sources:
-            writer.mark_part(_part(source), self._state(source))
+            if source not in self._troubled:
+                writer.mark_part(_part(source), self._state(source))
 
     def _put_images(self, sources: Sequence[Input], writer: MetadataWriter, manifest: Manifest) -> None:
         """Inputs follow each other within a commit; a large one is cut where a commit is due."""
@@ -190,8 +196,9 @@ class _Run:
                 if waiting >= COMMIT_IMAGES:
                     writer.commit(manifest)
                     waiting = 0
-            # an input that could not be read whole may still name what was not seen
-            if len(self._quarantined) == complaints:
+            if len(self._quarantined) > complaints:
+                self._troubled.add(source)
+            if source not in self._troubled:  # else it may still name what was not seen
                 self.removed += writer.delete(Level.IMAGE, gone)
             writer.put_unresolved(_part(source), self._annotator.take_unresolved())
             self._finish([source], writer)

@@ -147,9 +147,13 @@ class SqliteWriter:
 
     def _put_images(self, images: dict[str, Image], part: int) -> None:
         known = {row.image.id: row for row in self._select_images("id", list(images))}
-        if known:
+        same = {row.image.id for row in known.values() if row.live and row.image == images[row.image.id]}
+        self._connection.executemany("UPDATE images SET part = ? WHERE id = ?", ((part, image) for image in same))
+        images = {key: image for key, image in images.items() if key not in same}
+        changed = [row for row in known.values() if row.live and row.image.id in images]
+        if changed:
             self._flush()
-            self._forget_images([row for row in known.values() if row.live])
+            self._forget_images(changed)
         following = self._next_ordinal("images")
         for image in images.values():
             row = known.get(image.id)
