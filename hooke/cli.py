@@ -59,6 +59,12 @@ def _command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[
             except HookeError as exc:
                 _errors.print(f"error: {exc}", markup=False, highlight=False, soft_wrap=True)
                 raise typer.Exit(exc.exit_code) from exc
+            except BrokenPipeError:
+                raise  # the reader has seen enough: typer ends quietly
+            except OSError as exc:
+                where = f"{exc.filename}: " if exc.filename else ""
+                _errors.print(f"error: {where}{exc.strerror or exc}", markup=False, highlight=False, soft_wrap=True)
+                raise typer.Exit(1) from exc
             except KeyboardInterrupt as exc:
                 _errors.print("stopped; what was committed is kept, the same command goes on from there")
                 raise typer.Exit(130) from exc
@@ -182,7 +188,7 @@ def why(
 def serve(
     index: Index,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     model: ModelName = None,
     weights: Weights = None,
 ) -> None:

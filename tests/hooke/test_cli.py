@@ -164,6 +164,22 @@ def test_a_closed_pipe_is_no_traceback(index: Path) -> None:
         assert errors == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
+def test_a_full_disk_is_one_line(index: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "hooke", "search", "mouse", "--json", "--index", str(index)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "error: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_cannot_be_is_refused(index: Path) -> None:
+    result = hooke("serve", "--index", index, "--port", "99999")
+    assert result.exit_code == 2
+    assert "65535" in result.stderr
+
+
 def test_ctrl_c_stops_the_server_quietly(index: Path) -> None:
     running = process("serve", "--index", index, "--port", "0")
     assert running.stderr is not None
