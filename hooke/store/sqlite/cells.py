@@ -20,16 +20,16 @@ _REMEMBERED = 2_000_000
 class Cell:
     """What one distinct value adds to every record that has it.
 
-    keys: token keys (see `CellTable.token_key`). terms: (field, term) pairs. items: (field, item) pairs, an item as
-    in table `sets`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    Pairs are packed (see `pack`). keys: (field, token). terms: (field, term). items: (field, item), an item as in table
+    `sets`. posting: its canonical cell when no column names the value: prose, and values with a term.
     """
 
     id: int
     field: int
     keys: tuple[int, ...]
-    terms: tuple[tuple[int, int], ...]
-    items: tuple[tuple[int, int], ...]
-    posting: int | None
+    terms: tuple[int, ...]
+    items: tuple[int, ...]
+    posting: tuple[int, ...]
 
 
 class Names:
@@ -140,7 +140,7 @@ class CellTable:
     def _build(self, number: int, canon: int, value: Value, text: tuple[str, ...]) -> Cell:
         field = self.fields.number(value.field)
         words = [self._token_id(token) for token in set(text)]
-        keys = [token_key(f, word) for f in (ANY_FIELD, field) for word in words]
+        keys = [*words, *(field << 32 | word for word in words)]  # the first half is of any field
         terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
         items = {(f, term * 2 + 1) for f, term in terms}
         posted = value.field in UNCOUNTED_FIELDS or any(f == field for f, _ in terms)
@@ -150,9 +150,9 @@ class CellTable:
             number,
             field,
             tuple(keys),
-            tuple(terms | {(ANY_FIELD, term) for _, term in terms}),
-            tuple(items),
-            canon if posted else None,
+            tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
+            tuple(pack(f, item) for f, item in items),
+            (canon,) if posted else (),
         )
 
     def _token_id(self, token: str) -> int:
@@ -163,9 +163,14 @@ class CellTable:
         return found
 
 
-def token_key(field: int, token: int) -> int:
-    """A (field, token) pair as one integer."""
-    return field << 32 | token
+def pack(first: int, second: int) -> int:
+    """Two numbers below 2**31 as one."""
+    return first << 32 | second
+
+
+def unpack(packed: int) -> tuple[int, int]:
+    """The two numbers of `pack`."""
+    return packed >> 32, packed & 0xFFFFFFFF
 
 
 def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Value]:
@@ -177,7 +182,7 @@ def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int,
         (wanted,),
     )
     return {
-        number: Value(field, text, tuple(json.loads(given)), _mentions(mentions))
+        number: Value(field, text, () if given == _NONE else tuple(json.loads(given)), _mentions(mentions))
         for number, field, text, given, mentions in rows
     }
 

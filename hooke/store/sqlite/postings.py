@@ -3,14 +3,14 @@
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from hooke.store.sqlite.cells import Cell, CellTable
+from hooke.store.sqlite.cells import Cell, CellTable, unpack
 from hooke.store.sqlite.columns import dense_index, merge_columns
 from hooke.store.sqlite.schema import blob
 
@@ -81,30 +81,29 @@ class Postings:
             key = int(dense[code])
             shared = pending.pop(key, None)
             stored = blob(BitMap(ordinals)) if shared is None else blob(shared | BitMap(ordinals))
-            yield self.level, key >> 32, table.tokens[key & 0xFFFFFFFF], stored
+            field, token = unpack(key)
+            yield self.level, field, table.tokens[token], stored
         for key, bitmap in pending.items():
-            yield self.level, key >> 32, table.tokens[key & 0xFFFFFFFF], blob(bitmap)
+            field, token = unpack(key)
+            yield self.level, field, table.tokens[token], blob(bitmap)
 
     def _term_rows(
         self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
     ) -> Iterator[tuple[int, int, int, bytes]]:
-        for (field, term), ordinals in self._by_key(numbers, ords, lambda cell: cell.terms):
-            yield self.level, field, term, blob(BitMap(ordinals))
+        for key, ordinals in self._by_key(numbers, ords, lambda cell: cell.terms):
+            yield self.level, *unpack(key), blob(BitMap(ordinals))
 
     def _cell_rows(
         self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
     ) -> Iterator[tuple[int, int, bytes]]:
-        def posting(cell: Cell) -> tuple[tuple[int, int], ...]:
-            return () if cell.posting is None else ((0, cell.posting),)
-
-        for (_, number), ordinals in self._by_key(numbers, ords, posting):
-            yield self.level, number, blob(BitMap(ordinals))
+        for cell, ordinals in self._by_key(numbers, ords, lambda cell: cell.posting):
+            yield self.level, cell, blob(BitMap(ordinals))
 
     def _items(
         self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
     ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
         """Field by field: (field, items, ordinals), every pair of an item and an ordinal that has it."""
-        packed, cell_index = self._per_cell(numbers, lambda cell: [field << 32 | item for field, item in cell.items])
+        packed, cell_index = self._per_cell(numbers, lambda cell: cell.items)
         pair_keys, pair_ords = _expand(cell_index, ords, packed[0], packed[1])
         order = np.argsort(pair_keys >> 32, kind="stable")
         fields = (pair_keys >> 32)[order]
@@ -117,17 +116,16 @@ class Postings:
         self,
         numbers: npt.NDArray[np.int64],
         ords: npt.NDArray[np.uint32],
-        keys_of: Callable[[Cell], tuple[tuple[int, int], ...]],
-    ) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.uint32]]]:
-        packed, cell_index = self._per_cell(numbers, lambda cell: [a << 32 | b for a, b in keys_of(cell)])
+        keys_of: Callable[[Cell], tuple[int, ...]],
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint32]]]:
+        packed, cell_index = self._per_cell(numbers, keys_of)
         dense, key_index = dense_index(packed[0])
         pair_keys, pair_ords = _expand(cell_index, ords, key_index, packed[1])
         for code, ordinals in _groups(pair_keys, pair_ords):
-            key = int(dense[code])
-            yield (key >> 32, key & 0xFFFFFFFF), ordinals
+            yield int(dense[code]), ordinals
 
     def _per_cell(
-        self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], Sequence[int]]
+        self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], tuple[int, ...]]
     ) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
         """The keys of the distinct cells as (flat keys, their count per cell), and each pair's index of its cell."""
         distinct, index = dense_index(numbers)

@@ -30,12 +30,12 @@ class ImageRow:
     live: bool
 
 
-def pack(numbers: Iterable[int]) -> bytes:
+def cells_blob(numbers: Iterable[int]) -> bytes:
     """Cell ids as stored."""
     return array("i", numbers).tobytes()
 
 
-def unpack(cells: bytes) -> list[int]:
+def cell_ids(cells: bytes) -> list[int]:
     """Stored cell ids."""
     return array("i", cells).tolist()
 
@@ -46,7 +46,7 @@ def select_studies(connection: sqlite3.Connection, column: str, keys: Sequence[s
         f"SELECT s.* FROM json_each(?) j JOIN studies s ON s.{column} = j.value", (json.dumps(keys),)
     ).fetchall()
     parts = [json.loads(row[4]) for row in rows]
-    needed = {n for row in rows for n in unpack(row[5])} | {n for part in parts for _, cells in part for n in cells}
+    needed = {n for row in rows for n in cell_ids(row[5])} | {n for part in parts for _, cells in part for n in cells}
     values = load_values(connection, needed)
     return [_study(row, part, values) for row, part in zip(rows, parts, strict=True)]
 
@@ -56,7 +56,7 @@ def _study(
 ) -> StudyRow:
     ordinal, study_id, title, origins, _, cells, live = row
     datasets = tuple(Dataset(name, tuple(values[n] for n in numbers)) for name, numbers in parts)
-    own = tuple(values[n] for n in unpack(cells))
+    own = tuple(values[n] for n in cell_ids(cells))
     return StudyRow(ordinal, Study(study_id, title, own, datasets, tuple(json.loads(origins))), bool(live))
 
 
@@ -67,7 +67,7 @@ def select_images(connection: sqlite3.Connection, column: str, keys: Sequence[st
         f"JOIN images i ON i.{column} = j.value JOIN studies s ON s.ord = i.study",
         (json.dumps(keys),),
     ).fetchall()
-    values = load_values(connection, {n for row in rows for n in unpack(row[6])})
+    values = load_values(connection, {n for row in rows for n in cell_ids(row[6])})
     return [_image(row, values) for row in rows]
 
 
@@ -75,7 +75,7 @@ def _image(
     row: tuple[int, str, int, str, str | None, str, bytes, str | None, int], values: dict[int, Value]
 ) -> ImageRow:
     ordinal, image_id, study, study_id, dataset, title, cells, pixels, live = row
-    own = tuple(values[n] for n in unpack(cells))
+    own = tuple(values[n] for n in cell_ids(cells))
     where = Pixels(pixels) if pixels is not None else None
     return ImageRow(ordinal, study, Image(image_id, study_id, title, dataset, own, where), bool(live))
 

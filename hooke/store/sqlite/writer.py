@@ -14,14 +14,14 @@ from pyroaring import BitMap
 from hooke.errors import UnknownRecord
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
-from hooke.store.sqlite.cells import Cell, CellTable, Names
+from hooke.store.sqlite.cells import Cell, CellTable, Names, unpack
 from hooke.store.sqlite.columns import drop_from_columns
 from hooke.store.sqlite.postings import Postings
-from hooke.store.sqlite.rows import ImageRow, StudyRow, pack, select_images, select_studies
+from hooke.store.sqlite.rows import ImageRow, StudyRow, cells_blob, select_images, select_studies
 from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob, driver_errors
 
-_FLUSH_PAIRS = 1_500_000
-"""Pending pairs of a value and a record at which they are sorted and merged: about 300 MB at the peak."""
+_FLUSH_PAIRS = 1_000_000
+"""Pending pairs of a value and a record at which they are sorted and merged: about 200 MB at the peak."""
 _CHUNK = 2_000
 
 T = TypeVar("T")
@@ -55,11 +55,14 @@ class SqliteWriter:
 
     def delete(self, level: Level, ids: Iterable[str]) -> int:
         """Delete records, a study with its images."""
+        wanted = list(ids)
+        if not wanted:
+            return 0
         with driver_errors(self._path):
             self._flush()
             if level is Level.IMAGE:
-                return self._delete_images("id", list(ids))
-            gone = {row.ordinal: row.study for row in self._select_studies("id", list(ids)) if row.live}
+                return self._delete_images("id", wanted)
+            gone = {row.ordinal: row.study for row in self._select_studies("id", wanted) if row.live}
             self._delete_images("study", list(gone))
             self._forget(Level.STUDY, {ordinal: study_values(study) for ordinal, study in gone.items()})
             self._bury(Level.STUDY, list(gone))
@@ -138,7 +141,7 @@ class SqliteWriter:
                 study.title,
                 json.dumps(study.origins),
                 json.dumps(datasets),
-                pack(self._cells.cell(v).id for v in study.values),
+                cells_blob(self._cells.cell(v).id for v in study.values),
             ),
         )
         self._live[Level.STUDY].add(ordinal)
@@ -155,29 +158,21 @@ class SqliteWriter:
             self._flush()
             self._forget_images(changed)
         following = self._next_ordinal("images")
+        rows = []
         for image in images.values():
             row = known.get(image.id)
-            self._put_image(image, row.ordinal if row else following, part)
+            rows.append(self._image_row(image, row.ordinal if row else following, part))
             following += row is None
+        self._connection.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)", rows)
 
-    def _put_image(self, image: Image, ordinal: int, part: int) -> None:
+    def _image_row(self, image: Image, ordinal: int, part: int) -> tuple[object, ...]:
+        """The row of an image, which is indexed on the way."""
         study = self._study(image.study_id)
-        cells = [self._cells.cell(value) for value in image.values]
-        self._connection.execute(
-            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
-            (
-                ordinal,
-                image.id,
-                study.ordinal,
-                image.dataset,
-                image.title,
-                pack(cell.id for cell in cells),
-                image.pixels.path if image.pixels else None,
-                part,
-            ),
-        )
+        cells = cells_blob(self._cells.cell(value).id for value in image.values)
         self._live[Level.IMAGE].add(ordinal)
         self._index_image(ordinal, study.ordinal, image)
+        path = image.pixels.path if image.pixels else None
+        return ordinal, image.id, study.ordinal, image.dataset, image.title, cells, path, part
 
     def _index_image(self, ordinal: int, study_ordinal: int, image: Image) -> None:
         own = image_values(image)
@@ -244,17 +239,17 @@ class SqliteWriter:
         packed = blob(gone)
         self._connection.executemany(
             f"UPDATE tokens {remove} field = ? AND token = ?",
-            ((packed, code, key >> 32, self._cells.tokens[key & 0xFFFFFFFF]) for key in keys),
+            ((packed, code, field, self._cells.tokens[token]) for field, token in map(unpack, keys)),
         )
         self._connection.executemany(
             f"UPDATE term_postings {remove} field = ? AND term = ?",
-            ((packed, code, *term) for term in {term for cell in cells for term in cell.terms}),
+            ((packed, code, *unpack(term)) for term in {term for cell in cells for term in cell.terms}),
         )
         self._connection.executemany(
             f"UPDATE cell_postings {remove} cell = ?",
-            ((packed, code, cell.posting) for cell in cells if cell.posting is not None),
+            ((packed, code, posting) for cell in cells for posting in cell.posting),
         )
-        drop_from_columns(self._connection, code, {field for cell in cells for field, _ in cell.items}, gone)
+        drop_from_columns(self._connection, code, {unpack(item)[0] for cell in cells for item in cell.items}, gone)
 
     def _flush_when_large(self) -> None:
         if sum(map(len, self._postings.values())) > _FLUSH_PAIRS:
