@@ -201,7 +201,7 @@ def serve(
     try:
         from search_api.serve import serve_engine
     except ModuleNotFoundError as exc:
-        raise BadInput(f"serving needs {exc.name}: pip install 'hooke[serve,embed]'") from exc
+        raise BadInput(f"serving needs {exc.name}: install Hooke's extras `serve` and `embed`") from exc
     with closing(open_engine(index, model=model, weights=weights)) as engine:
         serve_engine(engine, read_settings(), host=host, port=port)
 

@@ -17,6 +17,7 @@ from hooke.query import And, Everything, Node, Not, Or, Phrase, Prefix, Range, T
 from hooke.text import number, tokens
 
 _IRI = re.compile(r"https?://[^\s\"()]*[/#]([A-Za-z]+)[_:]([A-Za-z0-9]+)")
+_LONE_MARK = re.compile(r"(?<!\S)[-+](?!\S)")
 _OPERATORS = (tree.OrOperation, tree.AndOperation, tree.UnknownOperation)
 
 
@@ -44,8 +45,11 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
     if not text.strip() or text.strip() == "*":
         return Reading(Everything())
     try:
-        # as long as it was, so that positions stay true
-        parsed = parse(_IRI.sub(lambda iri: f"{iri[1]}:{iri[2]}".ljust(len(iri[0])), text))
+        # as long as it was, so that positions stay true; `HeLa - GFP`: a mark by itself is punctuation, no NOT
+        readable = _LONE_MARK.sub(" ", _IRI.sub(lambda iri: f"{iri[1]}:{iri[2]}".ljust(len(iri[0])), text))
+        if not readable.strip():
+            return Reading(Everything())
+        parsed = parse(readable)
         reader = _Reader(vocabulary, strict)
         node = reader.node(parsed, None)
     except (ParseError, IllegalCharacterError, BadQuery, RecursionError) as exc:

@@ -78,7 +78,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Did you mean: never applied by itself."""
+    """Did you mean: never applied by itself. A term, or with an empty id a word that records hold."""
 
     text: str
     id: str

@@ -159,7 +159,7 @@ def _query(query: QueryReport, console: Console) -> None:
     for rewrite in query.rewrites:
         console.print(f"{rewrite.given} is now {rewrite.id} ({rewrite.label}), {rewrite.reason}", style="dim")
     for text in query.unresolved:
-        near = [f"{s.label} ({s.id})" for s in query.suggestions if s.text == text]
+        near = [f"{s.label} ({s.id})" if s.id else s.label for s in query.suggestions if s.text == text]
         console.print(f"{text!r} was not found" + (f"; did you mean {', '.join(near)}?" if near else ""))
     for notice in query.notices:
         console.print(notice)

@@ -1,10 +1,13 @@
 """Running the application under uvicorn."""
 
 import logging
+import os
+import socket
+import threading
 
 import uvicorn
 
-from hooke.errors import HookeError
+from hooke.errors import BackendUnavailable, HookeError
 from hooke.settings import Settings
 from search_api.app import create_app
 from search_api.engine import Engine
@@ -13,12 +16,31 @@ logger = logging.getLogger("uvicorn.error")
 
 
 def serve_engine(engine: Engine, settings: Settings, *, host: str, port: int) -> None:
-    """Serve until stopped. Text search is served even where uploads cannot be embedded; the log says why."""
+    """Serve until stopped. Text search is served even where uploads cannot be embedded; the log says why.
+
+    Raises BackendUnavailable where the address cannot be had.
+    """
     engine.warm_up()
-    config = uvicorn.Config(create_app(engine, settings), host=host, port=port, log_level="info")
-    server = uvicorn.Server(config)
+    with _listen(host, port) as listening:
+        # the page is there at once; an upload that comes before the model is loaded waits for it
+        threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
+        config = uvicorn.Config(create_app(engine, settings), host=host, port=port, log_level="info")
+        logger.info("Hooke running on http://%s:%s", host, listening.getsockname()[1])
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as exc:
+        raise BackendUnavailable(
+            f"cannot listen on {host}:{port} ({os.strerror(exc.errno or 0)}): stop what is there or use --port"
+        ) from exc
+
+
+def _warm_up(engine: Engine) -> None:
     try:
         engine.warm_up_embedder()
     except HookeError as exc:
         logger.warning("image uploads cannot be answered: %s", exc)
-    server.run()

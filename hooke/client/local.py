@@ -30,7 +30,7 @@ def open_engine(directory: Path, *, model: str | None = None, weights: Path | No
         from search_api.engine import EmbedderChoice, Engine
     except ModuleNotFoundError as exc:
         raise BadInput(
-            f"opening a directory needs {exc.name}: pip install 'hooke[index,embed]', or connect to a server's URL"
+            f"opening a directory needs {exc.name}: install Hooke's extras `index` and `embed`, or connect to a URL"
         ) from exc
     return Engine(directory, EmbedderChoice(model, weights or read_settings().weights))
 

@@ -1,9 +1,9 @@
 """The engine: one object that answers everything the read program is asked."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,13 @@ from hooke.errors import BadInput, UnknownRecord
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
-from hooke.query import Among, And, Everything, Node, Query, Terms
+from hooke.query import Among, And, Everything, Node, Query
 from hooke.request import SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
     FacetValue,
     IndexInfo,
-    OntologySummary,
     RecordDetail,
     SearchHit,
     SearchResult,
@@ -32,8 +31,8 @@ from hooke.store.base import MetadataReader, MetadataStore
 from hooke.store.sqlite import SqliteStore
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
-from ontologies.model import OntologyInfo
 from search_api.engine.cursor import make_cursor, read_cursor
+from search_api.engine.describe import describe_index, describe_record, describe_term
 from search_api.engine.explain import Explainer
 from search_api.engine.facets import Facets
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
@@ -147,26 +146,7 @@ class Engine:
     def detail(self, level: Level, record_id: str) -> RecordDetail:
         """One study or image, whole. Raises UnknownRecord."""
         with self._reading() as (reader, _):
-            record = reader.get(level, record_id)
-            return self._detail(record, reader)
-
-    def _detail(self, record: Record, reader: MetadataReader) -> RecordDetail:
-        ordinal = BitMap([record.ordinal])
-        images = reader.image_ordinals(ordinal) if record.level is Level.STUDY else ordinal
-        embedded = images & self._embedded(reader)
-        return RecordDetail(
-            record.id,
-            str(record.level),
-            record.study_id,
-            record.title,
-            record.dataset,
-            record.origins,
-            # as JSON has them, so that a record read over HTTP equals one read in process
-            tuple({"field": v.field, "text": v.text, "ids": list(v.ids)} for v in record.values),
-            tuple({**asdict(m), "method": str(m.method)} for m in record.mentions),
-            bool(embedded),
-            len(images) if record.level is Level.STUDY else None,
-        )
+            return describe_record(reader.get(level, record_id), reader, self._embedded(reader))
 
     def thumbnail(self, image_id: str) -> Path:
         """The thumbnail's file. Raises UnknownRecord when the image is unknown or was never read."""
@@ -179,40 +159,13 @@ class Engine:
     def term(self, text: str) -> Mapping[str, object]:
         """A term with its neighbours and how many records have it. Raises UnknownTerm."""
         with self._reading() as (reader, catalogue):
-            resolution = catalogue.resolve(text)
-            term = catalogue.term(resolution.term if resolution else text)
-            above = catalogue.ancestors(term.id) - {term.id}
-            return {
-                **asdict(term),
-                "parents": [_labelled(t, catalogue) for t in catalogue.parents(term.id)],
-                "children": [_labelled(t, catalogue) for t in catalogue.children(term.id)],
-                "ancestors": [_labelled(t, catalogue) for t in sorted(above)],
-                "rewritten_from": resolution.rewritten_from if resolution else None,
-                "records": {str(level): self._usage(term.id, level, reader, catalogue) for level in Level},
-            }
-
-    def _usage(self, term: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> Mapping[str, int]:
-        below = catalogue.descendants(term) & reader.terms_in_use(level)
-        return {
-            "count": len(reader.ordinals(level, Terms(below))),
-            "direct_count": len(reader.ordinals(level, Terms(frozenset({term})))),
-        }
+            return describe_term(text, reader, catalogue)
 
     def info(self) -> IndexInfo:
         """What the index holds."""
         with self._reading() as (reader, catalogue):
-            return IndexInfo(
-                reader.count(Level.STUDY),
-                reader.count(Level.IMAGE),
-                len(self._embedded(reader)),
-                dict(reader.mention_counts()),
-                reader.unresolved_count(),
-                tuple(_summary(info) for info in catalogue.ontologies()),
-                self._visuals.space(reader.snapshot),
-                self._sizes(),
-                reader.snapshot.id,
-                reader.snapshot.created,
-            )
+            embedded, space = self._embedded(reader), self._visuals.space(reader.snapshot)
+            return describe_index(reader, catalogue, embedded, space, self._index)
 
     def fields(self, level: Level) -> list[Mapping[str, object]]:
         """The fields of a level and how many records have each."""
@@ -300,13 +253,6 @@ class Engine:
             limit=request.facet_limit,
         )
 
-    def _sizes(self) -> dict[str, int]:
-        root = self._index.root
-        return {
-            "metadata": sum(_file_bytes(root.glob("metadata.*"))),
-            **{name: sum(_file_bytes((root / name).rglob("*"))) for name in ("ontologies", "vectors", "thumbnails")},
-        }
-
 
 def _search_hit(record: Record, score: float, explainer: Explainer) -> SearchHit:
     return SearchHit(record.id, record.study_id, record.title, round(score, 4), explainer.reasons(record))
@@ -347,24 +293,3 @@ def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:
     if name in UNCOUNTED_FIELDS:
         raise BadInput(f"{asked!r} makes no facet, nearly every record differs: search it with {name}:word")
     return name
-
-
-def _labelled(term: str, catalogue: Catalogue) -> dict[str, str]:
-    return {"id": term, "label": catalogue.label(term)}
-
-
-def _summary(info: OntologyInfo) -> OntologySummary:
-    return OntologySummary(
-        info.name,
-        info.version,
-        info.prefix,
-        info.terms,
-        info.edges,
-        info.relations,
-        info.source,
-        tuple(map(str, info.warnings)),
-    )
-
-
-def _file_bytes(paths: Iterable[Path]) -> Iterator[int]:
-    return (path.stat().st_size for path in paths if path.is_file())

@@ -1,13 +1,13 @@
 """From what was typed to what a store is asked: words find their terms, terms what is below, prefixes their words."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rapidfuzz import process
 
 from hooke.errors import BadQuery, UnknownField
 from hooke.fields import FACET_FIELDS, ONTOLOGY_FIELDS, TITLE, field_name
-from hooke.model import IS_A, Level, Method, TermId
+from hooke.model import Level, TermId
 from hooke.query import (
     And,
     Best,
@@ -27,10 +27,11 @@ from hooke.query import (
 )
 from hooke.query_text import Vocabulary, read_query
 from hooke.request import Filter, SearchRequest
-from hooke.results import QueryReport, ResolvedTerm, Rewrite, Suggestion
+from hooke.results import QueryReport
 from hooke.store.base import MetadataReader
 from hooke.text import tokens
 from ontologies.catalogue import Catalogue
+from search_api.engine.terms import QueryTerms
 
 MAX_EXPANSIONS = 400
 _LONGEST_NAME = 8
@@ -55,18 +56,6 @@ class Atom:
     terms: frozenset[TermId] = frozenset()
     value: str | None = None
     bounds: Range | None = None
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What is gathered while a query is read."""
-
-    atoms: list[Atom] = field(default_factory=list)
-    terms: list[ResolvedTerm] = field(default_factory=list)
-    rewrites: list[Rewrite] = field(default_factory=list)
-    unresolved: list[str] = field(default_factory=list)
-    suggestions: list[Suggestion] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +100,9 @@ class _Reader:
         self._reader = reader
         self._catalogue = catalogue
         self._level = request.level
-        self._found = _Findings()
+        self._terms = QueryTerms(request, reader, catalogue)
+        self._atoms: list[Atom] = []
+        self._notices: list[str] = []
 
     def read(self) -> Understood:
         vocabulary = Vocabulary(
@@ -119,25 +110,14 @@ class _Reader:
             self._is_id,
         )
         reading = read_query(self._request.text, vocabulary, strict=self._request.strict)
-        self._found.notices.extend(reading.notices)
+        self._notices.extend(reading.notices)
         text = self._node(reading.node)
         # a field's own values are alternatives, other fields restrict further
         filters = [(name, node) for f in self._request.filters for name, node in [self._filter(f)]]
         for bounds in self._request.ranges:
             name = known_field(bounds.field, self._level, self._reader)
             filters.append((name, self._bounds(replace(bounds, field=name))))
-        self._warn_of_merged_relations()
-        return Understood(text, tuple(filters), tuple(self._found.atoms), self._report())
-
-    def _report(self) -> QueryReport:
-        found = self._found
-        return QueryReport(
-            tuple(dict.fromkeys(found.terms)),
-            tuple(dict.fromkeys(found.rewrites)),
-            tuple(dict.fromkeys(found.unresolved)),
-            tuple(dict.fromkeys(found.suggestions)),
-            tuple(dict.fromkeys(found.notices)),
-        )
+        return Understood(text, tuple(filters), tuple(self._atoms), self._terms.report(self._notices))
 
     def _is_id(self, text: str) -> bool:
         return self._catalogue.resolve(text) is not None
@@ -157,7 +137,7 @@ class _Reader:
             case TermRef(text, name):
                 return self._term_ref(text, name)
             case Phrase(words, name):
-                self._found.atoms.append(Atom(" ".join(words), name, phrase=words))
+                self._atoms.append(Atom(" ".join(words), name, phrase=words))
                 return Best((Weighted(Phrase(words, TITLE), _WEIGHTS["title"]), Weighted(node, _WEIGHTS["text"])))
             case Range():
                 return self._bounds(node)
@@ -165,13 +145,13 @@ class _Reader:
 
     def _silently(self, node: Node) -> Node:
         """A node under a NOT: understood and reported, but no reason for a hit."""
-        atoms = len(self._found.atoms)
+        atoms = len(self._atoms)
         understood = self._node(node)
-        del self._found.atoms[atoms:]
+        del self._atoms[atoms:]
         return understood
 
     def _bounds(self, bounds: Range) -> Node:
-        self._found.atoms.append(Atom(bounds.field, bounds.field, bounds=bounds))
+        self._atoms.append(Atom(bounds.field, bounds.field, bounds=bounds))
         return bounds
 
     def _text(self, text: Text) -> Node:
@@ -184,9 +164,9 @@ class _Reader:
         return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
 
     def _silently_atom(self, words: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
-        atoms = len(self._found.atoms)
+        atoms = len(self._atoms)
         node = self._atom(words, name, targets)
-        del self._found.atoms[atoms:]
+        del self._atoms[atoms:]
         return node
 
     def _segments(self, text: Text) -> Iterator[tuple[tuple[str, ...], tuple[TermId, ...]]]:
@@ -205,51 +185,17 @@ class _Reader:
             return ()
         phrase = " ".join(run)
         if len(run) == 1:
-            resolved = self._resolved(phrase, name) if "_" in phrase or name else ()
+            resolved = self._terms.resolved(phrase, name) if "_" in phrase or name else ()
             if resolved:
                 return resolved
             if phrase.casefold() in _NO_TERM or (len(phrase) < 3 and phrase.isalpha()):
                 return ()
-        return self._named(phrase, ONTOLOGY_FIELDS.get(name) if name else None)
-
-    def _resolved(self, text: str, name: str | None) -> tuple[TermId, ...]:
-        """The term an id stands for, once it is reported."""
-        resolution = self._catalogue.resolve(text, prefixes=ONTOLOGY_FIELDS.get(name or "", ()))
-        if resolution is None:
-            return ()
-        term = self._catalogue.term(resolution.term)
-        self._found.terms.append(self._resolved_term(text, term.id, Method.ID))
-        if resolution.reason:
-            given = resolution.rewritten_from or resolution.given
-            self._found.rewrites.append(Rewrite(given, term.id, term.label, resolution.reason))
-        if term.obsolete:
-            self._suggest_terms(text, resolution.suggestions)
-        return (term.id,)
-
-    def _suggest_terms(self, text: str, terms: Iterable[TermId]) -> None:
-        self._found.suggestions.extend(Suggestion(text, t, self._catalogue.label(t)) for t in terms)
-
-    def _resolved_term(self, text: str, term: TermId, method: Method) -> ResolvedTerm:
-        found = self._catalogue.term(term)
-        return ResolvedTerm(text, term, found.label, str(method), found.ontology, self._catalogue.merged(term))
-
-    def _named(self, phrase: str, prefixes: tuple[str, ...] | None) -> tuple[TermId, ...]:
-        """The terms a phrase names: of each ontology those that it names best."""
-        best: dict[str, Method] = {}
-        targets: list[TermId] = []
-        for match in self._catalogue.find(phrase, prefixes):
-            if match.method is Method.FUZZY:
-                continue
-            prefix = match.term.partition(":")[0]
-            if best.setdefault(prefix, match.method) is match.method and match.term not in targets:
-                targets.append(match.term)
-                self._found.terms.append(self._resolved_term(phrase, match.term, match.method))
-        return tuple(targets)
+        return self._terms.named(phrase, ONTOLOGY_FIELDS.get(name) if name else None)
 
     def _atom(self, run: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
         words = tuple(dict.fromkeys(token for word in run for token in tokens(word)))
-        atom = Atom(" ".join(run), name, words, targets=targets, terms=self._closure(targets))
-        self._found.atoms.append(atom)
+        atom = Atom(" ".join(run), name, words, targets=targets, terms=self._terms.closure(targets))
+        self._atoms.append(atom)
         options = [Weighted(_all_words(words, name), _WEIGHTS["text"])]
         if name is None:
             options.append(Weighted(_all_words(words, TITLE), _WEIGHTS["title"]))
@@ -258,26 +204,14 @@ class _Reader:
             options.append(Weighted(Terms(atom.terms, name), _WEIGHTS["inferred"]))
         node = Best(tuple(options))
         if not targets and not self._reader.ordinals(self._level, node):
-            self._report_unknown(atom.text, name)
+            self._terms.report_unknown(atom.text, name)
         return node
-
-    def _report_unknown(self, text: str, name: str | None) -> None:
-        self._found.unresolved.append(text)
-        prefixes = ONTOLOGY_FIELDS.get(name) if name else None
-        for match in self._catalogue.suggest(text, prefixes=prefixes):
-            self._found.suggestions.append(Suggestion(text, match.term, match.label))
-
-    def _closure(self, targets: Iterable[TermId]) -> frozenset[TermId]:
-        """The terms and those below them; of the latter only what is indexed, which is all that can match."""
-        used = self._reader.terms_in_use(self._level)
-        below = (self._catalogue.descendants(target, self._request.expand) & used for target in targets)
-        return frozenset(targets).union(*below)
 
     def _prefix(self, prefix: str, name: str | None) -> Node:
         words = self._reader.tokens(self._level, prefix, field=name, limit=MAX_EXPANSIONS + 1)
         if len(words) > MAX_EXPANSIONS:
             raise BadQuery(f"{prefix!r}* stands for more than {MAX_EXPANSIONS} words: type more of the word")
-        self._found.atoms.append(Atom(f"{prefix}*", name, prefix=prefix))
+        self._atoms.append(Atom(f"{prefix}*", name, prefix=prefix))
         found = frozenset(words)
         options = [Weighted(Words(found, name), _WEIGHTS["text"])]
         if name is None:
@@ -285,9 +219,9 @@ class _Reader:
         return Best(tuple(options))
 
     def _term_ref(self, text: str, name: str | None) -> Node:
-        targets = self._resolved(text, name)
-        atom = Atom(text, name, targets=targets, terms=self._closure(targets))
-        self._found.atoms.append(atom)
+        targets = self._terms.resolved(text, name)
+        atom = Atom(text, name, targets=targets, terms=self._terms.closure(targets))
+        self._atoms.append(atom)
         return Best(
             (
                 Weighted(Terms(frozenset(targets), name), _WEIGHTS["direct"]),
@@ -297,47 +231,34 @@ class _Reader:
 
     def _filter(self, chosen: Filter) -> tuple[str, Node]:
         name = known_field(chosen.field, self._level, self._reader)
-        atoms = len(self._found.atoms)
+        atoms = len(self._atoms)
         either = Or(tuple(self._filter_value(name, value) for value in chosen.values))
         if not chosen.negate:
             return name, either
-        del self._found.atoms[atoms:]
+        del self._atoms[atoms:]
         # a facet's counts ignore what is chosen in it, not what is excluded
         return f"not {name}", Not(either)
 
     def _filter_value(self, name: str, value: str) -> Node:
         targets = self._filter_terms(name, value)
         if targets:
-            atom = Atom(value, name, targets=targets, terms=self._closure(targets), value=value)
-            self._found.atoms.append(atom)
+            atom = Atom(value, name, targets=targets, terms=self._terms.closure(targets), value=value)
+            self._atoms.append(atom)
             return Or((Terms(atom.terms, name), Equals(name, value)))
-        self._found.atoms.append(Atom(value, name, value=value))
+        self._atoms.append(Atom(value, name, value=value))
         node = Equals(name, value)
         if not self._reader.ordinals(self._level, node):
-            self._report_unknown(value, name)
+            self._terms.report_unknown(value, name)
         return node
 
     def _filter_terms(self, name: str, value: str) -> tuple[TermId, ...]:
-        resolved = self._resolved(value, name)
+        resolved = self._terms.resolved(value, name)
         if resolved or name not in ONTOLOGY_FIELDS:
             return resolved
-        named = self._named(value, ONTOLOGY_FIELDS[name])
-        if not named and self._looks_like_id(value):
+        named = self._terms.named(value, ONTOLOGY_FIELDS[name])
+        if not named and self._terms.looks_like_id(value):
             self._catalogue.term(value)  # raises UnknownTerm with the nearest ids
         return named
-
-    def _looks_like_id(self, value: str) -> bool:
-        prefix, separator, local = value.replace("_", ":", 1).partition(":")
-        known = {info.prefix.casefold() for info in self._catalogue.ontologies()}
-        return bool(separator) and prefix.casefold() in known and local.strip().isalnum()
-
-    def _warn_of_merged_relations(self) -> None:
-        merged = sorted({term.ontology for term in self._found.terms if term.merged})
-        if merged and self._request.expand == (IS_A,):
-            names = ", ".join(merged)
-            self._found.notices.append(
-                f"{names}: loaded from a source that does not tell is_a from part_of, so both were followed"
-            )
 
 
 def _all_words(words: Iterable[str], name: str | None) -> Node:

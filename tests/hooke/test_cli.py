@@ -184,7 +184,7 @@ def test_ctrl_c_stops_the_server_quietly(index: Path) -> None:
     running = process("serve", "--index", index, "--port", "0")
     assert running.stderr is not None
     seen = ""
-    while "running on" not in seen:
+    while "startup complete" not in seen:
         line = running.stderr.readline()
         assert line, seen
         seen += line

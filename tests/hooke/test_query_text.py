@@ -126,3 +126,8 @@ def test_strict_reading_raises_nothing_but_bad_query(text: str) -> None:
 def test_lenient_reading_never_raises(text: str) -> None:
     reading = read_query(text, VOCABULARY)
     assert all("\n" not in notice for notice in reading.notices)
+
+
+@pytest.mark.parametrize("text", ["HeLa - GFP", "HeLa + GFP", "- HeLa GFP", "HeLa GFP -"])
+def test_a_dash_by_itself_is_punctuation(text: str) -> None:
+    assert read(text) == Text(("HeLa", "GFP"))

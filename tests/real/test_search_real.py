@@ -341,7 +341,6 @@ def test_each_organism_and_cell_line_label_finds_at_least_its_rows(
         assert label in DASHED or rows <= matching(SearchRequest(Level.IMAGE, label)), (field, label)
 
 
-@pytest.mark.xfail(reason="a dash between spaces is read as NOT")
 def test_a_dash_between_words_is_punctuation(matching: Matching, tables: list[Table], ordinals: dict[str, int]) -> None:
     by_label = labelled(tables)
     for label in DASHED:

@@ -118,9 +118,15 @@ def test_terms_to_consider_are_suggested_and_not_searched(search: Search) -> Non
     assert [(s.id, s.label) for s in found.query.suggestions] == [("NCBITaxon:9989", "Rodentia")]
 
 
+def test_a_misspelt_word_is_suggested_as_records_have_it(search: Search) -> None:
+    found = search("flourescence")
+    assert found.total == 0
+    assert "fluorescence" in {s.label for s in found.query.suggestions if not s.id}
+
+
 def test_words_and_closure_each_find_what_the_other_does_not(search: Search) -> None:
     study = search("human", level=Level.STUDY)
-    assert {hit.id for hit in study.hits} == {"idr9001"}
+    assert {hit.id for hit in study.hits} == {"idr9001", "lost", "people"}
     assert ids(search("mouse", expand="none")) == names("a b.png", "100%.png", "yeast3.jpg")
     assert ids(search("mouse")) == MICE | names("yeast3.jpg")
 

@@ -93,7 +93,7 @@ def test_relations_decide_what_a_facet_value_includes(search: Search) -> None:
 
 def test_facets_of_studies_count_studies(search: Search) -> None:
     found = search("", level=Level.STUDY, facets=("organism", "archive"))
-    assert as_counts(found.facets["organism"])["NCBITaxon:9606"] == (1, 1)
+    assert as_counts(found.facets["organism"])["NCBITaxon:9606"] == (3, 3)
     assert found.total == 5
 
 
