@@ -1,5 +1,6 @@
 """What both decoders share: their errors made Hooke's, their types narrowed, and alpha taken away."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def decoder_errors(kind: str) -> Iterator[None]:
     except MemoryError as exc:
         raise TooLarge(f"the {kind} needs more memory to decode than allowed; send a smaller one") from exc
     except _DECODER_ERRORS as exc:
-        reason = " ".join(str(exc).split())[:120] or type(exc).__name__
+        # Pillow names the object it read from, which tells a person nothing
+        reason = re.sub(r" ?<[^>]* object at 0x[0-9a-f]+>", "", " ".join(str(exc).split()))[:120] or type(exc).__name__
         raise UnreadableImage(f"the {kind} is damaged or of an unsupported kind: {reason}") from exc
 
 

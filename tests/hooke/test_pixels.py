@@ -301,3 +301,9 @@ class TestThumbnail:
 def test_facts_are_those_of_the_pixels() -> None:
     facts = image_facts(Raster(STACK[0, 0], rgb=False))
     assert (facts.width, facts.height, facts.channels, facts.dtype) == (7, 5, 3, "uint16")
+
+
+def test_the_reason_names_no_object_of_the_decoder() -> None:
+    with pytest.raises(UnreadableImage) as refused:
+        read_raster_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30), Limits())
+    assert "object at" not in str(refused.value)
