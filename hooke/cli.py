@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from hooke import show
-from hooke.errors import BadInput, HookeError
+from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.model import Level
 from hooke.request import SearchRequest, read_conditions, read_expand
 from hooke.settings import read_settings
@@ -152,6 +152,8 @@ def similar(
     path = Path(image)
     look = Look(files=(path,)) if path.is_file() else Look(images=(image,))
     with _open(index, model, weights) as archive:
+        if not path.is_file() and "/" not in image:  # an image's id starts with its study's and a slash
+            raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
         show.emit(archive.similar(look, request), json, show.similar_result)
 
 

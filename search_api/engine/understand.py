@@ -83,7 +83,10 @@ def known_field(name: str, level: Level, reader: MetadataReader) -> str:
     """The field a name stands for, in any spelling. Raises UnknownField with the nearest names."""
     found = _field_or_none(name, level, reader)
     if found is None:
-        near = [match for match, _, _ in process.extract(field_name(name), list(reader.fields(level)), limit=3)]
+        near = [
+            match
+            for match, _, _ in process.extract(field_name(name), list(reader.fields(level)), limit=3, score_cutoff=60)
+        ]
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UnknownField(f"no {level} has a field {name!r}{hint}")
     return found

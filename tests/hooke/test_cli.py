@@ -208,3 +208,9 @@ def test_ctrl_c_while_indexing_exits_130(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert "Traceback" not in errors
     assert "same command" in errors
+
+
+def test_an_image_file_that_is_not_there_is_told_from_an_unknown_id(index: Path) -> None:
+    missing = hooke("similar", "nothere.png", "--index", index)
+    assert missing.exit_code == 1
+    assert "neither an image file here nor an indexed image's id" in missing.stderr

@@ -309,3 +309,9 @@ def test_why_explains_one_record_and_refuses_one_that_does_not_match(engine: Eng
         engine.why(image_id("tag#1.png"), SearchRequest(text="rodents"))
     with pytest.raises(UnknownRecord, match="nothing"):
         engine.why("nothing", SearchRequest(text="rodents"))
+
+
+def test_a_field_like_no_other_is_refused_without_guesses(search: Search) -> None:
+    with pytest.raises(UnknownField) as refused:
+        search("", "qqqq=red")
+    assert "did you mean" not in str(refused.value)
