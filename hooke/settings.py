@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +12,31 @@ T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """How to reach Elasticsearch, and how to lay out the indices that are made there.
+
+    nodes: asked instead of those that an index directory remembers, for a network where they go by other names.
+    shards: of the image index. replicas: None lets a cluster keep one when it has a second node.
+    """
+
+    nodes: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_certs: Path | None = None
+    verify_certs: bool = True
+    timeout_s: float = 30.0
+    bulk_timeout_s: float = 120.0
+    shards: int = 1
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says, read once by a program's outer edge.
 
     shared_data: real data for tests and benchmarks. model: the default timm model.
-    weights: a local weights file for it, or None. upload_*: limits on an uploaded image.
+    weights: a local weights file for it, or None. upload_*: limits on an uploaded image. cluster: Elasticsearch.
     """
 
     shared_data: Path
@@ -26,12 +46,14 @@ class Settings:
     upload_pixels: int
     upload_channels: int
     upload_seconds: float
+    cluster: ClusterSettings = ClusterSettings()
 
 
 def read_settings() -> Settings:
-    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`.
+    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`, and
+    `HOOKE_ELASTICSEARCH_*`.
 
-    Raises BadInput for a limit that is no number.
+    Raises BadInput for a limit that is no number, or half a pair of user and password.
     """
     weights = os.environ.get("HOOKE_WEIGHTS")
     return Settings(
@@ -42,7 +64,38 @@ def read_settings() -> Settings:
         upload_pixels=_number("HOOKE_UPLOAD_PIXELS", int, 2**28),
         upload_channels=_number("HOOKE_UPLOAD_CHANNELS", int, 32),
         upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20.0),
+        cluster=_cluster_settings(),
     )
+
+
+def _cluster_settings() -> ClusterSettings:
+    text = {
+        name: os.environ.get(f"HOOKE_ELASTICSEARCH_{name}") or None
+        for name in ("URL", "API_KEY", "USER", "PASSWORD", "CA_CERTS", "REPLICAS")
+    }
+    if (text["USER"] is None) != (text["PASSWORD"] is None):
+        raise BadInput("HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD go together: set both, or neither")
+    if text["API_KEY"] and text["USER"]:
+        raise BadInput("HOOKE_ELASTICSEARCH_API_KEY and HOOKE_ELASTICSEARCH_USER are two ways in: set one of them")
+    return ClusterSettings(
+        nodes=text["URL"],
+        api_key=text["API_KEY"],
+        user=text["USER"],
+        password=text["PASSWORD"],
+        ca_certs=Path(text["CA_CERTS"]) if text["CA_CERTS"] else None,
+        verify_certs=_switch("HOOKE_ELASTICSEARCH_VERIFY_CERTS", True),
+        timeout_s=_number("HOOKE_ELASTICSEARCH_TIMEOUT_SECONDS", float, 30.0),
+        bulk_timeout_s=_number("HOOKE_ELASTICSEARCH_BULK_TIMEOUT_SECONDS", float, 120.0),
+        shards=_number("HOOKE_ELASTICSEARCH_SHARDS", int, 1),
+        replicas=_number("HOOKE_ELASTICSEARCH_REPLICAS", int, 0) if text["REPLICAS"] else None,
+    )
+
+
+def _switch(name: str, default: bool) -> bool:
+    text = os.environ.get(name, "").casefold() or ("true" if default else "false")
+    if text not in ("true", "false"):
+        raise BadInput(f"{name}={text!r} in the environment: write true or false")
+    return text == "true"
 
 
 def _number(name: str, kind: Callable[[str], T], default: T) -> T:

@@ -1,0 +1,120 @@
+"""One connection to a cluster, and how the driver's errors become Hooke's. Owner of the `elasticsearch` package."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from elastic_transport import ConnectionTimeout, SerializationError, TransportError
+from elasticsearch import ApiError, Elasticsearch, NotFoundError
+
+from hooke.errors import BackendUnavailable, BadInput, HookeError, SnapshotMismatch
+from hooke.settings import ClusterSettings
+from hooke.store.location import Location, read_location
+
+logger = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+"""JSON as Elasticsearch takes and gives it: of any shape, and never beyond this package."""
+_RETRIED = (429, 502, 503, 504)
+
+
+def connect(location: Location, settings: ClusterSettings) -> Elasticsearch:
+    """A client for the nodes of a location; nothing is sent yet. Raises BadInput for credentials or certificates
+    that cannot be used.
+    """
+    nodes = read_location(settings.nodes).nodes if settings.nodes else location.nodes
+    tls = any(node.startswith("https://") for node in nodes)
+    options: dict[str, Any] = {}  # keyword arguments of the driver
+    if tls:
+        options["verify_certs"] = settings.verify_certs
+        if settings.ca_certs:
+            options["ca_certs"] = str(settings.ca_certs)
+        if not settings.verify_certs:
+            logger.warning(
+                "HOOKE_ELASTICSEARCH_VERIFY_CERTS=false: anybody between here and %s can read and change everything, "
+                "credentials too",
+                ", ".join(nodes),
+            )
+            options["ssl_show_warn"] = False  # said above, once and by name
+    if settings.user and settings.password:
+        options["basic_auth"] = (settings.user, settings.password)
+    try:
+        return Elasticsearch(
+            list(nodes),
+            api_key=settings.api_key,
+            request_timeout=settings.timeout_s,
+            max_retries=3,
+            retry_on_status=_RETRIED,
+            retry_on_timeout=False,  # a slow cluster is not helped by being asked again
+            **options,
+        )
+    except (OSError, ValueError) as exc:
+        raise BadInput(
+            f"Elasticsearch at {location} cannot be asked this way ({exc}): check HOOKE_ELASTICSEARCH_*"
+        ) from exc
+
+
+@contextmanager
+def cluster_errors(location: Location) -> Iterator[None]:
+    """Turn the driver's errors into Hooke's, naming the location and never a credential."""
+    try:
+        yield
+    except ConnectionTimeout as exc:
+        raise BackendUnavailable(f"Elasticsearch at {location} did not answer in time: ask again later") from exc
+    except SerializationError as exc:
+        raise BackendUnavailable(f"{location} answers, but not as Elasticsearch does: check the address") from exc
+    except TransportError as exc:
+        raise BackendUnavailable(
+            f"Elasticsearch at {location} cannot be reached ({_first_line(exc.message)}): start it, or check the address"
+        ) from exc
+    except ApiError as exc:
+        raise _api_error(exc, location) from exc
+
+
+def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
+    """The response, when every shard answered in time. Raises BackendUnavailable: a part is never passed for the whole."""
+    shards = response.get("_shards", {})
+    if response.get("timed_out") or shards.get("failed") or shards.get("successful", 0) < shards.get("total", 0):
+        raise BackendUnavailable(
+            f"Elasticsearch at {location} answered for {shards.get('successful', 0)} of {shards.get('total', 0)} shards: "
+            "ask again when the cluster has recovered"
+        )
+    return response
+
+
+def _api_error(exc: ApiError, location: Location) -> HookeError:
+    reason = _reason(exc)
+    if "cluster_block_exception" in str(exc.body):
+        return BackendUnavailable(
+            f"Elasticsearch at {location} accepts no writes ({reason}): free disk space, or lift the block"
+        )
+    if exc.status_code in (401, 403):
+        return BackendUnavailable(
+            f"Elasticsearch at {location} refuses these credentials ({exc.status_code}): set "
+            "HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
+        )
+    if isinstance(exc, NotFoundError):
+        return SnapshotMismatch(
+            f"this snapshot is no longer kept at {location} ({reason}): search again from the start; a copy of an index "
+            "directory has to be copied anew"
+        )
+    if exc.status_code == 400 and "too many" in reason.casefold():
+        return BadInput(f"this asks for more than Elasticsearch takes in one query ({reason}): ask for less at once")
+    if exc.status_code == 400:
+        return HookeError(f"Elasticsearch at {location} does not understand this request ({reason}): please report it")
+    return BackendUnavailable(f"Elasticsearch at {location} cannot answer now ({exc.status_code}: {reason}): try again")
+
+
+def _reason(exc: ApiError) -> str:
+    """The innermost reason that the server gives."""
+    error = exc.body.get("error") if isinstance(exc.body, dict) else None
+    if isinstance(error, dict):
+        causes = error.get("root_cause") or [error]
+        failed = [shard.get("reason", {}) for shard in error.get("failed_shards", [])]
+        return _first_line(str((failed or causes)[0].get("reason") or error.get("type")))
+    return _first_line(str(exc.message))
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:300] if text.strip() else "no reason given"
