@@ -66,19 +66,19 @@ def cluster_errors(location: Location) -> Iterator[None]:
         raise BackendUnavailable(f"{location} answers, but not as Elasticsearch does: check the address") from exc
     except TransportError as exc:
         raise BackendUnavailable(
-            f"Elasticsearch at {location} cannot be reached ({_first_line(exc.message)}): start it, or check the address"
+            f"Elasticsearch at {location} cannot be reached ({_first_line(exc.message)}): start it, or check the URL"
         ) from exc
     except ApiError as exc:
         raise _api_error(exc, location) from exc
 
 
 def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
-    """The response, when every shard answered in time. Raises BackendUnavailable: a part is never passed for the whole."""
+    """The response, if every shard answered in time. Raises BackendUnavailable: a part is not the answer."""
     shards = response.get("_shards", {})
     if response.get("timed_out") or shards.get("failed") or shards.get("successful", 0) < shards.get("total", 0):
         raise BackendUnavailable(
-            f"Elasticsearch at {location} answered for {shards.get('successful', 0)} of {shards.get('total', 0)} shards: "
-            "ask again when the cluster has recovered"
+            f"Elasticsearch at {location} answered for {shards.get('successful', 0)} of {shards.get('total', 0)} "
+            "shards: ask again when the cluster has recovered"
         )
     return response
 
@@ -96,8 +96,8 @@ def _api_error(exc: ApiError, location: Location) -> HookeError:
         )
     if isinstance(exc, NotFoundError):
         return SnapshotMismatch(
-            f"this snapshot is no longer kept at {location} ({reason}): search again from the start; a copy of an index "
-            "directory has to be copied anew"
+            f"this snapshot is no longer kept at {location} ({reason}): search again from the start; "
+            "a copy of an index directory has to be copied anew"
         )
     if exc.status_code == 400 and "too many" in reason.casefold():
         return BadInput(f"this asks for more than Elasticsearch takes in one query ({reason}): ask for less at once")
