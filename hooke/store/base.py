@@ -17,7 +17,9 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.model import Image, Level, Manifest, Record, Snapshot, Study, Unresolved
-from hooke.query import Node, Position, Query
+from hooke.query import Everything, Node, Position, Query
+
+EVERYTHING = Everything()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,28 @@ class FieldStats:
 
     name: str
     records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as it was put, under its ordinal; without a record it is deleted, and its ordinal waits for its return.
+
+    part: the input an image was last put from.
+    """
+
+    id: str
+    study_id: str
+    ordinal: int
+    record: Study | Image | None
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that a backend would not take, and its reason. What was there before under its id is still there."""
+
+    id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +97,8 @@ class MetadataReader(Protocol):
         """Every set of values that a record of this snapshot can have in a field, in a fixed order."""
         ...
 
-    def count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
-        """How many of the matching records have each set of `value_sets`: int64, shape (number of sets,).
+    def count_sets(self, level: Level, fields: Sequence[str], where: Node) -> tuple[npt.NDArray[np.int64], ...]:
+        """For each field, how many of the matching records have each set of its `value_sets`: int64, shape (sets,).
 
         A record without a value counts nowhere, any other in exactly one set: every facet, over any ontology and
         any relations, is a product of these counts.
@@ -90,15 +114,18 @@ class MetadataReader(Protocol):
         ...
 
     def tokens(self, level: Level, prefix: str, *, field: str | None = None, limit: int = 401) -> tuple[str, ...]:
-        """Indexed tokens with a prefix, sorted; at most `limit`."""
+        """Tokens of live records with a prefix, sorted; at most `limit`.
+
+        Above a limit of 1,000, tokens that only deleted records had may be among them.
+        """
         ...
 
     def fields(self, level: Level) -> Mapping[str, FieldStats]:
         """Every field of a level by name."""
         ...
 
-    def count(self, level: Level) -> int:
-        """Live records of a level."""
+    def count(self, level: Level, where: Node = EVERYTHING) -> int:
+        """How many live records match."""
         ...
 
     def get(self, level: Level, record_id: str) -> Record:
@@ -149,6 +176,18 @@ class MetadataReader(Protocol):
         """Bytes the metadata takes."""
         ...
 
+    def stored(self, level: Level) -> Iterator[Stored]:
+        """Every record that ever was, by ordinal: what another store needs to answer the same."""
+        ...
+
+    def parts(self) -> Mapping[str, str]:
+        """The inputs that were indexed whole, with their digests."""
+        ...
+
+    def worklists(self) -> Iterator[tuple[str, Mapping[Unresolved, int]]]:
+        """The worklist by input, as `put_unresolved` took it."""
+        ...
+
 
 class MetadataWriter(Protocol):
     """The one writer of a store. Nothing is seen by readers until `commit`; a crash loses only what came after it."""
@@ -176,6 +215,17 @@ class MetadataWriter(Protocol):
         """Remember that an input was indexed whole, in the state the digest names."""
         ...
 
+    def restore(self, level: Level, records: Iterable[Stored]) -> None:
+        """Put what another store's `stored` gives, under the ordinals it has there; studies first.
+
+        Raises Conflict where this store holds records already.
+        """
+        ...
+
+    def refused(self) -> tuple[Refused, ...]:
+        """What the backend would not take since this was last asked; whatever was put is settled then."""
+        ...
+
     def commit(self, manifest: Manifest) -> Snapshot:
         """Publish everything put so far as one snapshot; readers opened from now on see it."""
         ...
@@ -183,6 +233,11 @@ class MetadataWriter(Protocol):
 
 class MetadataStore(Protocol):
     """Where records are kept and searched."""
+
+    @property
+    def location(self) -> str:
+        """Where that is, for people; holds no credentials."""
+        ...
 
     def read(self) -> AbstractContextManager[MetadataReader]:
         """Open the newest snapshot. Raises BackendUnavailable."""

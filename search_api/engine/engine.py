@@ -1,6 +1,7 @@
 """The engine: one object that answers everything the read program is asked."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from search_api.engine.facets import Facets
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
 
+FacetCounts = dict[str, tuple[FacetValue, ...]]
 FUSED_DEPTH = 1_000
 """How far down each ranking is read before two are fused."""
 
@@ -138,9 +140,9 @@ class Engine:
             record = self._record(record_id, reader)
             request = replace(request, level=record.level)
             understood = understand(request, reader, catalogue)
-            if record.ordinal not in reader.ordinals(record.level, understood.where()):
-                raise UnknownRecord(f"{record.level} {record_id!r} does not match {request.text!r}")
             page = reader.search(Query(record.level, And((understood.where(), Among(frozenset({record.ordinal})))), 1))
+            if not page.hits:
+                raise UnknownRecord(f"{record.level} {record_id!r} does not match {request.text!r}")
             return _search_hit(record, page.hits[0].score, Explainer(understood.atoms, catalogue, request.expand))
 
     def detail(self, level: Level, record_id: str) -> RecordDetail:
@@ -226,32 +228,43 @@ class Engine:
 
     def _count_facets(
         self, request: SearchRequest, understood: Understood, reader: MetadataReader, catalogue: Catalogue
-    ) -> dict[str, tuple[FacetValue, ...]]:
+    ) -> FacetCounts:
         """Each facet's counts ignore what is chosen in it, so that its other values can still be chosen."""
         names = {asked: _facet_field(asked, request.level, reader) for asked in request.facets}
-        return {
-            asked: self._facet(request, understood.where(without=name), name, reader, catalogue)
-            for asked, name in names.items()
-        }
+        wheres = {asked: understood.where(without=name) for asked, name in names.items()}
+        return self._facets_of(request, names, wheres, reader, catalogue)
 
     def _count_among(
         self, request: SearchRequest, among: Among, reader: MetadataReader, catalogue: Catalogue
-    ) -> dict[str, tuple[FacetValue, ...]]:
+    ) -> FacetCounts:
         names = {asked: _facet_field(asked, Level.IMAGE, reader) for asked in request.facets}
-        return {asked: self._facet(request, among, name, reader, catalogue) for asked, name in names.items()}
+        return self._facets_of(request, names, dict.fromkeys(names, among), reader, catalogue)
 
-    def _facet(
-        self, request: SearchRequest, where: Node, name: str, reader: MetadataReader, catalogue: Catalogue
-    ) -> tuple[FacetValue, ...]:
-        return self._facets.count(
-            reader,
-            catalogue,
-            where,
-            level=request.level,
-            field=name,
-            relations=request.expand,
-            limit=request.facet_limit,
-        )
+    def _facets_of(
+        self,
+        request: SearchRequest,
+        names: Mapping[str, str],
+        wheres: Mapping[str, Node],
+        reader: MetadataReader,
+        catalogue: Catalogue,
+    ) -> FacetCounts:
+        """Facets that count the same records are counted together: to a cluster that is one request."""
+        together: defaultdict[Node, list[str]] = defaultdict(list)
+        for asked, where in wheres.items():
+            together[where].append(asked)
+        counted: FacetCounts = {}
+        for where, group in together.items():
+            values = self._facets.count(
+                reader,
+                catalogue,
+                where,
+                level=request.level,
+                fields=[names[asked] for asked in group],
+                relations=request.expand,
+                limit=request.facet_limit,
+            )
+            counted.update(zip(group, values, strict=True))
+        return {asked: counted[asked] for asked in names}
 
 
 def _search_hit(record: Record, score: float, explainer: Explainer) -> SearchHit:

@@ -56,17 +56,22 @@ class Facets:
         where: Node,
         *,
         level: Level,
-        field: str,
+        fields: Sequence[str],
         relations: tuple[str, ...],
         limit: int,
-    ) -> tuple[FacetValue, ...]:
-        """The values of a field among the matching records."""
+    ) -> list[tuple[FacetValue, ...]]:
+        """The values of each field among the matching records, all counted at once."""
+        tables = [self._table(reader, catalogue, level, field, relations) for field in fields]
+        counted = reader.count_sets(level, fields, where)
+        return [table.count(counts, limit) for table, counts in zip(tables, counted, strict=True)]
+
+    def _table(
+        self, reader: MetadataReader, catalogue: Catalogue, level: Level, field: str, relations: tuple[str, ...]
+    ) -> FacetTable:
         key = (reader.snapshot.id, catalogue.version, level, field, relations)
         with self._lock:
             table = self._tables.get(key)
-        if table is None:
-            table = self._keep(key, build_table(reader, catalogue, level, field, relations))
-        return table.count(reader.count_sets(level, field, where), limit)
+        return table or self._keep(key, build_table(reader, catalogue, level, field, relations))
 
     def _keep(self, key: Key, table: FacetTable) -> FacetTable:
         with self._lock:

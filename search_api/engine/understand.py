@@ -206,7 +206,7 @@ class _Reader:
             options.append(Weighted(Terms(frozenset(targets), name), _WEIGHTS["direct"]))
             options.append(Weighted(Terms(atom.terms, name), _WEIGHTS["inferred"]))
         node = Best(tuple(options))
-        if not targets and not self._reader.ordinals(self._level, node):
+        if not targets and not self._reader.count(self._level, node):
             self._terms.report_unknown(atom.text, name)
         return node
 
@@ -250,7 +250,7 @@ class _Reader:
             return Or((Terms(atom.terms, name), Equals(name, value)))
         self._atoms.append(Atom(value, name, value=value))
         node = Equals(name, value)
-        if not self._reader.ordinals(self._level, node):
+        if not self._reader.count(self._level, node):
             self._terms.report_unknown(value, name)
         return node
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from hooke.errors import BadInput, IndexLocked, UnknownRecord
+from hooke.errors import BadInput, Conflict, IndexLocked, UnknownRecord
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Pixels, Study, Unresolved, Value
 from hooke.query import (
@@ -136,7 +136,7 @@ class StoreContract:
             assert (reader.snapshot.id, reader.count(Level.STUDY), reader.count(Level.IMAGE)) == (0, 0, 0)
             assert reader.search(Query(Level.IMAGE, EVERYTHING)).hits == ()
             assert reader.value_sets(Level.STUDY, "organism") == ()
-            assert len(reader.count_sets(Level.STUDY, "organism", EVERYTHING)) == 0
+            assert [len(counts) for counts in reader.count_sets(Level.STUDY, ["organism"], EVERYTHING)] == [0]
 
     def test_a_commit_publishes_its_manifest(self, reader: MetadataReader) -> None:
         assert reader.snapshot.manifest == Manifest("v1", ("seg",), "space")
@@ -258,6 +258,57 @@ class StoreContract:
         assert {v for s in reader.value_sets(Level.IMAGE, "licence") for v in s.values} == {"CC BY 4.0", "CC0"}
         assert reader.terms_in_use(Level.STUDY) == {"T:9606", "T:10090"}
         assert reader.terms_in_use(Level.STUDY, "phenotype") == frozenset()
+
+    def test_several_fields_are_counted_at_once(self, reader: MetadataReader) -> None:
+        fields = ["channels", "nowhere", "organism"]
+        together = reader.count_sets(Level.IMAGE, fields, EVERYTHING)
+        assert [counts.tolist() for counts in together] == [
+            reader.count_sets(Level.IMAGE, [field], EVERYTHING)[0].tolist() for field in fields
+        ]
+
+    def test_matches_are_counted(self, reader: MetadataReader) -> None:
+        assert reader.count(Level.IMAGE, Words(frozenset({"mitosis"}))) == 3
+        assert reader.count(Level.IMAGE, Words(frozenset({"one"}))) == 1
+        assert reader.count(Level.STUDY, Words(frozenset({"absent"}))) == 0
+
+    def test_what_only_deleted_records_had_is_listed_no_more(self, filled: MetadataStore) -> None:
+        with filled.write() as writer:
+            writer.delete(Level.IMAGE, ["S1/B/2", "S1/B/3"])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert reader.tokens(Level.IMAGE, "t", field="title") == ()
+            assert "channels" not in reader.fields(Level.IMAGE)
+            assert reader.fields(Level.IMAGE)["size_x"].records == 1
+
+    def test_another_store_is_filled_from_what_is_stored(self, filled: MetadataStore) -> None:
+        odd = Unresolved("organism", "unicorn", ("X:1",), "unknown_id", ("T:1",))
+        with filled.write() as writer:
+            writer.put_studies([Study("S2", "gone"), Study("S3", "empty")])
+            writer.put_images([Image("S2/1", "S2", "gone too"), Image("S1/4", "S1", "four", "A")], part="p")
+            writer.delete(Level.STUDY, ["S2"])
+            writer.delete(Level.IMAGE, ["S1/B/2"])
+            writer.put_unresolved("p", {odd: 3})
+            writer.mark_part("p", "digest")
+            writer.commit(Manifest())
+        with self.new_store() as other:
+            copy_all(filled, other)
+            assert contents(other) == contents(filled)
+            with other.read() as reader:
+                assert len(reader.ordinals(Level.IMAGE, Words(frozenset({"mitosis"})))) == 3
+                assert reader.image_ids("p") == {"S1/4"}
+                assert (reader.parts(), reader.unresolved()) == ({"p": "digest"}, ((odd, 3),))
+            with filled.read() as reader:
+                before = {s.id: s.ordinal for s in reader.stored(Level.IMAGE)}
+            with other.write() as writer:
+                writer.put_images([IMAGES[1], Image("S1/5", "S1", "five")])
+                writer.commit(Manifest())
+            with other.read() as reader:
+                assert reader.get(Level.IMAGE, "S1/B/2").ordinal == before["S1/B/2"]
+                assert reader.get(Level.IMAGE, "S1/5").ordinal == max(before.values()) + 1
+
+    def test_only_an_empty_store_is_filled(self, filled: MetadataStore) -> None:
+        with filled.read() as reader, filled.write() as writer, pytest.raises(Conflict, match="already"):
+            writer.restore(Level.STUDY, reader.stored(Level.STUDY))
 
     def test_tokens_are_listed_by_prefix_field_and_limit(self, reader: MetadataReader) -> None:
         assert reader.tokens(Level.STUDY, "m") == ("mitosis", "muller", "mus", "musculus")
@@ -384,6 +435,27 @@ class StoreContract:
                     assert_same(reader, model, level, node)
 
 
+def copy_all(source: MetadataStore, target: MetadataStore) -> None:
+    with source.read() as reader, target.write() as writer:
+        for level in (Level.STUDY, Level.IMAGE):
+            writer.restore(level, reader.stored(level))
+        for part, digest in reader.parts().items():
+            writer.mark_part(part, digest)
+        for part, unresolved in reader.worklists():
+            writer.put_unresolved(part, unresolved)
+        writer.commit(reader.snapshot.manifest)
+
+
+def contents(store: MetadataStore) -> list[object]:
+    with store.read() as reader:
+        return [
+            [list(reader.stored(level)) for level in Level],
+            reader.snapshot.manifest,
+            reader.parts(),
+            list(reader.worklists()),
+        ]
+
+
 def play(store: MetadataStore, script: list[object]) -> BruteForce:
     model = BruteForce()
     with store.write() as writer:
@@ -418,8 +490,8 @@ def assert_same(reader: MetadataReader, model: BruteForce, level: Level, node: N
 def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Counter[ValueSet]:
     assert field not in UNCOUNTED_FIELDS
     sets = reader.value_sets(level, field)
-    counts = reader.count_sets(level, field, where).tolist()
+    [counts] = reader.count_sets(level, [field], where)
     folded = Counter[ValueSet]()
-    for held, count in zip(sets, counts, strict=True):
+    for held, count in zip(sets, counts.tolist(), strict=True):
         folded[ValueSet(held.terms, frozenset(map(fold, held.values)))] += count
     return Counter({held: count for held, count in folded.items() if count})

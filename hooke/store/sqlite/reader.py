@@ -11,12 +11,14 @@ from pyroaring import BitMap
 from hooke.errors import BadInput, UnknownRecord
 from hooke.model import Level, Record, Snapshot, Study, Unresolved
 from hooke.query import Node, Position, Query
-from hooke.store.base import FieldStats, Hit, Page, ValueSet
+from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.sqlite.evaluate import Cache, Evaluator
 from hooke.store.sqlite.rows import image_records, select_images, select_studies, study_records
-from hooke.store.sqlite.schema import LEVEL_CODE
+from hooke.store.sqlite.schema import EMPTY_BYTES, LEVEL_CODE
+from hooke.store.worklist import Worklist
 
 _AFTER_ANY_TOKEN = "\U0010ffff"
+_STORED_AT_ONCE = 2_000
 
 
 class SqliteReader:
@@ -26,6 +28,7 @@ class SqliteReader:
         self._connection = connection
         self._snapshot = snapshot
         self._cache = cache
+        self._worklist = Worklist(connection)
         self._masks: dict[tuple[Level, Node], npt.NDArray[np.bool_]] = {}
         self._levels = {level: Evaluator(connection, level, cache) for level in Level}
 
@@ -56,8 +59,11 @@ class SqliteReader:
         """Every set of values that a record can have in a field."""
         return self._levels[level].column(field).sets
 
-    def count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
-        """How many of the matching records have each set."""
+    def count_sets(self, level: Level, fields: Sequence[str], where: Node) -> tuple[npt.NDArray[np.int64], ...]:
+        """How many of the matching records have each set, field by field."""
+        return tuple(self._count_sets(level, field, where) for field in fields)
+
+    def _count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
         evaluator = self._levels[level]
         column, matching = evaluator.column(field), evaluator.match(where)
         codes = column.codes[self._mask(level, where, matching)[column.ordinals]] if len(matching) else column.codes[:0]
@@ -105,8 +111,9 @@ class SqliteReader:
         """Indexed tokens with a prefix, sorted."""
         number = self._levels[level].field_number(field)
         rows = self._connection.execute(
-            "SELECT token FROM tokens WHERE level = ? AND field = ? AND token BETWEEN ? AND ? ORDER BY token LIMIT ?",
-            (LEVEL_CODE[level], number, prefix, prefix + _AFTER_ANY_TOKEN, limit),
+            "SELECT token FROM tokens WHERE level = ? AND field = ? AND token BETWEEN ? AND ? AND length(bitmap) != ? "
+            "ORDER BY token LIMIT ?",
+            (LEVEL_CODE[level], number, prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, limit),
         )
         return tuple(token for (token,) in rows)
 
@@ -117,15 +124,15 @@ class SqliteReader:
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
         rows = self._connection.execute(
             "SELECT f.name, length(c.ords) / 4 FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
-            "WHERE c.field IS NOT NULL OR EXISTS "
-            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id) ORDER BY f.name",
-            (LEVEL_CODE[level], LEVEL_CODE[level]),
+            "WHERE length(c.ords) > 0 OR c.field IS NULL AND EXISTS "
+            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id AND length(t.bitmap) != ?) ORDER BY f.name",
+            (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
         return {name: FieldStats(name, self.count(level) if count is None else count) for name, count in rows}
 
-    def count(self, level: Level) -> int:
-        """Live records of a level."""
-        return len(self._levels[level].live)
+    def count(self, level: Level, where: Node = EVERYTHING) -> int:
+        """How many live records match."""
+        return len(self._levels[level].match(where))
 
     def get(self, level: Level, record_id: str) -> Record:
         """One record by id."""
@@ -175,20 +182,11 @@ class SqliteReader:
 
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist, most frequent first."""
-        rows = self._connection.execute(
-            "SELECT field, text, ids, reason, candidates, sum(records) AS n FROM unresolved "
-            "GROUP BY field, text, ids, reason, candidates ORDER BY n DESC, field, text LIMIT ?",
-            (limit,),
-        )
-        return tuple(
-            (Unresolved(field, text, tuple(json.loads(ids)), reason, tuple(json.loads(candidates))), count)
-            for field, text, ids, reason, candidates, count in rows
-        )
+        return self._worklist.most_frequent(limit)
 
     def unresolved_count(self) -> int:
         """How many distinct values wait in the worklist."""
-        statement = "SELECT count(*) FROM (SELECT DISTINCT field, text, ids, reason FROM unresolved)"
-        return int(self._connection.execute(statement).fetchone()[0])
+        return self._worklist.count()
 
     def mention_counts(self) -> Mapping[str, int]:
         """How many of the records' own mentions were made by each method."""
@@ -217,8 +215,7 @@ class SqliteReader:
 
     def part_digest(self, part: str) -> str | None:
         """The digest under which an input was last indexed whole."""
-        row = self._connection.execute("SELECT digest FROM parts WHERE part = ?", (part,)).fetchone()
-        return str(row[0]) if row else None
+        return self._worklist.digest(part)
 
     def image_ids(self, part: str) -> frozenset[str]:
         """The live images that were last put from an input."""
@@ -231,6 +228,36 @@ class SqliteReader:
         """Bytes the metadata takes."""
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
         return int(pages * self._connection.execute("PRAGMA page_size").fetchone()[0])
+
+    def stored(self, level: Level) -> Iterator[Stored]:
+        """Every record that ever was, by ordinal."""
+        ordinals = range(self._next_ordinal(level))
+        for start in range(0, len(ordinals), _STORED_AT_ONCE):
+            chunk = list(ordinals[start : start + _STORED_AT_ONCE])
+            yield from self._stored_studies(chunk) if level is Level.STUDY else self._stored_images(chunk)
+
+    def _stored_studies(self, ordinals: list[int]) -> Iterator[Stored]:
+        for row in select_studies(self._connection, "ord", ordinals):
+            yield Stored(row.study.id, row.study.id, row.ordinal, row.study if row.live else None)
+
+    def _stored_images(self, ordinals: list[int]) -> Iterator[Stored]:
+        parts = dict(
+            self._connection.execute(
+                "SELECT i.ord, p.name FROM images i JOIN part_names p ON p.id = i.part WHERE i.ord BETWEEN ? AND ?",
+                (ordinals[0], ordinals[-1]),
+            )
+        )
+        for row in select_images(self._connection, "ord", ordinals):
+            image = row.image
+            yield Stored(image.id, image.study_id, row.ordinal, image if row.live else None, parts[row.ordinal])
+
+    def parts(self) -> Mapping[str, str]:
+        """The inputs that were indexed whole, with their digests."""
+        return self._worklist.parts()
+
+    def worklists(self) -> Iterator[tuple[str, Mapping[Unresolved, int]]]:
+        """The worklist by input."""
+        yield from self._worklist.by_part()
 
 
 def _after(

@@ -1,17 +1,16 @@
-"""Tables, connections, and how driver errors become Hooke's."""
+"""Tables, and bitmaps as they are stored."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pyroaring import BitMap
 
-from hooke.errors import BackendUnavailable, CorruptIndex, HookeError, IndexLocked, NoSpace
 from hooke.model import Level
+from hooke.store import database, worklist
 
-VERSION = 1
 ANY_FIELD = 0
+EMPTY_BYTES = 8
+"""The stored size of a bitmap without ordinals; any other is of another size."""
 LEVEL_CODE = {Level.STUDY: 0, Level.IMAGE: 1}
 
 _TABLES = """
@@ -54,60 +53,18 @@ CREATE TABLE columns (
 ) WITHOUT ROWID;
 -- items: int32, even = cell * 2 (a value without a term), odd = term * 2 + 1
 CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NOT NULL, UNIQUE (field, items));
-CREATE TABLE unresolved (
-    part TEXT NOT NULL, field TEXT NOT NULL, text TEXT NOT NULL, ids TEXT NOT NULL, reason TEXT NOT NULL,
-    candidates TEXT NOT NULL, records INTEGER NOT NULL
-);
-CREATE INDEX unresolved_part ON unresolved (part);
-CREATE TABLE parts (part TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+_SCHEMA = database.Schema(application=0, version=1, tables=_TABLES + worklist.TABLES)
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file, creating its tables when it is new."""
-    with driver_errors(path):
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
-        connection.create_function("bitmap_or", 2, _or, deterministic=True)
-        connection.create_function("bitmap_andnot", 2, _andnot, deterministic=True)
-        _check_version(connection, path)
+    connection = database.connect(path, _SCHEMA)
+    connection.create_function("bitmap_or", 2, _or, deterministic=True)
+    connection.create_function("bitmap_andnot", 2, _andnot, deterministic=True)
     return connection
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == 0:
-        # one transaction: two processes opening a new index at once must not both create it
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    elif found != VERSION:
-        raise CorruptIndex(
-            f"{path} has schema version {found}, this Hooke reads {VERSION}: index again into a new directory"
-        )
-
-
-@contextmanager
-def driver_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into Hooke's, naming the file."""
-    try:
-        yield
-    except sqlite3.OperationalError as exc:
-        raise _operational(exc, path) from exc
-    except sqlite3.DatabaseError as exc:
-        raise CorruptIndex(f"{path} cannot be read as an index ({exc}): restore a copy or index again") from exc
-
-
-def _operational(exc: sqlite3.OperationalError, path: Path) -> HookeError:
-    text = str(exc)
-    if "full" in text:
-        return NoSpace(f"no space left to write {path}: free some and run the same command again")
-    if "locked" in text:
-        return IndexLocked(f"{path} is locked by another process: wait for it to finish")
-    return BackendUnavailable(f"{path} cannot be used ({text}): check the path and its permissions")
 
 
 def bitmap(blob: bytes) -> BitMap:

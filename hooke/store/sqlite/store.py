@@ -1,6 +1,5 @@
 """The embedded store: a pool of readers, and one writer."""
 
-import fcntl
 import json
 import sqlite3
 import threading
@@ -8,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hooke.errors import IndexLocked
 from hooke.model import Manifest, Snapshot
+from hooke.store.database import driver_errors, one_writer
 from hooke.store.sqlite.evaluate import Cache
 from hooke.store.sqlite.reader import SqliteReader
-from hooke.store.sqlite.schema import connect, driver_errors
+from hooke.store.sqlite.schema import connect
 from hooke.store.sqlite.writer import SqliteWriter
 
 
@@ -24,6 +23,11 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = [connect(path)]
         self._cache = Cache(snapshot=-1)
+
+    @property
+    def location(self) -> str:
+        """The file."""
+        return f"SQLite, {self._path.name}"
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
@@ -43,7 +47,7 @@ class SqliteStore:
     @contextmanager
     def write(self) -> Iterator[SqliteWriter]:
         """Become the one writer, in this process and on this machine."""
-        with _locked(self._path.with_suffix(".lock")):
+        with one_writer(self._path):
             connection = connect(self._path)
             try:
                 writer = SqliteWriter(connection, self._path)
@@ -80,14 +84,3 @@ def _newest(connection: sqlite3.Connection) -> Snapshot:
         return Snapshot(0)
     number, created, ontologies, segments, space = row
     return Snapshot(number, Manifest(ontologies, tuple(json.loads(segments)), space), created)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    # flock is released by the kernel however the process ends, so a killed indexer leaves no stale lock
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise IndexLocked(f"another indexer is writing to {path.parent}: wait for it, or stop it") from exc
-        yield

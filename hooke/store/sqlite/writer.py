@@ -11,18 +11,23 @@ from typing import TypeVar
 
 from pyroaring import BitMap
 
-from hooke.errors import UnknownRecord
+from hooke.errors import Conflict, UnknownRecord
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
+from hooke.store.base import Refused, Stored
+from hooke.store.database import driver_errors
 from hooke.store.sqlite.cells import Cell, CellTable, Names, unpack
 from hooke.store.sqlite.columns import drop_from_columns
 from hooke.store.sqlite.postings import Postings
 from hooke.store.sqlite.rows import ImageRow, StudyRow, cells_blob, select_images, select_studies
-from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob, driver_errors
+from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob
+from hooke.store.worklist import Worklist
 
 _FLUSH_PAIRS = 1_000_000
 """Pending pairs of a value and a record at which they are sorted and merged: about 200 MB at the peak."""
 _CHUNK = 2_000
+_PUT_STUDY = "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 T = TypeVar("T")
 InheritGroup = tuple[int, str | None, frozenset[str]]
@@ -34,6 +39,7 @@ class SqliteWriter:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._worklist = Worklist(connection)
         self._begin()
         with driver_errors(path):
             self._cells = CellTable(connection)
@@ -71,21 +77,28 @@ class SqliteWriter:
     def put_unresolved(self, part: str, unresolved: Mapping[Unresolved, int]) -> None:
         """Replace the worklist entries of one input."""
         with driver_errors(self._path):
-            self._connection.execute("DELETE FROM unresolved WHERE part = ?", (part,))
-            self._connection.executemany(
-                "INSERT INTO unresolved VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (part, u.field, u.text, json.dumps(u.ids), u.reason, json.dumps(u.candidates), records)
-                    for u, records in unresolved.items()
-                ),
-            )
+            self._worklist.put(part, unresolved)
 
     def mark_part(self, part: str, digest: str) -> None:
         """Remember that an input was indexed whole."""
         with driver_errors(self._path):
-            self._connection.execute(
-                "INSERT INTO parts VALUES (?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest", (part, digest)
-            )
+            self._worklist.mark(part, digest)
+
+    def restore(self, level: Level, records: Iterable[Stored]) -> None:
+        """Put what another store holds, under the ordinals it has there."""
+        with driver_errors(self._path):
+            if self._next_ordinal("studies" if level is Level.STUDY else "images"):
+                raise Conflict(f"{self._path} holds {level} records already: copy into a new index")
+            for chunk in _chunks(records):
+                if level is Level.STUDY:
+                    self._restore_studies(chunk)
+                else:
+                    self._restore_images(chunk)
+                    self._flush_when_large()
+
+    def refused(self) -> tuple[Refused, ...]:
+        """Nothing: a file takes every record."""
+        return ()
 
     def commit(self, manifest: Manifest) -> Snapshot:
         """Publish what was put as one snapshot."""
@@ -104,6 +117,25 @@ class SqliteWriter:
         """Forget what was not committed; the writer is spent."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def _restore_studies(self, chunk: Sequence[Stored]) -> None:
+        for stored in chunk:
+            if isinstance(stored.record, Study):
+                self._put_study(stored.record, StudyRow(stored.ordinal, stored.record, live=False))
+        dead = [(s.ordinal, s.id, s.id, "[]", "[]", b"", 0) for s in chunk if s.record is None]
+        self._connection.executemany(_PUT_STUDY, dead)
+
+    def _restore_images(self, chunk: Sequence[Stored]) -> None:
+        owners = {row.study.id: row.ordinal for row in self._select_studies("id", [*{s.study_id for s in chunk}])}
+        rows = []
+        for stored in chunk:
+            part = self._parts.number(stored.part)
+            if isinstance(stored.record, Image):
+                rows.append(self._image_row(stored.record, stored.ordinal, part))
+            else:
+                dead = (stored.ordinal, stored.id, owners[stored.study_id], None, stored.id, b"", None, 0, part)
+                rows.append(dead)
+        self._connection.executemany(_PUT_IMAGE, rows)
 
     def _begin(self) -> None:
         with driver_errors(self._path):
@@ -134,7 +166,7 @@ class SqliteWriter:
         ordinal = known.ordinal if known else self._next_ordinal("studies")
         datasets = [[d.name, [self._cells.cell(v).id for v in d.values]] for d in study.datasets]
         self._connection.execute(
-            "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, 1)",
+            _PUT_STUDY,
             (
                 ordinal,
                 study.id,
@@ -142,6 +174,7 @@ class SqliteWriter:
                 json.dumps(study.origins),
                 json.dumps(datasets),
                 cells_blob(self._cells.cell(v).id for v in study.values),
+                1,
             ),
         )
         self._live[Level.STUDY].add(ordinal)
@@ -163,7 +196,7 @@ class SqliteWriter:
             row = known.get(image.id)
             rows.append(self._image_row(image, row.ordinal if row else following, part))
             following += row is None
-        self._connection.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)", rows)
+        self._connection.executemany(_PUT_IMAGE, rows)
 
     def _image_row(self, image: Image, ordinal: int, part: int) -> tuple[object, ...]:
         """The row of an image, which is indexed on the way."""
@@ -172,7 +205,7 @@ class SqliteWriter:
         self._live[Level.IMAGE].add(ordinal)
         self._index_image(ordinal, study.ordinal, image)
         path = image.pixels.path if image.pixels else None
-        return ordinal, image.id, study.ordinal, image.dataset, image.title, cells, path, part
+        return ordinal, image.id, study.ordinal, image.dataset, image.title, cells, path, 1, part
 
     def _index_image(self, ordinal: int, study_ordinal: int, image: Image) -> None:
         own = image_values(image)
