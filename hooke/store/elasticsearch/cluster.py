@@ -1,12 +1,12 @@
 """One connection to a cluster, and how the driver's errors become Hooke's. Owner of the `elasticsearch` package."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from elastic_transport import ConnectionTimeout, SerializationError, TransportError
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, Elasticsearch
 
 from hooke.errors import BackendUnavailable, BadInput, HookeError, SnapshotMismatch
 from hooke.settings import ClusterSettings
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 Body = dict[str, Any]
 """JSON as Elasticsearch takes and gives it: of any shape, and never beyond this package."""
 _RETRIED = (429, 502, 503, 504)
+_KEEP_ALIVE = "5m"
 
 
 def connect(location: Location, settings: ClusterSettings) -> Elasticsearch:
@@ -55,6 +56,64 @@ def connect(location: Location, settings: ClusterSettings) -> Elasticsearch:
         ) from exc
 
 
+class Cluster:
+    """A connection to a location: every answer is whole, every error is Hooke's."""
+
+    def __init__(self, location: Location, settings: ClusterSettings) -> None:
+        self.location = location
+        self.settings = settings
+        self.client = connect(location, settings)
+
+    def search(self, index: str, body: Body) -> Body:
+        """One search."""
+        return self._search(body, index)
+
+    def _search(self, body: Body, index: str | None = None) -> Body:
+        with cluster_errors(self.location):
+            answer = self.client.search(index=index, body=body, allow_partial_search_results=False)
+        return dict(whole(answer.body, self.location))
+
+    def searches(self, index: str, bodies: Sequence[Body]) -> list[Body]:
+        """Several searches in one request, answered in their order."""
+        if not bodies:
+            return []
+        header: Body = {"allow_partial_search_results": False}
+        lines = [line for body in bodies for line in (header, body)]
+        with cluster_errors(self.location):
+            answers = self.client.msearch(index=index, searches=lines).body["responses"]
+            for answer in answers:
+                if "error" in answer:
+                    raise _api_error(answer["status"], answer, self.location)
+        return [dict(whole(answer, self.location)) for answer in answers]
+
+    def scan(self, index: str, body: Body, *, size: int) -> Iterator[Body]:
+        """Every hit of a search, sorted as it says, from one point in time; the sort must tell all apart."""
+        with self._point_in_time(index) as point:
+            after: Body = {}
+            while True:
+                page = {**body, **after, "size": size, "pit": point, "track_total_hits": False}
+                hits = self._search(page)["hits"]["hits"]
+                yield from hits
+                if len(hits) < size:
+                    return
+                after = {"search_after": hits[-1]["sort"]}
+
+    @contextmanager
+    def _point_in_time(self, index: str) -> Iterator[Body]:
+        with cluster_errors(self.location):
+            opened = self.client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)
+        try:
+            yield {"id": opened["id"], "keep_alive": _KEEP_ALIVE}
+        finally:
+            # what cannot be closed closes itself; an error on the way out must not hide the one that led here
+            with suppress(HookeError), cluster_errors(self.location):
+                self.client.close_point_in_time(id=opened["id"])
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.client.close()
+
+
 @contextmanager
 def cluster_errors(location: Location) -> Iterator[None]:
     """Turn the driver's errors into Hooke's, naming the location and never a credential."""
@@ -69,7 +128,7 @@ def cluster_errors(location: Location) -> Iterator[None]:
             f"Elasticsearch at {location} cannot be reached ({_first_line(exc.message)}): start it, or check the URL"
         ) from exc
     except ApiError as exc:
-        raise _api_error(exc, location) from exc
+        raise _api_error(exc.status_code, exc.body, location) from exc
 
 
 def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
@@ -83,37 +142,37 @@ def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
     return response
 
 
-def _api_error(exc: ApiError, location: Location) -> HookeError:
-    reason = _reason(exc)
-    if "cluster_block_exception" in str(exc.body):
+def _api_error(status: int, body: object, location: Location) -> HookeError:
+    reason = _reason(body)
+    if "cluster_block_exception" in str(body):
         return BackendUnavailable(
             f"Elasticsearch at {location} accepts no writes ({reason}): free disk space, or lift the block"
         )
-    if exc.status_code in (401, 403):
+    if status in (401, 403):
         return BackendUnavailable(
-            f"Elasticsearch at {location} refuses these credentials ({exc.status_code}): set "
+            f"Elasticsearch at {location} refuses these credentials ({status}): set "
             "HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
         )
-    if isinstance(exc, NotFoundError):
+    if status == 404:
         return SnapshotMismatch(
             f"this snapshot is no longer kept at {location} ({reason}): search again from the start; "
             "a copy of an index directory has to be copied anew"
         )
-    if exc.status_code == 400 and "too many" in reason.casefold():
+    if status == 400 and "too many" in reason.casefold():
         return BadInput(f"this asks for more than Elasticsearch takes in one query ({reason}): ask for less at once")
-    if exc.status_code == 400:
+    if status == 400:
         return HookeError(f"Elasticsearch at {location} does not understand this request ({reason}): please report it")
-    return BackendUnavailable(f"Elasticsearch at {location} cannot answer now ({exc.status_code}: {reason}): try again")
+    return BackendUnavailable(f"Elasticsearch at {location} cannot answer now ({status}: {reason}): try again")
 
 
-def _reason(exc: ApiError) -> str:
+def _reason(body: object) -> str:
     """The innermost reason that the server gives."""
-    error = exc.body.get("error") if isinstance(exc.body, dict) else None
-    if isinstance(error, dict):
-        causes = error.get("root_cause") or [error]
-        failed = [shard.get("reason", {}) for shard in error.get("failed_shards", [])]
-        return _first_line(str((failed or causes)[0].get("reason") or error.get("type")))
-    return _first_line(str(exc.message))
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return _first_line(str(error or body or "no reason given"))
+    failed = [shard.get("reason", {}) for shard in error.get("failed_shards", [])]
+    causes = failed or error.get("root_cause") or [error]
+    return _first_line(str(causes[0].get("reason") or error.get("type")))
 
 
 def _first_line(text: str) -> str:

@@ -2,12 +2,9 @@
 
 import math
 import sqlite3
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,35 +14,11 @@ from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
 from hooke.store.base import ValueSet
+from hooke.store.cache import Cache
 from hooke.store.sqlite.cells import digest
 from hooke.store.sqlite.columns import read_column
 from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap
 from hooke.text import fold, number, tokens
-
-T = TypeVar("T")
-
-
-class Cache:
-    """What one snapshot's readers share: it can never be stale, since a snapshot does not change."""
-
-    def __init__(self, snapshot: int, size: int = 4096) -> None:
-        self.snapshot = snapshot
-        self._size = size
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[Hashable, object] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The entry of a key, made when it is missing; two threads may make it twice, one is kept."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key]  # type: ignore[return-value]  # a key always has the type of its maker
-        made = make()
-        with self._lock:
-            self._entries[key] = made
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-        return made
 
 
 @dataclass(frozen=True)

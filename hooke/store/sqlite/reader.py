@@ -12,7 +12,8 @@ from hooke.errors import BadInput, UnknownRecord
 from hooke.model import Level, Record, Snapshot, Study, Unresolved
 from hooke.query import Node, Position, Query
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
-from hooke.store.sqlite.evaluate import Cache, Evaluator
+from hooke.store.cache import Cache
+from hooke.store.sqlite.evaluate import Evaluator
 from hooke.store.sqlite.rows import image_records, select_images, select_studies, study_records
 from hooke.store.sqlite.schema import EMPTY_BYTES, LEVEL_CODE
 from hooke.store.worklist import Worklist

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hooke.model import Manifest, Snapshot
+from hooke.store.cache import NewestCache
 from hooke.store.database import driver_errors, one_writer
-from hooke.store.sqlite.evaluate import Cache
 from hooke.store.sqlite.reader import SqliteReader
 from hooke.store.sqlite.schema import connect
 from hooke.store.sqlite.writer import SqliteWriter
@@ -22,7 +22,7 @@ class SqliteStore:
         self._path = path
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = [connect(path)]
-        self._cache = Cache(snapshot=-1)
+        self._caches = NewestCache()
 
     @property
     def location(self) -> str:
@@ -37,7 +37,7 @@ class SqliteStore:
             with driver_errors(self._path):
                 connection.execute("BEGIN")
                 snapshot = _newest(connection)
-                yield SqliteReader(connection, snapshot, self._cache_of(snapshot))
+                yield SqliteReader(connection, snapshot, self._caches.of(snapshot.id))
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -67,13 +67,6 @@ class SqliteStore:
             if self._idle:
                 return self._idle.pop()
         return connect(self._path)
-
-    def _cache_of(self, snapshot: Snapshot) -> Cache:
-        with self._lock:
-            if self._cache.snapshot < snapshot.id:
-                self._cache = Cache(snapshot.id)
-            # a reader that began just before a commit must not fill the newer snapshot's cache
-            return self._cache if self._cache.snapshot == snapshot.id else Cache(snapshot.id)
 
 
 def _newest(connection: sqlite3.Connection) -> Snapshot:

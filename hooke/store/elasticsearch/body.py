@@ -1,0 +1,202 @@
+"""Query trees as Elasticsearch's query DSL. Pure: the same tree gives the same body (`tests/store/golden`)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hooke.errors import BadInput
+from hooke.fields import TEXT_FIELDS
+from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.store.elasticsearch.cluster import Body
+from hooke.store.elasticsearch.document import number_key, value_key
+from hooke.store.elasticsearch.mapping import BLOCK, field_key
+from hooke.text import fold
+
+MAX_TERMS = 65_536
+"""`index.max_terms_count`: a larger set is several clauses."""
+_NOTHING: Body = {"match_none": {}}
+_ALL: Body = {"match_all": {}}
+
+Leaf = Words | Phrase | Equals
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What has to be known before a tree can be asked: which studies lend a leaf's prose, what each `Best` is worth."""
+
+    lenders: Mapping[Leaf, Sequence[int]] = field(default_factory=dict)
+    idf: Mapping[Best, float] = field(default_factory=dict)
+
+
+def condition(node: Node, known: Known) -> Body:
+    """The clause that a node's records match; it scores nothing. Raises BadInput for a node no store answers."""
+    match node:
+        case Everything():
+            return _ALL
+        case Words() | Phrase() | Equals():
+            return _own_or_lent(node, known)
+        case Terms() | Range() | Among():
+            return _own(node)
+        case And(children):
+            return {"bool": {"filter": [condition(child, known) for child in children]}} if children else _ALL
+        case Or(children):
+            return _any([condition(child, known) for child in children])
+        case Best(options):
+            return _any([condition(option.node, known) for option in options])
+        case Not(child):
+            return {"bool": {"must_not": [condition(child, known)]}}
+        case _:
+            raise BadInput(f"a store does not answer {type(node).__name__}: expand it first")
+
+
+def _own(node: Terms | Range | Among) -> Body:
+    match node:
+        case Range():
+            return _range(node)
+        case Among(ordinals):
+            return among(sorted(ordinals))
+        case Terms(terms, name):
+            keyed = terms if name is None else (f"{field_key(name)}={term}" for term in terms)
+            return _any(_chunks("term" if name is None else "field_term", sorted(keyed)))
+
+
+def ranking(node: Node, known: Known) -> Body:
+    """The clause that scores: a record is worth, summed over the `Best` nodes, the best option it matches."""
+    match node:
+        case Best(options):
+            idf = known.idf[node]
+            scored = [
+                {"constant_score": {"filter": condition(option.node, known), "boost": option.weight * idf}}
+                for option in options
+            ]
+            return {"dis_max": {"tie_breaker": 0, "queries": scored}} if scored else _NOTHING
+        case And(children) if any(scoring(node)):
+            return {"bool": {"must": [ranking(child, known) for child in children]}}
+        case Or(children) if any(scoring(node)):
+            return _any([ranking(child, known) for child in children])
+        case _:
+            return {"constant_score": {"filter": condition(node, known), "boost": 0}}
+
+
+def scoring(node: Node) -> Iterator[Best]:
+    """The `Best` nodes that a match can owe its rank to: those not under a `Not`."""
+    match node:
+        case Best():
+            yield node
+        case And(children) | Or(children):
+            for child in children:
+                yield from scoring(child)
+
+
+def lent_leaves(node: Node) -> Iterator[Leaf]:
+    """The leaves that an image can match by what its study lends it."""
+    match node:
+        case Words(_, name) | Phrase(_, name) if name is None or name in TEXT_FIELDS:
+            yield node
+        case Equals(name) if name in TEXT_FIELDS:
+            yield node
+        case And(children) | Or(children):
+            for child in children:
+                yield from lent_leaves(child)
+        case Best(options):
+            for option in options:
+                yield from lent_leaves(option.node)
+        case Not(child):
+            yield from lent_leaves(child)
+
+
+def leaf(node: Leaf, *, lent: bool = False) -> Body:
+    """The clause of a leaf on a record's own text, or on what a study lends."""
+    prefix = "lent_" if lent else ""
+    match node:
+        case Words(words, name):
+            keyed = words if name is None else (f"{field_key(name)}={word}" for word in words)
+            return _any(_chunks(f"{prefix}{'word' if name is None else 'token'}", sorted(keyed)))
+        case Phrase(words, name):
+            return _phrase(words, name, prefix) if len(words) > 1 else leaf(Words(frozenset(words), name), lent=lent)
+        case Equals(name, value):
+            return {"term": {f"{prefix}value": value_key(name, fold(value))}}
+
+
+def _phrase(words: Sequence[str], name: str | None, prefix: str) -> Body:
+    if name is None:
+        return {"match_phrase": {f"{prefix}phrase": {"query": " ".join(words)}}}
+    text = " ".join(f"{field_key(name)}={word}" for word in words)
+    return {"match_phrase": {f"{prefix}field_phrase": {"query": text}}}
+
+
+def page(node: Node, known: Known, *, size: int, after: Sequence[float] | None) -> Body:
+    """The request for a page of hits, best first, ties by ordinal."""
+    body: Body = {
+        "query": ranking(node, known),
+        "size": size,
+        "sort": [{"_score": "desc"}, {"ordinal": "asc"}],
+        "track_total_hits": True,
+        "_source": False,
+    }
+    return body | ({"search_after": list(after)} if after else {})
+
+
+def among(numbers: Sequence[int], path: str = "ordinal") -> Body:
+    """The clause of records by number."""
+    return _any(_chunks(path, numbers))
+
+
+def total(clause: Body) -> Body:
+    """The request for how many records match."""
+    return {"query": _filtered(clause), "size": 0, "track_total_hits": True}
+
+
+def blocks(clause: Body, *, first: int, last: int) -> Body:
+    """The request for the ordinals in `[first, last)`, as sums of the powers of two of a block.
+
+    Ordinals of a block are distinct, so the sum is their bitmap: 48 ordinals come back in one bucket, where hits
+    would be 48 lines.
+    """
+    within: Body = {"range": {"ordinal": {"gte": first, "lt": last}}}
+    histogram: Body = {"field": "ordinal", "interval": BLOCK, "min_doc_count": 1}
+    return {
+        "query": {"bool": {"filter": [clause, within]}},
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"blocks": {"histogram": histogram, "aggs": {"bits": {"sum": {"field": "bit"}}}}},
+    }
+
+
+def counts(clause: Body, fields: Mapping[str, str], *, size: int, part: tuple[int, int] | None = None) -> Body:
+    """The request for how many records have each value of keyword fields, by name; part: one of how many portions."""
+    include: Body = {"include": {"partition": part[0], "num_partitions": part[1]}} if part else {}
+    return {
+        "query": _filtered(clause),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {name: {"terms": {"field": path, "size": size, **include}} for name, path in fields.items()},
+    }
+
+
+def _filtered(clause: Body) -> Body:
+    return {"bool": {"filter": [clause]}}
+
+
+def _own_or_lent(node: Leaf, known: Known) -> Body:
+    own = leaf(node)
+    lenders = known.lenders.get(node, ())
+    return _any([own, *_chunks("study", lenders)]) if lenders else own
+
+
+def _chunks(path: str, values: Sequence[str] | Sequence[int]) -> list[Body]:
+    return [{"terms": {path: list(values[i : i + MAX_TERMS])}} for i in range(0, len(values), MAX_TERMS)]
+
+
+def _any(clauses: Sequence[Body]) -> Body:
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}} if clauses else _NOTHING
+
+
+def _range(node: Range) -> Body:
+    bounds: Body = {"gte": number_key(float("-inf"))}
+    if node.low is not None:
+        bounds = {"gte" if node.include_low else "gt": number_key(node.low)}
+    if node.high is not None:
+        bounds["lte" if node.include_high else "lt"] = number_key(node.high)
+    return {"range": {f"number.{field_key(node.field)}": bounds}}

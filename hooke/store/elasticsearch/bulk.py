@@ -1,0 +1,146 @@
+"""Sending documents: a few requests at a time, retried while the cluster is busy, each refusal told by document."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from elasticsearch.helpers import streaming_bulk
+
+from hooke.errors import BackendUnavailable
+from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
+
+_REQUESTS = 2
+_WAITING = 4
+_DOCUMENTS = 1_000
+_BYTES = 8 * 2**20
+_BUSY = (429, 502, 503, 504)
+_RETRIES = 8
+EXISTS = 409
+MISSING = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A new version of a record, by its document. supersedes: the document that dies when this one is in.
+
+    was_live: a live version came before this one, which stays if this one is refused.
+    """
+
+    record_id: str
+    document_id: str
+    body: Body
+    supersedes: str | None = None
+    was_live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Versions for one index, the state that what they supersede dies in, and sets they name that may be new."""
+
+    index: str
+    puts: Sequence[Put]
+    state: int
+    sets: Sequence[Body]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a version for an index: taken, or refused for a reason."""
+
+    index: str
+    put: Put
+    reason: str | None
+
+
+class Bulk:
+    """Batches on their way; `send` waits when there are too many, so that memory stays bounded."""
+
+    def __init__(self, cluster: Cluster, on_sent: Callable[[Sent], None]) -> None:
+        self._cluster = cluster
+        self._client = cluster.client.options(
+            request_timeout=cluster.settings.bulk_timeout_s,
+            max_retries=_RETRIES,
+            retry_on_status=_BUSY,
+            # the same documents under the same ids: asking twice changes nothing
+            retry_on_timeout=True,
+        )
+        self._on_sent = on_sent
+        self._pool = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="bulk")
+        self._waiting: deque[Future[list[Sent]]] = deque()
+
+    def send(self, batch: Batch) -> None:
+        """Queue a batch. Raises BackendUnavailable for an earlier one that could not be sent."""
+        while len(self._waiting) >= _WAITING:
+            self._next()
+        self._waiting.append(self._pool.submit(self._carry_out, batch))
+
+    def drain(self) -> None:
+        """Wait for everything. Raises BackendUnavailable."""
+        while self._waiting:
+            self._next()
+
+    def close(self) -> None:
+        """Wait for what is under way and forget the rest."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def write(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> Iterator[tuple[str, str | None]]:
+        """Carry out actions; gives each document's id and why it was refused, or None, in no order."""
+        with cluster_errors(self._cluster.location):
+            answers = streaming_bulk(
+                self._client,
+                actions,
+                chunk_size=_DOCUMENTS,
+                max_chunk_bytes=_BYTES,
+                raise_on_error=False,
+                max_retries=_RETRIES,
+                initial_backoff=0.2,
+                max_backoff=10,
+                retry_on_status=_BUSY,
+            )
+            for ok, answer in answers:
+                result: Body = next(iter(answer.values()))
+                fine = ok or result.get("status") == ignored_status
+                yield result["_id"], None if fine else _reason(result)
+
+    def write_all(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> int:
+        """Carry out actions that must not fail; returns how many there were. Raises BackendUnavailable."""
+        done = 0
+        for document, reason in self.write(actions, ignored_status=ignored_status):
+            if reason:
+                raise BackendUnavailable(
+                    f"Elasticsearch at {self._cluster.location} would not change document {document} ({reason}): "
+                    "run the same command again"
+                )
+            done += 1
+        return done
+
+    def _next(self) -> None:
+        for sent in self._waiting.popleft().result():
+            self._on_sent(sent)
+
+    def _carry_out(self, batch: Batch) -> list[Sent]:
+        self.write_all(batch.sets, ignored_status=EXISTS)
+        reasons = dict(self.write({"_index": batch.index, "_id": p.document_id, **p.body} for p in batch.puts))
+        sent = [Sent(batch.index, put, reasons[put.document_id]) for put in batch.puts]
+        dying = [s.put.supersedes for s in sent if s.put.supersedes and not s.reason]
+        self.write_all(update(batch.index, document, {"died": batch.state}) for document in dying)
+        return sent
+
+
+def update(index: str, document_id: str, change: Body) -> Body:
+    """The action that changes a document's fields."""
+    return {"_op_type": "update", "_index": index, "_id": document_id, "doc": change}
+
+
+def delete(index: str, document_id: str) -> Body:
+    """The action that deletes a document; one that is gone already answers `MISSING`."""
+    return {"_op_type": "delete", "_index": index, "_id": document_id}
+
+
+def _reason(result: Body) -> str:
+    error = result.get("error")
+    if not isinstance(error, dict):
+        return str(error or result.get("result") or result.get("status"))
+    cause = error.get("caused_by", {}).get("reason")
+    return f"{error.get('reason')}{f' ({cause})' if cause else ''}"[:500]

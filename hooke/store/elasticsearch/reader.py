@@ -1,0 +1,364 @@
+"""Reading one committed state; see `hooke.store.base.MetadataReader`."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from hooke.errors import BackendUnavailable, BadInput, UnknownRecord
+from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
+from hooke.inherit import effective_values, image_values, inherited_values, study_values
+from hooke.model import Level, Method, Record, Snapshot, Study, Unresolved
+from hooke.query import Best, Node, Position, Query, Words
+from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
+from hooke.store.cache import Cache
+from hooke.store.elasticsearch import body
+from hooke.store.elasticsearch.body import Known, condition, lent_leaves, scoring
+from hooke.store.elasticsearch.cluster import Body, cluster_errors
+from hooke.store.elasticsearch.document import id_key, read_image, read_study
+from hooke.store.elasticsearch.lookup import Lookup
+from hooke.store.elasticsearch.mapping import MAX_PAGE, alive, field_key, set_field
+from hooke.store.elasticsearch.sets import Column, read_column
+from hooke.store.worklist import Worklist
+
+_CHECKED_TOKENS = 1_000
+_SCANNED = 1_000
+_ALL: Body = {"match_all": {}}
+
+
+class ElasticsearchReader:
+    """One state of an index in a cluster."""
+
+    def __init__(self, lookup: Lookup, worklist: Worklist, cache: Cache) -> None:
+        self._lookup = lookup
+        self._worklist = worklist
+        self._cache = cache
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state that this reader sees."""
+        return self._lookup.state.snapshot
+
+    def search(self, query: Query) -> Page:
+        """The matching records, best first."""
+        if query.limit < 1:
+            raise BadInput(f"limit must be at least 1, not {query.limit}")
+        known = self._known(query.level, query.where)
+        after = (query.after.score, query.after.ordinal) if query.after else None
+        hits: list[Hit] = []
+        total = 0
+        while len(hits) <= query.limit:
+            size = min(query.limit + 1 - len(hits), MAX_PAGE + 1)
+            found = self._lookup.search(query.level, body.page(query.where, known, size=size, after=after))["hits"]
+            total = found["total"]["value"]
+            hits += [Hit(int(hit["sort"][1]), float(hit["sort"][0])) for hit in found["hits"]]
+            if len(found["hits"]) < size:
+                break
+            after = (hits[-1].score, hits[-1].ordinal)
+        page, more = tuple(hits[: query.limit]), len(hits) > query.limit
+        return Page(page, total, Position(page[-1].score, page[-1].ordinal) if more else None)
+
+    def ordinals(self, level: Level, where: Node) -> BitMap:
+        """The ordinals of every matching record."""
+        if where == EVERYTHING:
+            return BitMap(self._lookup.state.extents[level].live)
+        key = (level, "ordinals", where)
+        return BitMap(self._cache.get(key, lambda: self._lookup.ordinals(level, self._condition(level, where))))
+
+    def count(self, level: Level, where: Node = EVERYTHING) -> int:
+        """How many live records match."""
+        if where == EVERYTHING:
+            return len(self._lookup.state.extents[level].live)
+        return self._cache.get((level, "count", where), lambda: self._count(level, where))
+
+    def _count(self, level: Level, where: Node) -> int:
+        found = self._lookup.search(level, body.total(self._condition(level, where)))
+        return int(found["hits"]["total"]["value"])
+
+    def value_sets(self, level: Level, field: str) -> Sequence[ValueSet]:
+        """Every set of values that a record can have in a field."""
+        return self._column(field).sets
+
+    def count_sets(self, level: Level, fields: Sequence[str], where: Node) -> tuple[npt.NDArray[np.int64], ...]:
+        """How many of the matching records have each set, field by field."""
+        columns = {field: self._column(field) for field in fields}
+        asked = {field: set_field(field) for field, column in columns.items() if column.sets}
+        counted = self._lookup.counts(level, self._condition(level, where), asked)
+        return tuple(columns[field].counts(counted.get(field, {})) for field in fields)
+
+    def labels(self, level: Level, field: str) -> Mapping[str, str]:
+        """The label of every term that annotates a record in a field."""
+        return self._column(field).labels
+
+    def terms_in_use(self, level: Level, field: str | None = None) -> frozenset[str]:
+        """The terms that annotate a live or once live record directly."""
+        if field is not None:
+            return frozenset(term for held in self._column(field).sets for term in held.terms)
+        found = self._cache.get((level, "terms"), lambda: self._lookup.counts(level, _ALL, {"term": "term"})["term"])
+        return frozenset(found)
+
+    def tokens(self, level: Level, prefix: str, *, field: str | None = None, limit: int = 401) -> tuple[str, ...]:
+        """Tokens with a prefix, sorted."""
+        found: list[str] = []
+        after: str | None = None
+        while len(found) < limit:
+            size = limit if limit > _CHECKED_TOKENS else _CHECKED_TOKENS
+            listed = self._listed(level, prefix, field, after, size)
+            found += listed if limit > _CHECKED_TOKENS else self._in_use(level, listed, field)
+            if len(listed) < size:
+                break
+            after = listed[-1]
+        return tuple(found[:limit])
+
+    def _listed(self, level: Level, prefix: str, field: str | None, after: str | None, size: int) -> list[str]:
+        """The next tokens of the index, those of dead records too."""
+        name = self._lookup.names.records
+        lists = [self._terms_enum(name(level), "word" if field is None else "token", field, prefix, after, size)]
+        if level is Level.IMAGE and (field is None or field in TEXT_FIELDS):
+            path = "lent_word" if field is None else "lent_token"
+            lists.append(self._terms_enum(name(Level.STUDY), path, field, prefix, after, size))
+        # a full list may go on: beyond its end the others have to wait
+        ends = [listed[-1] for listed in lists if len(listed) == size]
+        merged = dict.fromkeys(token for token in merge(*lists) if not ends or token <= min(ends))
+        return list(islice(merged, size))
+
+    def _terms_enum(
+        self, index: str, path: str, field: str | None, prefix: str, after: str | None, size: int
+    ) -> list[str]:
+        key = "" if field is None else f"{field_key(field)}="
+        following = f"{key}{after}" if after is not None else None
+        with cluster_errors(self._lookup.cluster.location):
+            answer = self._lookup.cluster.client.terms_enum(
+                index=index, field=path, string=f"{key}{prefix}", size=size, timeout="20s", search_after=following
+            )
+        if not answer["complete"]:
+            raise BackendUnavailable(
+                f"Elasticsearch at {self._lookup.cluster.location} listed words in part: try again"
+            )
+        return [str(term)[len(key) :] for term in answer["terms"]]
+
+    def _in_use(self, level: Level, listed: Sequence[str], field: str | None) -> list[str]:
+        """Which of the tokens a live record has."""
+        own = {t: body.leaf(Words(frozenset({t}), field)) for t in listed}
+        used = self._having(level, own, _ALL)
+        rest = [token for token in listed if token not in used]
+        if level is Level.IMAGE and rest:
+            lent = {t: body.leaf(Words(frozenset({t}), field), lent=True) for t in rest}
+            used |= self._having(Level.STUDY, lent, self._with_images())
+        return [token for token in listed if token in used]
+
+    def _having(self, level: Level, clauses: Mapping[str, Body], within: Body) -> set[str]:
+        if not clauses:
+            return set()
+        request: Body = {"query": within, "size": 0, "aggs": {"t": {"filters": {"filters": dict(clauses)}}}}
+        buckets = self._lookup.search(level, request)["aggregations"]["t"]["buckets"]
+        return {token for token, bucket in buckets.items() if bucket["doc_count"]}
+
+    def _with_images(self) -> Body:
+        def make() -> Body:
+            owners = self._lookup.counts(Level.IMAGE, _ALL, {"study": "study"})["study"]
+            return body.among(sorted(map(int, owners)))
+
+        return self._cache.get("with images", make)
+
+    def fields(self, level: Level) -> Mapping[str, FieldStats]:
+        """Every field of a level by name."""
+        return self._cache.get((level, "fields"), lambda: self._read_fields(level))
+
+    def _read_fields(self, level: Level) -> dict[str, FieldStats]:
+        found = self._lookup.counts(level, _ALL, {"field": "field"})["field"]
+        everyone = self.count(level)
+        return {name: FieldStats(name, everyone if name in UNCOUNTED_FIELDS else found[name]) for name in sorted(found)}
+
+    def get(self, level: Level, record_id: str) -> Record:
+        """One record by id."""
+        request: Body = {"query": {"term": {"id": id_key(record_id)}}, "size": 1}
+        for record in self._records(level, request):
+            return record
+        raise UnknownRecord(f"no {level} {record_id!r} in this index: search for it, or index its archive first")
+
+    def records(self, level: Level, ordinals: Sequence[int]) -> tuple[Record, ...]:
+        """Live records by ordinal, in the order asked."""
+        wanted = list(dict.fromkeys(ordinals))
+        found: dict[int, Record] = {}
+        for start in range(0, len(wanted), _SCANNED):
+            chunk = wanted[start : start + _SCANNED]
+            request: Body = {"query": {"terms": {"ordinal": chunk}}, "size": len(chunk)}
+            found |= {record.ordinal: record for record in self._records(level, request)}
+        return tuple(found[o] for o in ordinals if o in found)
+
+    def _records(self, level: Level, request: Body) -> Iterator[Record]:
+        request = {**request, "_source": ["record", "ordinal", "study"], "track_total_hits": False}
+        sources = [hit["_source"] for hit in self._lookup.search(level, request)["hits"]["hits"]]
+        if level is Level.STUDY:
+            yield from (_study_record(read_study(source["record"]), source["ordinal"]) for source in sources)
+            return
+        owners = self._owners({source["study"] for source in sources})
+        for source in sources:
+            yield _image_record(source, owners[source["study"]])
+
+    def _owners(self, ordinals: set[int]) -> Mapping[int, Study]:
+        """These studies, and others, by ordinal; each is asked for once."""
+        known: dict[int, Study] = self._cache.get("studies", dict)
+        missing = [ordinal for ordinal in ordinals if ordinal not in known]
+        if missing:
+            request: Body = {"query": body.among(missing), "size": len(missing), "_source": ["record", "ordinal"]}
+            read = {hit["_source"]["ordinal"]: hit["_source"]["record"] for hit in self._hits(Level.STUDY, request)}
+            known.update({ordinal: read_study(payload) for ordinal, payload in read.items()})
+        return known
+
+    def studies(self, ids: Sequence[str]) -> tuple[Study, ...]:
+        """The live studies of these ids as they were put."""
+        found: dict[str, Study] = {}
+        for start in range(0, len(ids), _SCANNED):
+            keys = list(map(id_key, ids[start : start + _SCANNED]))
+            request: Body = {"query": {"terms": {"id": keys}}, "size": len(keys), "_source": ["record"]}
+            read = [read_study(hit["_source"]["record"]) for hit in self._hits(Level.STUDY, request)]
+            found |= {study.id: study for study in read}
+        return tuple(found[key] for key in ids if key in found)
+
+    def _hits(self, level: Level, request: Body) -> list[Body]:
+        hits: list[Body] = self._lookup.search(level, request)["hits"]["hits"]
+        return hits
+
+    def images_with_pixels(self) -> Iterator[tuple[int, str]]:
+        """Ordinal and path of every live image whose pixels can be read."""
+        request: Body = {"query": {"term": {"with_pixels": True}}, "_source": False, "docvalue_fields": ["pixels"]}
+        for hit in self._lookup.scan(Level.IMAGE, request):
+            yield hit["sort"][0], hit["fields"]["pixels"][0]
+
+    def study_ordinals(self, images: BitMap) -> BitMap:
+        """The studies that the images belong to."""
+        found = self._lookup.counts(Level.IMAGE, body.among(list(images)), {"study": "study"})["study"]
+        return BitMap(map(int, found))
+
+    def image_ordinals(self, studies: BitMap) -> BitMap:
+        """The live images of the studies."""
+        return self._lookup.ordinals(Level.IMAGE, body.among(list(studies), "study"))
+
+    def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
+        """The worklist, most frequent first."""
+        return self._worklist.most_frequent(limit)
+
+    def unresolved_count(self) -> int:
+        """How many distinct values wait in the worklist."""
+        return self._worklist.count()
+
+    def mention_counts(self) -> Mapping[str, int]:
+        """How many of the records' own mentions were made by each method."""
+        return self._cache.get("mentions", self._count_mentions)
+
+    def _count_mentions(self) -> dict[str, int]:
+        sums: Body = {str(method): {"sum": {"field": f"method.{method}"}} for method in Method}
+        request: Body = {"size": 0, "aggs": sums, "track_total_hits": False}
+        answers = [self._lookup.search(level, request)["aggregations"] for level in Level]
+        counts = {str(method): sum(int(a[str(method)]["value"]) for a in answers) for method in Method}
+        return {method: count for method, count in counts.items() if count}
+
+    def part_digest(self, part: str) -> str | None:
+        """The digest under which an input was last indexed whole."""
+        return self._worklist.digest(part)
+
+    def image_ids(self, part: str) -> frozenset[str]:
+        """The live images that were last put from an input."""
+        request: Body = {"query": {"term": {"part": part}}, "_source": ["record.id"]}
+        return frozenset(hit["_source"]["record"]["id"] for hit in self._lookup.scan(Level.IMAGE, request))
+
+    def size_bytes(self) -> int:
+        """Bytes the metadata takes in the cluster, copies included."""
+        names = self._lookup.names
+        indices = [names.sets, *(names.records(level) for level in Level)]
+        with cluster_errors(self._lookup.cluster.location):
+            stats = self._lookup.cluster.client.indices.stats(index=indices, metric="store").body
+        return int(stats["_all"]["total"]["store"]["size_in_bytes"])
+
+    def stored(self, level: Level) -> Iterator[Stored]:
+        """Every record that ever was, by ordinal."""
+        number = self._lookup.state.number
+        versions = alive(number)["bool"]["must_not"][:2]  # the deleted ones too
+        request: Body = {
+            "query": {"bool": {"must_not": versions}},
+            "_source": ["record", "ordinal", "part", "gone"],
+            "sort": [{"ordinal": "asc"}],
+        }
+        self.count_now(level)  # a state that is gone is told here, not passed for an empty one
+        for hit in self._lookup.cluster.scan(self._lookup.names.records(level), request, size=_SCANNED):
+            yield _stored(level, hit["_source"])
+
+    def count_now(self, level: Level) -> int:
+        """How many live records the cluster has, asked of it now. Raises SnapshotMismatch for a state that is gone."""
+        return int(self._lookup.search(level, body.total(_ALL))["hits"]["total"]["value"])
+
+    def parts(self) -> Mapping[str, str]:
+        """The inputs that were indexed whole, with their digests."""
+        return self._worklist.parts()
+
+    def worklists(self) -> Iterator[tuple[str, Mapping[Unresolved, int]]]:
+        """The worklist by input."""
+        yield from self._worklist.by_part()
+
+    def _column(self, field: str) -> Column:
+        return self._cache.get(("column", field), lambda: read_column(self._lookup, field))
+
+    def _condition(self, level: Level, node: Node) -> Body:
+        return condition(node, Known(lenders=self._lenders(level, node)))
+
+    def _known(self, level: Level, node: Node) -> Known:
+        lenders = Known(lenders=self._lenders(level, node))
+        return Known(lenders.lenders, self._idf(level, list(scoring(node)), lenders))
+
+    def _lenders(self, level: Level, node: Node) -> dict[body.Leaf, list[int]]:
+        """The studies whose lent prose matches each leaf: what an image matches without having it in its document."""
+        if level is Level.STUDY:
+            return {}
+        leaves = list(dict.fromkeys(lent_leaves(node)))
+        missing = [leaf for leaf in leaves if not self._cache.has(("lenders", leaf))]
+        if missing:
+            found = self._lookup.many_ordinals(Level.STUDY, [body.leaf(leaf, lent=True) for leaf in missing])
+            for leaf, ordinals in zip(missing, found, strict=True):
+                self._cache.put(("lenders", leaf), list(ordinals))
+        return {leaf: self._cache.get(("lenders", leaf), list) for leaf in leaves}
+
+    def _idf(self, level: Level, nodes: Sequence[Best], known: Known) -> dict[Best, float]:
+        """What a match is worth: the rarer the more."""
+        missing = [node for node in dict.fromkeys(nodes) if not self._cache.has((level, "count", node))]
+        answers = self._lookup.searches(level, [body.total(condition(node, known)) for node in missing])
+        for node, answer in zip(missing, answers, strict=True):
+            self._cache.put((level, "count", node), int(answer["hits"]["total"]["value"]))
+        return {
+            node: math.log1p(self.count(level) / max(1, self._cache.get((level, "count", node), lambda: 1)))
+            for node in nodes
+        }
+
+
+def _study_record(study: Study, ordinal: int) -> Record:
+    return Record(study.id, Level.STUDY, ordinal, study.id, study.title, study_values(study), origins=study.origins)
+
+
+def _image_record(source: Body, study: Study) -> Record:
+    image = read_image(source["record"])
+    values = effective_values(image_values(image), inherited_values(study, image.dataset))
+    return Record(
+        image.id,
+        Level.IMAGE,
+        source["ordinal"],
+        image.study_id,
+        image.title,
+        values,
+        image.dataset,
+        study.origins,
+        image.pixels,
+    )
+
+
+def _stored(level: Level, source: Body) -> Stored:
+    payload, ordinal = source["record"], source["ordinal"]
+    study_id = payload["id"] if level is Level.STUDY else payload["study"]
+    if source.get("gone"):
+        return Stored(payload["id"], study_id, ordinal, None, source["part"])
+    record = read_study(payload) if level is Level.STUDY else read_image(payload)
+    return Stored(payload["id"], study_id, ordinal, record, source["part"])

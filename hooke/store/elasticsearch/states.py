@@ -1,0 +1,147 @@
+"""The states of an index in its cluster: made, published, shown, and cleaned of what was never committed."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from hooke.errors import Conflict, CorruptIndex, HookeError
+from hooke.model import Level
+from hooke.store.elasticsearch.bulk import MISSING, Bulk, delete, update
+from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
+from hooke.store.elasticsearch.document import FieldSet
+from hooke.store.elasticsearch.mapping import VERSION, Names, alive, record_index, sequence_number, set_index
+
+logger = logging.getLogger(__name__)
+
+_SCANNED = 5_000
+
+
+class States:
+    """The indices of one Hooke index and their aliases."""
+
+    def __init__(self, cluster: Cluster, names: Names) -> None:
+        self._cluster = cluster
+        self._names = names
+
+    def create(self) -> None:
+        """Make the indices, and state 0, in which there is nothing. Raises Conflict for a prefix that is taken."""
+        indices = self._cluster.client.indices
+        with cluster_errors(self._cluster.location):
+            for level in Level:
+                taken = indices.exists_alias(name=self._names.current(level))
+                if taken and not indices.exists(index=self._names.records(level)):
+                    raise Conflict(
+                        f"{self._cluster.location} holds the index of another directory: choose another prefix "
+                        "(--store http://host:9200/PREFIX), or delete that index's indices first"
+                    )
+            settings = self._cluster.settings
+            made = {self._names.records(level): record_index(level, self._names.uid, settings) for level in Level}
+            made[self._names.sets] = set_index(self._names.uid, settings)
+            for name, body in made.items():
+                if not indices.exists(index=name):
+                    indices.create(index=name, body=body)
+        self._alias(0, {level: self._names.state(level, 0) for level in Level})
+        self.show(0)
+
+    def check(self) -> None:
+        """Raises CorruptIndex where the indices are not there, or of a version that this Hooke does not read."""
+        names = [*(self._names.records(level) for level in Level), self._names.sets]
+        with cluster_errors(self._cluster.location):
+            found = self._cluster.client.indices.get_mapping(index=",".join(names), ignore_unavailable=True).body
+        for name in names:
+            meta = found.get(name, {}).get("mappings", {}).get("_meta", {}).get("hooke", {})
+            if meta.get("index") != self._names.uid:
+                raise CorruptIndex(
+                    f"{name} is not at {self._cluster.location}: restore it from a backup of the cluster, or index "
+                    "again into a new directory"
+                )
+            if meta.get("version") != VERSION:
+                raise CorruptIndex(
+                    f"{name} has mapping version {meta.get('version')}, this Hooke reads {VERSION}: index again into a "
+                    "new directory and prefix, and delete these indices afterwards"
+                )
+
+    def publish(self, state: int, expected: Mapping[Level, int]) -> None:
+        """Give a state its aliases, once it is whole. Raises CorruptIndex where it is not."""
+        with cluster_errors(self._cluster.location):
+            self._cluster.client.indices.refresh(index=self._names.sets)
+        for level, count in expected.items():
+            body: Body = {"query": alive(state), "size": 0, "track_total_hits": True}
+            found = self._cluster.search(self._names.records(level), body)["hits"]["total"]["value"]
+            if found != count:
+                raise CorruptIndex(
+                    f"{self._names.records(level)} holds {found} records of {level} level where {count} were put: "
+                    "nothing was published; run the same command again, which starts from the last commit"
+                )
+        self._alias(state, {level: self._names.state(level, state) for level in expected})
+
+    def show(self, state: int) -> None:
+        """Turn the aliases for onlookers to a committed state, both at once."""
+        self._alias(state, {level: self._names.current(level) for level in Level})
+
+    def clean(self, bulk: Bulk, committed: int, oldest: int) -> None:
+        """Take back what was written after a commit, and drop the versions that only states before the oldest had."""
+        with cluster_errors(self._cluster.location):
+            self._cluster.client.indices.refresh(
+                index=[*(self._names.records(level) for level in Level), self._names.sets]
+            )
+        for level in Level:
+            index = self._names.records(level)
+            # first give back their lives, then take away what was to follow
+            revived = self._write(bulk, index, _after("died", committed), lambda i, d: update(i, d, {"died": None}))
+            unborn = self._write(bulk, index, _after("born", committed), delete)
+            self._unalias(level, oldest)
+            self._write(bulk, index, {"range": {"died": {"lte": oldest}}}, delete)
+            if revived or unborn:
+                logger.info("%s: took back %s records that were not committed", index, unborn)
+        self._write(bulk, self._names.sets, _after("seq", sequence_number(committed + 1, 0) - 1), delete)
+        self.show(committed)
+
+    def clean_if_possible(self, committed: int) -> None:
+        """Take back what was written after a commit; what fails is done by the next writer."""
+        with suppress(HookeError):
+            bulk = Bulk(self._cluster, lambda sent: None)
+            try:
+                self.clean(bulk, committed, 0)
+            finally:
+                bulk.close()
+
+    def _write(self, bulk: Bulk, index: str, query: Body, action: Callable[[str, str], Body]) -> int:
+        """Carry out an action on every document of a query; one that is gone meanwhile needs none."""
+        hits = self._cluster.scan(index, {"query": query, "_source": False, "sort": ["_shard_doc"]}, size=_SCANNED)
+        return bulk.write_all((action(index, hit["_id"]) for hit in hits), ignored_status=MISSING)
+
+    def _alias(self, state: int, aliases: Mapping[Level, str]) -> None:
+        actions: list[Body] = [
+            {"add": {"index": self._names.records(level), "alias": alias, "filter": alive(state)}}
+            for level, alias in aliases.items()
+        ]
+        with cluster_errors(self._cluster.location):
+            self._cluster.client.indices.update_aliases(actions=actions)
+
+    def _unalias(self, level: Level, oldest: int) -> None:
+        """From here on a reader of an older state is told that it is gone."""
+        index = self._names.records(level)
+        with cluster_errors(self._cluster.location):
+            found = self._cluster.client.indices.get_alias(index=index).body[index]["aliases"]
+            gone = [name for name in found if name.startswith(f"{index}-") and int(name[len(index) + 1 :]) < oldest]
+            actions: list[Body] = [{"remove": {"index": index, "alias": name}} for name in gone]
+            if actions:
+                self._cluster.client.indices.update_aliases(actions=actions)
+
+
+def set_action(index: str, held: FieldSet, sequence: int) -> Body:
+    """The action that adds a set, if it is not there."""
+    return {
+        "_op_type": "create",
+        "_index": index,
+        "_id": held.key,
+        "field": held.field,
+        "seq": sequence,
+        "terms": [list(term) for term in held.terms],
+        "values": list(held.values),
+    }
+
+
+def _after(field: str, number: int) -> Body:
+    return {"range": {field: {"gt": number}}}

@@ -1,0 +1,290 @@
+"""Writing: every change is a new version of a record, born in a state that no reader sees until it is committed."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from hooke.errors import Conflict, UnknownRecord
+from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved
+from hooke.store.base import Refused, Stored
+from hooke.store.database import driver_errors
+from hooke.store.elasticsearch import ledger
+from hooke.store.elasticsearch.bulk import Batch, Bulk, Sent
+from hooke.store.elasticsearch.cluster import Body, Cluster
+from hooke.store.elasticsearch.document import (
+    Document,
+    Documents,
+    FieldSet,
+    heritage,
+    read_image,
+    read_study,
+)
+from hooke.store.elasticsearch.ledger import State
+from hooke.store.elasticsearch.mapping import Names, sequence_number
+from hooke.store.elasticsearch.states import States, set_action
+from hooke.store.elasticsearch.versions import Change, Side, Version
+from hooke.store.worklist import Worklist
+
+T = TypeVar("T")
+_CHUNK = 500
+_FRESH = 200_000
+_KNOWN_SETS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A study that images are put to."""
+
+    ordinal: int
+    study: Study
+
+
+class ElasticsearchWriter:
+    """The one writer of an index; see `hooke.store.base.MetadataWriter`."""
+
+    def __init__(self, cluster: Cluster, names: Names, connection: sqlite3.Connection, path: Path) -> None:
+        self._cluster = cluster
+        self._names = names
+        self._connection = connection
+        self._path = path
+        self._worklist = Worklist(connection)
+        self._states = States(cluster, names)
+        self._bulk = Bulk(cluster, self._settle)
+        self._documents = Documents()
+        self._known_sets: set[str] = set()
+        self._refused: list[Refused] = []
+        with driver_errors(path):
+            committed = ledger.newest(connection)
+            self._states.clean(self._bulk, committed.number, self._oldest_state())
+            self._begin(committed)
+
+    def put_studies(self, studies: Iterable[Study]) -> None:
+        """Add or replace studies; their images inherit anew."""
+        for chunk in _chunks(studies):
+            self._put_studies({study.id: study for study in chunk})
+
+    def put_images(self, images: Iterable[Image], *, part: str = "") -> None:
+        """Add or replace images of known studies."""
+        side = self._sides[Level.IMAGE]
+        for chunk in _chunks(images):
+            unique = {image.id: image for image in chunk}
+            known = side.newest(list(unique))
+            homes = {image.study_id: self._home(image.study_id) for image in unique.values()}
+            changes = (
+                self._image_change(image, home.ordinal, home.study, known.get(key), part)
+                for key, image in unique.items()
+                for home in [homes[image.study_id]]
+            )
+            self._send(side, [change for change in changes if change])
+
+    def delete(self, level: Level, ids: Iterable[str]) -> int:
+        """Delete records, a study with its images."""
+        side = self._sides[level]
+        wanted = list(ids)
+        if not wanted:
+            return 0
+        self._refresh(side)
+        gone = {
+            key: v for chunk in _chunks(wanted) for key, v in side.newest(chunk, payload=True).items() if not v.gone
+        }
+        if level is Level.STUDY and gone:
+            images = self._sides[Level.IMAGE]
+            self._refresh(images)
+            self._bury(images, images.of_studies({version.ordinal for version in gone.values()}))
+            self._studies.clear()
+        self._bury(side, gone.items())
+        return len(gone)
+
+    def restore(self, level: Level, records: Iterable[Stored]) -> None:
+        """Put what another store holds, under the ordinals it has there."""
+        side = self._sides[level]
+        if side.next:
+            raise Conflict(f"{self._cluster.location} holds {level} records already: copy to a new prefix")
+        for chunk in _chunks(records):
+            owners = self._owners({stored.study_id for stored in chunk}) if level is Level.IMAGE else {}
+            self._send(side, [self._restored(stored, owners) for stored in chunk])
+            side.next = max(side.next, *(stored.ordinal + 1 for stored in chunk))
+
+    def put_unresolved(self, part: str, unresolved: Mapping[Unresolved, int]) -> None:
+        """Replace the worklist entries of one input."""
+        with driver_errors(self._path):
+            self._worklist.put(part, unresolved)
+
+    def mark_part(self, part: str, digest: str) -> None:
+        """Remember that an input was indexed whole."""
+        with driver_errors(self._path):
+            self._worklist.mark(part, digest)
+
+    def refused(self) -> tuple[Refused, ...]:
+        """What the cluster would not take since this was last asked."""
+        self._bulk.drain()
+        told, self._refused = tuple(self._refused), []
+        return told
+
+    def commit(self, manifest: Manifest) -> Snapshot:
+        """Publish what was put as one snapshot."""
+        self._bulk.drain()
+        extents = {level: side.extent for level, side in self._sides.items()}
+        state = self._committed
+        if self._changed:
+            state = self._state
+            for side in self._sides.values():
+                self._refresh(side)
+            self._states.publish(state, {level: len(extent.live) for level, extent in extents.items()})
+        with driver_errors(self._path):
+            snapshot = ledger.add(self._connection, manifest, state, extents)
+            ledger.supersede(self._connection, state)
+            self._connection.execute("COMMIT")
+            self._begin(State(snapshot, state, extents))
+        self._states.show(state)
+        return snapshot
+
+    def close(self) -> None:
+        """Forget what was not committed; the writer is spent."""
+        self._bulk.close()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if self._changed:
+            self._states.clean_if_possible(self._committed)
+
+    def _begin(self, committed: State) -> None:
+        """Start a transaction whose state has a number that nobody had, not even a writer that was killed."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._state = ledger.reserve_state(self._connection)
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._committed = committed.number
+        self._sets_made = 0
+        self._changed = False
+        self._studies: dict[str, _Home] = {}
+        self._sides = {
+            level: Side(self._cluster, level, self._names.records(level), committed.extents[level]) for level in Level
+        }
+
+    def _oldest_state(self) -> int:
+        self._connection.execute("BEGIN IMMEDIATE")
+        oldest = ledger.forget_states(self._connection)
+        self._connection.execute("COMMIT")
+        return oldest
+
+    def _put_studies(self, studies: Mapping[str, Study]) -> None:
+        side = self._sides[Level.STUDY]
+        self._refresh(side)
+        known = side.newest(list(studies), payload=True)
+        changes, heirs = [], {}
+        for key, study in studies.items():
+            former, document = known.get(key), self._documents.study(study)
+            if former and not former.gone and former.digest == document.digest:
+                continue
+            ordinal = former.ordinal if former else side.take_ordinal()
+            changes.append(Change(key, ordinal, ordinal, "", former, document))
+            if former and not former.gone and heritage(read_study(former.payload or {})) != heritage(study):
+                heirs[ordinal] = study
+        self._send(side, changes)
+        self._studies.clear()
+        if heirs:
+            self._inherit_anew(heirs)
+
+    def _inherit_anew(self, studies: Mapping[int, Study]) -> None:
+        side = self._sides[Level.IMAGE]
+        self._refresh(side)
+        for chunk in _chunks(side.of_studies(studies)):
+            changes = (
+                self._image_change(read_image(former.payload or {}), former.study, studies[former.study], former)
+                for _, former in chunk
+            )
+            self._send(side, [change for change in changes if change])
+
+    def _image_change(
+        self, image: Image, owner: int, study: Study, former: Version | None, part: str | None = None
+    ) -> Change | None:
+        """None where the index has it so already; part None: the one it had."""
+        document = self._documents.image(image, study)
+        part = part if part is not None else former.part if former else ""
+        if former and not former.gone and (former.digest, former.part) == (document.digest, part):
+            return None
+        ordinal = former.ordinal if former else self._sides[Level.IMAGE].take_ordinal()
+        return Change(image.id, ordinal, owner, part, former, document)
+
+    def _restored(self, stored: Stored, owners: Mapping[str, Version]) -> Change:
+        owner = owners[stored.study_id] if owners else None
+        match stored.record:
+            case Study() as study:
+                document: Document | None = self._documents.study(study)
+            case Image() as image:
+                document = self._documents.image(image, self._home(stored.study_id).study)
+            case None:
+                document = None
+        study_ordinal = owner.ordinal if owner else stored.ordinal
+        return Change(stored.id, stored.ordinal, study_ordinal, stored.part, None, document, stored.study_id)
+
+    def _bury(self, side: Side, versions: Iterable[tuple[str, Version]]) -> None:
+        for chunk in _chunks(versions):
+            self._send(side, [_burial(key, version) for key, version in chunk])
+
+    def _home(self, study_id: str) -> _Home:
+        home = self._studies.get(study_id)
+        if home is None:
+            self._refresh(self._sides[Level.STUDY])
+            version = self._sides[Level.STUDY].newest([study_id], payload=True).get(study_id)
+            if version is None or version.gone:
+                raise UnknownRecord(
+                    f"no study {study_id!r} at {self._cluster.location}: put the study before its images"
+                )
+            home = self._studies[study_id] = _Home(version.ordinal, read_study(version.payload or {}))
+        return home
+
+    def _owners(self, study_ids: Iterable[str]) -> dict[str, Version]:
+        """The studies' versions, of deleted studies too."""
+        self._refresh(self._sides[Level.STUDY])
+        return self._sides[Level.STUDY].newest(list(study_ids))
+
+    def _send(self, side: Side, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        if any(change.record_id in side.fresh for change in changes):
+            self._bulk.drain()  # two versions of one record must not overtake each other
+        self._changed = True
+        sets = [held for change in changes if change.document for held in change.document.sets]
+        puts = [side.put(change, self._state) for change in changes]
+        self._bulk.send(Batch(side.index, puts, self._state, self._new_sets(sets)))
+        if len(side.fresh) > _FRESH:
+            self._refresh(side)
+
+    def _new_sets(self, sets: Iterable[FieldSet]) -> list[Body]:
+        """Actions for the sets that may not be in the index yet; one that is keeps its first spelling."""
+        if len(self._known_sets) > _KNOWN_SETS:
+            self._known_sets.clear()
+        actions = []
+        for held in sets:
+            if held.key not in self._known_sets:
+                self._known_sets.add(held.key)
+                self._sets_made += 1
+                sequence = sequence_number(self._state, self._sets_made)
+                actions.append(set_action(self._names.sets, held, sequence))
+        return actions
+
+    def _settle(self, sent: Sent) -> None:
+        if sent.reason:
+            level = next(level for level, side in self._sides.items() if side.index == sent.index)
+            self._sides[level].refuse(sent.put)
+            self._refused.append(Refused(sent.put.record_id, sent.reason))
+
+    def _refresh(self, side: Side) -> None:
+        if side.fresh:
+            self._bulk.drain()
+            side.refresh()
+
+
+def _burial(record_id: str, version: Version) -> Change:
+    study_id = (version.payload or {}).get("study", record_id)
+    return Change(record_id, version.ordinal, version.study, version.part, version, None, study_id)
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
