@@ -15,6 +15,7 @@ from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.model import Level
 from hooke.request import SearchRequest, read_conditions, read_expand
 from hooke.settings import read_settings
+from hooke.store.location import read_location
 
 if TYPE_CHECKING:
     from hooke.client.local import LocalBackend
@@ -84,6 +85,10 @@ def index(
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Embed the images' pixels.")] = True,
     model: ModelName = None,
     weights: Weights = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Index archive metadata and images.
@@ -96,7 +101,9 @@ def index(
     settings = read_settings()
     chosen = Model(model or settings.model, weights or settings.weights) if embed else None
     with show.progress(_errors) as progress:
-        report = run(IndexJob(tuple(paths), index, source, tuple(ontology), chosen), progress)
+        location = read_location(store) if store else None
+        job = IndexJob(tuple(paths), index, source, tuple(ontology), chosen, location, settings.cluster)
+        report = run(job, progress)
     show.emit(report, json, show.report)
 
 
@@ -256,7 +263,7 @@ def ontologies_add(
     from indexer.pipeline import add_to_index
 
     with show.progress(_errors) as progress:
-        add_to_index(files, index, progress)
+        add_to_index(files, index, progress, read_settings().cluster)
     ontologies_list(index, json)
 
 

@@ -176,7 +176,7 @@ class OntologySummary:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index holds."""
+    """What an index holds; `store` is where its records are."""
 
     studies: int
     images: int
@@ -188,6 +188,7 @@ class IndexInfo:
     bytes: Mapping[str, int]
     snapshot: int
     created: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ class ClusterSettings:
     replicas: int | None = None
 
 
+DEFAULT_CLUSTER = ClusterSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says, read once by a program's outer edge.
@@ -46,7 +49,7 @@ class Settings:
     upload_pixels: int
     upload_channels: int
     upload_seconds: float
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = DEFAULT_CLUSTER
 
 
 def read_settings() -> Settings:

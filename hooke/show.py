@@ -91,7 +91,7 @@ def explanation(hit: SearchHit, console: Console) -> None:
 def index_info(info: IndexInfo, console: Console) -> None:
     """An index in a few lines."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name in ("studies", "images", "embedded", "unresolved", "snapshot", "created"):
+    for name in ("studies", "images", "embedded", "unresolved", "snapshot", "created", "store"):
         table.add_row(name, str(getattr(info, name)))
     table.add_row("mentions", ", ".join(f"{n} by {method}" for method, n in info.mentions.items()))
     table.add_row(

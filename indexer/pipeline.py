@@ -16,8 +16,10 @@ from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
 from hooke.query import Everything
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
-from hooke.store.sqlite import SqliteStore
+from hooke.store.choose import open_store
+from hooke.store.location import Location
 from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import merge, merge_studies
@@ -33,13 +35,18 @@ COMMIT_IMAGES = 50_000
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What to index. source forces a format; ontologies are files or names to add first; model None embeds nothing."""
+    """What to index. source forces a format; ontologies are files or names to add first; model None embeds nothing.
+
+    store: the cluster that a new index keeps its records in; None: its directory does, or it remembers.
+    """
 
     paths: tuple[Path, ...]
     directory: Path
     source: str | None = None
     ontologies: tuple[str, ...] = ()
     model: Model | None = None
+    store: Location | None = None
+    cluster: ClusterSettings = DEFAULT_CLUSTER
 
 
 def run(job: IndexJob, progress: Progress = silent) -> Report:
@@ -48,7 +55,7 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     quarantined: list[Quarantined] = []
     found = discover(job.paths, source=job.source, quarantine=quarantined.append)
     index = new_or_existing_index(job.directory)
-    with closing(SqliteStore(index.metadata)) as store:
+    with closing(open_store(index, job.cluster, job.store)) as store:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
             embedding = EmbeddingRun(index, store, job.model, quarantined.append, progress) if job.model else None
@@ -78,10 +85,12 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
             )
 
 
-def add_to_index(files: Sequence[str], directory: Path, progress: Progress = silent) -> str:
+def add_to_index(
+    files: Sequence[str], directory: Path, progress: Progress = silent, cluster: ClusterSettings = DEFAULT_CLUSTER
+) -> str:
     """Add ontologies to an index and publish them. Records are grounded to them when they are indexed again."""
     index = new_or_existing_index(directory)
-    with closing(SqliteStore(index.metadata)) as store, store.write() as writer:
+    with closing(open_store(index, cluster)) as store, store.write() as writer:
         version = _added(files, index, progress)
         _publish_ontologies(store, writer, version)
     return version
@@ -148,6 +157,7 @@ class _Run:
         if not changed:
             return
         self._put_studies(studies, writer)
+        self._report_refused(writer)
         self._finish([source for source in changed if not source.has_images], writer)
         writer.commit(manifest)
         self._put_images([source for source in changed if source.has_images], writer, manifest)
@@ -209,6 +219,7 @@ class _Run:
                 if waiting >= COMMIT_IMAGES:
                     writer.commit(manifest)
                     waiting = 0
+            self._report_refused(writer)
             if len(self._quarantined) > complaints:
                 self._troubled.add(source)
             if source not in self._troubled:  # else it may still name what was not seen
@@ -217,6 +228,9 @@ class _Run:
             self._finish([source], writer)
         if sources:
             writer.commit(manifest)
+
+    def _report_refused(self, writer: MetadataWriter) -> None:
+        self._quarantined.extend(Quarantined(refused.id, refused.reason) for refused in writer.refused())
 
     def _former_images(self, source: Input) -> set[str]:
         """What the input named when it was last indexed; an image that has moved to another input is that one's."""

@@ -32,7 +32,8 @@ def open_engine(directory: Path, *, model: str | None = None, weights: Path | No
         raise BadInput(
             f"opening a directory needs {exc.name}: install Hooke's extras `index` and `embed`, or connect to a URL"
         ) from exc
-    return Engine(directory, EmbedderChoice(model, weights or read_settings().weights))
+    settings = read_settings()
+    return Engine(directory, EmbedderChoice(model, weights or settings.weights), settings.cluster)
 
 
 class LocalBackend:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from hooke.errors import BackendUnavailable, CorruptIndex, HookeError, IndexLocked, NoSpace
 
+EMBEDDED, LEDGER = 0, 0x486B4573
+"""Kinds of files (SQLite's application_id): one with records in it, one that says where they are ("HkEs")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:

@@ -66,6 +66,7 @@ def describe_index(
     embedded: BitMap,
     space: Mapping[str, object] | None,
     index: IndexDirectory,
+    store: str,
 ) -> IndexInfo:
     """What an index holds."""
     return IndexInfo(
@@ -76,9 +77,10 @@ def describe_index(
         reader.unresolved_count(),
         tuple(_summary(info) for info in catalogue.ontologies()),
         space,
-        _sizes(index.root),
+        {"metadata": reader.size_bytes(), **_sizes(index.root)},
         reader.snapshot.id,
         reader.snapshot.created,
+        store,
     )
 
 
@@ -101,10 +103,7 @@ def _warning(warning: LoadWarning) -> str:
 
 
 def _sizes(root: Path) -> dict[str, int]:
-    return {
-        "metadata": sum(_file_bytes(root.glob("metadata.*"))),
-        **{name: sum(_file_bytes((root / name).rglob("*"))) for name in ("ontologies", "vectors", "thumbnails")},
-    }
+    return {name: sum(_file_bytes((root / name).rglob("*"))) for name in ("ontologies", "vectors", "thumbnails")}
 
 
 def _file_bytes(paths: Iterable[Path]) -> Iterator[int]:

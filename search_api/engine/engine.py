@@ -28,8 +28,9 @@ from hooke.results import (
     SimilarHit,
     SimilarResult,
 )
-from hooke.store.base import MetadataReader, MetadataStore
-from hooke.store.sqlite import SqliteStore
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
+from hooke.store.base import MetadataReader
+from hooke.store.choose import open_store
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
 from search_api.engine.cursor import make_cursor, read_cursor
@@ -59,9 +60,9 @@ class Example:
 class Engine:
     """An index, opened for reading; safe to share between threads. It follows new snapshots by itself."""
 
-    def __init__(self, directory: Path, choice: EmbedderChoice) -> None:
+    def __init__(self, directory: Path, choice: EmbedderChoice, cluster: ClusterSettings = DEFAULT_CLUSTER) -> None:
         self._index = existing_index(directory)
-        self._store: MetadataStore = SqliteStore(self._index.metadata)
+        self._store = open_store(self._index, cluster)
         self._facets = Facets()
         self._visuals = Visuals(self._index, choice)
         self._lock = threading.Lock()
@@ -167,7 +168,7 @@ class Engine:
         """What the index holds."""
         with self._reading() as (reader, catalogue):
             embedded, space = self._embedded(reader), self._visuals.space(reader.snapshot)
-            return describe_index(reader, catalogue, embedded, space, self._index)
+            return describe_index(reader, catalogue, embedded, space, self._index, self._store.location)
 
     def fields(self, level: Level) -> list[Mapping[str, object]]:
         """The fields of a level and how many records have each."""
@@ -178,8 +179,9 @@ class Engine:
             ]
 
     def warm_up(self) -> None:
-        """Open what the first request would wait for. Raises what it would raise."""
+        """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):
+            reader.search(Query(Level.STUDY, Everything(), 1))
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
 

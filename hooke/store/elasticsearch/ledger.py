@@ -18,7 +18,6 @@ from hooke.model import Level, Manifest, Snapshot
 from hooke.store import database, worklist
 from hooke.store.location import Location, read_location
 
-APPLICATION = 0x486B4573  # "HkEs"
 KEPT_S = 15 * 60
 """How long a state stays readable after the next one is committed."""
 _TABLES = """
@@ -32,7 +31,7 @@ CREATE TABLE snapshots (
 -- superseded: when a later state was committed, in seconds since 1970
 CREATE TABLE states (number INTEGER PRIMARY KEY, superseded REAL);
 """
-_SCHEMA = database.Schema(APPLICATION, 1, _TABLES + worklist.TABLES)
+_SCHEMA = database.Schema(database.LEDGER, 1, _TABLES + worklist.TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,6 @@ _EMPTY = State(Snapshot(0), 0, {level: Extent(BitMap()) for level in Level})
 def connect(path: Path) -> sqlite3.Connection:
     """Open the ledger, creating it when there is none."""
     return database.connect(path, _SCHEMA)
-
-
-def is_ledger(path: Path) -> bool:
-    """Whether the metadata of an index directory is such a ledger."""
-    return database.application_of(path) == APPLICATION
 
 
 def read_home(connection: sqlite3.Connection) -> Home | None:

@@ -27,7 +27,8 @@ class ElasticsearchStore:
     """A `MetadataStore` in a cluster; `path` is its ledger in the index directory.
 
     location: where a new index goes; an existing one remembers, and takes its nodes' new addresses from it.
-    Raises BackendUnavailable, Conflict for a prefix that another index has, CorruptIndex for another version.
+    A new index is made here: raises BackendUnavailable, and Conflict for a prefix that another index has. An existing
+    one is first asked when it is read, so that a server can start before its cluster; CorruptIndex comes then.
     """
 
     def __init__(self, path: Path, settings: ClusterSettings, location: Location | None = None) -> None:
@@ -36,11 +37,10 @@ class ElasticsearchStore:
             home = _home(connection, location)
             self._cluster = Cluster(home.location, settings)
             self._names = Names(home.location.prefix, home.uid)
-            states = States(self._cluster, self._names)
-            if ledger.is_made(connection):
-                states.check()
-            else:
-                states.create()
+            self._states = States(self._cluster, self._names)
+            self._checked = not ledger.is_made(connection)
+            if self._checked:
+                self._states.create()
                 ledger.supersede(connection, 0)
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
@@ -54,6 +54,7 @@ class ElasticsearchStore:
     @contextmanager
     def read(self) -> Iterator[ElasticsearchReader]:
         """Open the newest snapshot for one thread."""
+        self._check()
         connection = self._take()
         try:
             with driver_errors(self._path):
@@ -70,6 +71,7 @@ class ElasticsearchStore:
     @contextmanager
     def write(self) -> Iterator[ElasticsearchWriter]:
         """Become the one writer, in this process and on this machine."""
+        self._check()
         with one_writer(self._path), closing(ledger.connect(self._path)) as connection:
             writer = ElasticsearchWriter(self._cluster, self._names, connection, self._path)
             try:
@@ -83,6 +85,11 @@ class ElasticsearchStore:
             while self._idle:
                 self._idle.pop().close()
         self._cluster.close()
+
+    def _check(self) -> None:
+        if not self._checked:
+            self._states.check()
+            self._checked = True
 
     def _take(self) -> sqlite3.Connection:
         with self._lock:

@@ -56,7 +56,7 @@ CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NO
 """
 
 
-_SCHEMA = database.Schema(application=0, version=1, tables=_TABLES + worklist.TABLES)
+_SCHEMA = database.Schema(application=database.EMBEDDED, version=1, tables=_TABLES + worklist.TABLES)
 
 
 def connect(path: Path) -> sqlite3.Connection:
