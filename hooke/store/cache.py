@@ -2,10 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Cache:
@@ -27,10 +28,16 @@ class Cache:
         self.put(key, made)
         return made
 
-    def has(self, key: Hashable) -> bool:
-        """Whether there is an entry."""
+    def get_all(self, keys: Iterable[K], make: Callable[[list[K]], Iterable[T]]) -> dict[K, T]:
+        """The entries of several keys; `make` makes all that are missing at once, in their order."""
+        wanted = list(dict.fromkeys(keys))
         with self._lock:
-            return key in self._entries
+            found = {key: self._entries[key] for key in wanted if key in self._entries}
+        missing = [key for key in wanted if key not in found]
+        for key, made in zip(missing, make(missing) if missing else (), strict=True):
+            found[key] = made
+            self.put(key, made)
+        return found  # type: ignore[return-value]  # a key always has the type of its maker
 
     def put(self, key: Hashable, made: object) -> None:
         """Keep an entry."""

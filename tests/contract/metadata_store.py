@@ -425,7 +425,9 @@ class StoreContract:
     def test_mentions_are_counted_by_method(self, reader: MetadataReader) -> None:
         assert reader.mention_counts() == {"label": 3}
 
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+    @settings(
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors], deadline=None, max_examples=60
+    )
     @given(script=st.lists(changes, max_size=12), asked=st.lists(nodes, min_size=1, max_size=4))
     def test_it_answers_as_brute_force_does_after_any_changes(self, script: list[object], asked: list[Node]) -> None:
         with self.new_store() as store:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hooke.errors import BadInput
-from hooke.fields import TEXT_FIELDS
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
 from hooke.store.elasticsearch.cluster import Body
 from hooke.store.elasticsearch.document import number_key, value_key
@@ -16,14 +15,17 @@ MAX_TERMS = 65_536
 _NOTHING: Body = {"match_none": {}}
 _ALL: Body = {"match_all": {}}
 
-Leaf = Words | Phrase | Equals
+Leaf = Words | Phrase | Equals | Terms | Range
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What has to be known before a tree can be asked: which studies lend a leaf's prose, what each `Best` is worth."""
+    """What has to be known before a tree can be asked.
 
-    lenders: Mapping[Leaf, Sequence[int]] = field(default_factory=dict)
+    heirlooms: which groups of images match a leaf by what they inherit. idf: what each `Best` is worth.
+    """
+
+    heirlooms: Mapping[Leaf, Sequence[int]] = field(default_factory=dict)
     idf: Mapping[Best, float] = field(default_factory=dict)
 
 
@@ -32,10 +34,10 @@ def condition(node: Node, known: Known) -> Body:
     match node:
         case Everything():
             return _ALL
-        case Words() | Phrase() | Equals():
-            return _own_or_lent(node, known)
-        case Terms() | Range() | Among():
-            return _own(node)
+        case Words() | Phrase() | Equals() | Terms() | Range():
+            return _any([leaf(node), *_chunks("heirlooms", known.heirlooms.get(node, ()))])
+        case Among(ordinals):
+            return among(sorted(ordinals))
         case And(children):
             return {"bool": {"filter": [condition(child, known) for child in children]}} if children else _ALL
         case Or(children):
@@ -46,17 +48,6 @@ def condition(node: Node, known: Known) -> Body:
             return {"bool": {"must_not": [condition(child, known)]}}
         case _:
             raise BadInput(f"a store does not answer {type(node).__name__}: expand it first")
-
-
-def _own(node: Terms | Range | Among) -> Body:
-    match node:
-        case Range():
-            return _range(node)
-        case Among(ordinals):
-            return among(sorted(ordinals))
-        case Terms(terms, name):
-            keyed = terms if name is None else (f"{field_key(name)}={term}" for term in terms)
-            return _any(_chunks("term" if name is None else "field_term", sorted(keyed)))
 
 
 def ranking(node: Node, known: Known) -> Body:
@@ -87,41 +78,47 @@ def scoring(node: Node) -> Iterator[Best]:
                 yield from scoring(child)
 
 
-def lent_leaves(node: Node) -> Iterator[Leaf]:
-    """The leaves that an image can match by what its study lends it."""
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The leaves that an image can match by what it inherits."""
     match node:
-        case Words(_, name) | Phrase(_, name) if name is None or name in TEXT_FIELDS:
-            yield node
-        case Equals(name) if name in TEXT_FIELDS:
+        case Words() | Phrase() | Equals() | Terms() | Range():
             yield node
         case And(children) | Or(children):
             for child in children:
-                yield from lent_leaves(child)
+                yield from leaves(child)
         case Best(options):
             for option in options:
-                yield from lent_leaves(option.node)
+                yield from leaves(option.node)
         case Not(child):
-            yield from lent_leaves(child)
+            yield from leaves(child)
 
 
-def leaf(node: Leaf, *, lent: bool = False) -> Body:
-    """The clause of a leaf on a record's own text, or on what a study lends."""
-    prefix = "lent_" if lent else ""
+def leaf(node: Leaf) -> Body:
+    """The clause of a leaf on what a document says itself."""
     match node:
         case Words(words, name):
-            keyed = words if name is None else (f"{field_key(name)}={word}" for word in words)
-            return _any(_chunks(f"{prefix}{'word' if name is None else 'token'}", sorted(keyed)))
+            return _keyed("word", "token", words, name)
+        case Terms(terms, name):
+            return _keyed("term", "field_term", terms, name)
         case Phrase(words, name):
-            return _phrase(words, name, prefix) if len(words) > 1 else leaf(Words(frozenset(words), name), lent=lent)
+            return _phrase(words, name) if len(words) > 1 else leaf(Words(frozenset(words), name))
         case Equals(name, value):
-            return {"term": {f"{prefix}value": value_key(name, fold(value))}}
+            return {"term": {"value": value_key(name, fold(value))}}
+        case Range():
+            return _range(node)
 
 
-def _phrase(words: Sequence[str], name: str | None, prefix: str) -> Body:
+def _keyed(anywhere: str, in_field: str, keys: frozenset[str], name: str | None) -> Body:
     if name is None:
-        return {"match_phrase": {f"{prefix}phrase": {"query": " ".join(words)}}}
+        return _any(_chunks(anywhere, sorted(keys)))
+    return _any(_chunks(in_field, sorted(f"{field_key(name)}={key}" for key in keys)))
+
+
+def _phrase(words: Sequence[str], name: str | None) -> Body:
+    if name is None:
+        return {"match_phrase": {"phrase": {"query": " ".join(words)}}}
     text = " ".join(f"{field_key(name)}={word}" for word in words)
-    return {"match_phrase": {f"{prefix}field_phrase": {"query": text}}}
+    return {"match_phrase": {"field_phrase": {"query": text}}}
 
 
 def page(node: Node, known: Known, *, size: int, after: Sequence[float] | None) -> Body:
@@ -162,9 +159,9 @@ def blocks(clause: Body, *, first: int, last: int) -> Body:
     }
 
 
-def counts(clause: Body, fields: Mapping[str, str], *, size: int, part: tuple[int, int] | None = None) -> Body:
-    """The request for how many records have each value of keyword fields, by name; part: one of how many portions."""
-    include: Body = {"include": {"partition": part[0], "num_partitions": part[1]}} if part else {}
+def counts(clause: Body, fields: Mapping[str, str], *, size: int, portion: tuple[int, int] | None = None) -> Body:
+    """The request for how many records have each value of keyword fields, by name; portion: one of how many."""
+    include: Body = {"include": {"partition": portion[0], "num_partitions": portion[1]}} if portion else {}
     return {
         "query": _filtered(clause),
         "size": 0,
@@ -175,12 +172,6 @@ def counts(clause: Body, fields: Mapping[str, str], *, size: int, part: tuple[in
 
 def _filtered(clause: Body) -> Body:
     return {"bool": {"filter": [clause]}}
-
-
-def _own_or_lent(node: Leaf, known: Known) -> Body:
-    own = leaf(node)
-    lenders = known.lenders.get(node, ())
-    return _any([own, *_chunks("study", lenders)]) if lenders else own
 
 
 def _chunks(path: str, values: Sequence[str] | Sequence[int]) -> list[Body]:

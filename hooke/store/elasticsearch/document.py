@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from hooke.fields import TEXT_FIELDS, TITLE, UNCOUNTED_FIELDS
+from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
 from hooke.model import Dataset, Image, Mention, Method, Pixels, Study, Value
 from hooke.store.elasticsearch.cluster import Body
@@ -43,6 +43,7 @@ class Searched:
     """What one value adds to a document. terms: (field, term, label); counted: the value stands in a facet itself."""
 
     field: str
+    key: str
     text: str
     folded: str
     words: tuple[str, ...]
@@ -54,20 +55,32 @@ def searched(value: Value) -> Searched:
     """What a value adds to a document."""
     terms = tuple(dict.fromkeys((m.field, m.term, m.label) for m in value.mentions))
     counted = value.field not in UNCOUNTED_FIELDS and all(field != value.field for field, _, _ in terms)
-    return Searched(value.field, value.text, fold(value.text), tokens(value.text), terms, counted)
+    return Searched(
+        value.field, field_key(value.field), value.text, fold(value.text), tokens(value.text), terms, counted
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Heirlooms:
-    """What images have from a study: copied into their documents, or lent. The study is kept for its id().
+class Held:
+    """What values put into one field: terms with labels, and values as spelt by their folded form."""
 
-    digest: of what shows in the images' documents.
+    terms: Mapping[str, str]
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Heirlooms:
+    """What all images of a dataset inherit that speak of the same fields themselves: one document for all of them.
+
+    An archive's descriptions are longer than all else its images have, and there are a thousand images to a study.
+    key: the same for the same images, whatever they inherit. study: kept for its id().
     """
 
+    key: str
     study: Study
-    copied: list[Searched]
-    lent: list[Searched]
-    digest: str
+    held: Mapping[str, Held]
+    sets: Mapping[str, FieldSet]
+    document: Document
 
 
 class Documents:
@@ -77,46 +90,62 @@ class Documents:
         # sources repeat the same object: the object is kept, so that its id() cannot be another's
         self._seen: dict[int, tuple[Value, Searched]] = {}
         self._sets: dict[tuple[object, ...], FieldSet] = {}
-        self._heirlooms: dict[tuple[int, str | None, frozenset[str]], _Heirlooms] = {}
+        self._heirlooms: dict[tuple[int, str | None, frozenset[str]], Heirlooms] = {}
+        self._inheritable: tuple[Study, frozenset[str]] | None = None
 
     def study(self, study: Study) -> Document:
         """The document of a study."""
         own = list(map(self._searched, study_values(study)))
-        body, sets = self._body(own)
-        lent = [self._searched(value) for value in lent_values(study)]
-        body |= {f"lent_{name}": values for name, values in _text_fields(lent).items() if name in _LENT_FIELDS}
+        sets = [self._field_set(field, held) for field, held in _held(own).items()]
         payload = study_payload(study)
-        return Document(body | {"method": _methods(study.values), "record": payload}, sets, digest(payload))
+        body = {**_text_fields(own), **_set_keys(sets), "method": _methods(study.values), "record": payload}
+        return Document(body, tuple(sets), digest(payload))
 
-    def image(self, image: Image, study: Study) -> Document:
-        """The document of an image with what it inherits, but for the prose that its study lends it."""
+    def image(self, image: Image, study: Study) -> tuple[Document, Heirlooms]:
+        """The document of an image, and what it inherits.
+
+        What it inherits is in its own document only where it makes one set of values with what the image has itself,
+        and in the facets that every archive has, which are counted most.
+        """
         own = image_values(image)
-        heirlooms = self._inherited(study, image.dataset, overrides(own))
-        body, sets = self._body([*map(self._searched, own), *heirlooms.copied], heirlooms.lent)
+        heirlooms = self.heirlooms(study, image.dataset, overrides(own))
+        found = list(map(self._searched, own))
+        held = _held(found)
+        sets = [self._field_set(field, _joined(values, heirlooms.held.get(field))) for field, values in held.items()]
+        facets = [kept for field, kept in heirlooms.sets.items() if field in FACET_FIELDS and field not in held]
         pixels: Body = {"pixels": image.pixels.path, "with_pixels": True} if image.pixels else {}
         payload = image_payload(image)
-        body |= {**pixels, "method": _methods(image.values), "record": payload}
-        return Document(body, sets, digest(payload, heirlooms.digest))
+        body = {**_text_fields(found), **_set_keys([*sets, *facets]), **pixels}
+        body |= {"method": _methods(image.values), "record": payload}
+        return Document(body, tuple(sets), digest(payload, heirlooms.key, [kept.key for kept in facets])), heirlooms
 
-    def _inherited(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> "_Heirlooms":
-        """What all images of a dataset inherit that speak of the same fields themselves."""
+    def heirlooms(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> Heirlooms:
+        """What images of a dataset inherit that speak of these fields."""
+        spoken &= self._inheritable_fields(study)
         key = (id(study), dataset, spoken)
         found = self._heirlooms.get(key)
         if found is None:
             if len(self._heirlooms) > _REMEMBERED_HEIRLOOMS:
                 self._heirlooms.clear()
-            lent = lent_values(study)
-            # only the field names of the own values matter to what is inherited
-            silent = [Value(field, "") for field in spoken]
-            inherited = effective_values(silent, inherited_values(study, dataset))[len(silent) :]
-            copied = [value for value in inherited if value not in set(lent)]
-            found = self._heirlooms[key] = _Heirlooms(
-                study,
-                list(map(self._searched, copied)),
-                list(map(self._searched, lent)),
-                digest(_values(copied), _lent_terms(lent)),
-            )
+            found = self._heirlooms[key] = self._make_heirlooms(study, dataset, spoken)
         return found
+
+    def _make_heirlooms(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> Heirlooms:
+        # only the field names of the own values matter to what is inherited
+        silent = [Value(field, "") for field in spoken]
+        inherited = effective_values(silent, inherited_values(study, dataset))[len(silent) :]
+        values = list(map(self._searched, inherited))
+        held = _held(values)
+        sets = {field: self._field_set(field, kept) for field, kept in held.items()}
+        body = {**_text_fields(values), **_set_keys(sets.values())}
+        document = Document(body, tuple(sets.values()), digest(_values(inherited)))
+        return Heirlooms(digest(study.id, dataset, sorted(spoken)), study, held, sets, document)
+
+    def _inheritable_fields(self, study: Study) -> frozenset[str]:
+        if self._inheritable is None or self._inheritable[0] is not study:
+            everything = (*study.values, *(value for dataset in study.datasets for value in dataset.values))
+            self._inheritable = study, frozenset(value.field for value in everything)
+        return self._inheritable[1]
 
     def _searched(self, value: Value) -> Searched:
         seen = self._seen.get(id(value))
@@ -127,93 +156,65 @@ class Documents:
             seen = self._seen[id(value)] = (value, searched(value))
         return seen[1]
 
-    def _body(self, values: Sequence[Searched], lent: Sequence[Searched] = ()) -> tuple[Body, tuple[FieldSet, ...]]:
-        """lent: values whose words are found elsewhere; their terms and their field's name are still the record's."""
-        everything = [*values, *lent]
-        sets = self._field_sets(everything)
-        terms = {(field, term) for value in everything for field, term, _ in value.terms}
-        prose = {value.field for value in everything if value.field in UNCOUNTED_FIELDS and value.words}
-        body = _text_fields(values)
-        body["term"] = sorted({term for _, term in terms})
-        body["field_term"] = sorted(f"{field_key(field)}={term}" for field, term in terms)
-        body["field"] = sorted({held.field for held in sets} | prose)
-        body["number"] = _numbers(values)
-        for held in sets:
-            kind, key = set_field(held.field).split(".")
-            body.setdefault(kind, {})[key] = held.key
-        return body, sets
-
-    def _field_sets(self, values: Iterable[Searched]) -> tuple[FieldSet, ...]:
-        terms: dict[str, dict[str, str]] = {}
-        texts: dict[str, dict[str, str]] = {}
-        for value in values:
-            for field, term, label in value.terms:
-                terms.setdefault(field, {})[term] = label
-            if value.counted:
-                texts.setdefault(value.field, {}).setdefault(value.folded, value.text)
-        return tuple(
-            self._field_set(field, terms.get(field, {}), texts.get(field, {}))
-            for field in dict.fromkeys((*terms, *texts))
-        )
-
-    def _field_set(self, field: str, terms: Mapping[str, str], texts: Mapping[str, str]) -> FieldSet:
-        content = (field, tuple(sorted(terms)), tuple(sorted(texts)))
+    def _field_set(self, field: str, held: Held) -> FieldSet:
+        content = (field, tuple(sorted(held.terms)), tuple(sorted(held.texts)))
         made = self._sets.get(content)
         if made is None:
-            labelled = tuple(sorted(terms.items()))
-            made = self._sets[content] = FieldSet(digest(content), field, labelled, tuple(texts.values()))
+            labelled = tuple(sorted(held.terms.items()))
+            made = self._sets[content] = FieldSet(digest(content), field, labelled, tuple(held.texts.values()))
         return made
 
 
-def lent_values(study: Study) -> tuple[Value, ...]:
-    """The prose that all images of a study inherit.
-
-    It is searched through the study, not copied into its images: an archive's descriptions are longer than all else
-    that its images have, and there are a thousand images to a study.
-    """
-    elsewhere = {value for dataset in study.datasets for value in dataset.values}
-    prose = (value for value in study.values if value.field in TEXT_FIELDS and value not in elsewhere)
-    return (Value(TITLE, study.title), *prose)
-
-
 def heritage(study: Study) -> str:
-    """A digest of all that images can have copied from a study: while it stays, none of them changes with it."""
-    lent = lent_values(study)
-    once = set(lent)
-    copied = [value for value in study.values if value not in once]
-    return digest(_values(copied), study_payload(study)["datasets"], _lent_terms(lent))
+    """A digest of all that images can inherit from a study."""
+    return digest(study.id, study.title, study_payload(study)["values"], study_payload(study)["datasets"])
 
 
-def _lent_terms(values: Iterable[Value]) -> list[object]:
-    """What lent prose leaves in an image's document: terms, and the names of fields that have words."""
-    return [[value.field, bool(tokens(value.text)), [_mention(m)[:4] for m in value.mentions]] for value in values]
-
-
-_LENT_FIELDS = ("word", "token", "value", "phrase", "field_phrase")
-
-
-def _text_fields(values: Iterable[Searched]) -> Body:
-    """What words, phrases and whole values are looked up in; one word needs no phrase."""
-    words: dict[str, None] = {}
-    keyed: dict[str, None] = {}
-    whole: dict[str, None] = {}
-    phrases: dict[str, None] = {}
-    field_phrases: dict[str, None] = {}
+def _held(values: Iterable[Searched]) -> dict[str, Held]:
+    found: dict[str, Held] = {}
     for value in values:
-        key = field_key(value.field)
-        whole[value_key(value.field, value.folded)] = None
-        words.update(dict.fromkeys(value.words))
-        keyed.update(dict.fromkeys(f"{key}={word}" for word in value.words))
-        if len(value.words) > 1:
-            phrases[" ".join(value.words)] = None
-            field_phrases[" ".join(f"{key}={word}" for word in value.words)] = None
+        for field, term, label in value.terms:
+            found.setdefault(field, Held({}, {})).terms[term] = label  # type: ignore[index]  # not shared yet
+        if value.counted:
+            texts = found.setdefault(value.field, Held({}, {})).texts
+            texts.setdefault(value.folded, value.text)  # type: ignore[attr-defined]  # not shared yet
+    return found
+
+
+def _joined(own: Held, inherited: Held | None) -> Held:
+    if inherited is None:
+        return own
+    return Held({**own.terms, **inherited.terms}, {**inherited.texts, **own.texts})
+
+
+def _set_keys(sets: Iterable[FieldSet]) -> Body:
+    body: Body = {}
+    for held in sets:
+        kind, key = set_field(held.field).split(".")
+        body.setdefault(kind, {})[key] = held.key
+    return body
+
+
+def _text_fields(values: Sequence[Searched]) -> Body:
+    """What words, phrases, terms, numbers and whole values are looked up in; one word needs no phrase."""
+    several = [value for value in values if len(value.words) > 1]
+    terms = {(field, term) for value in values for field, term, _ in value.terms}
+    fields = {value.field for value in values if value.words or value.field not in UNCOUNTED_FIELDS}
     return {
-        "word": list(words),
-        "token": list(keyed),
-        "value": list(whole),
-        "phrase": list(phrases),
-        "field_phrase": list(field_phrases),
+        "word": _distinct(word for value in values for word in value.words),
+        "token": _distinct(f"{value.key}={word}" for value in values for word in value.words),
+        "value": _distinct(value_key(value.field, value.folded) for value in values),
+        "phrase": _distinct(" ".join(value.words) for value in several),
+        "field_phrase": _distinct(" ".join(f"{value.key}={word}" for word in value.words) for value in several),
+        "term": sorted({term for _, term in terms}),
+        "field_term": sorted(f"{field_key(field)}={term}" for field, term in terms),
+        "number": _numbers(values),
+        "field": sorted(fields | {field for field, _ in terms}),
     }
+
+
+def _distinct(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
 
 
 def value_key(field: str, folded: str) -> str:
@@ -247,7 +248,7 @@ def _numbers(values: Iterable[Searched]) -> Body:
     for value in values:
         stands_for = number(value.text) if value.counted else None
         if stands_for is not None:
-            found.setdefault(field_key(value.field), []).append(number_key(stands_for))
+            found.setdefault(value.key, []).append(number_key(stands_for))
     return {key: sorted(set(keys)) for key, keys in found.items()}
 
 

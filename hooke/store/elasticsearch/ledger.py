@@ -14,8 +14,9 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from hooke.errors import Conflict
-from hooke.model import Level, Manifest, Snapshot
+from hooke.model import Manifest, Snapshot
 from hooke.store import database, worklist
+from hooke.store.elasticsearch.mapping import Part
 from hooke.store.location import Location, read_location
 
 KEPT_S = 15 * 60
@@ -25,9 +26,13 @@ CREATE TABLE store (location TEXT NOT NULL, uid TEXT NOT NULL, reserved INTEGER 
 -- state: which alias of the cluster a snapshot reads; commits that change no record share one
 CREATE TABLE snapshots (
     id INTEGER PRIMARY KEY, created TEXT NOT NULL, ontologies TEXT NOT NULL, segments TEXT NOT NULL, space TEXT,
-    state INTEGER NOT NULL, studies BLOB NOT NULL, images BLOB NOT NULL,
-    next_study INTEGER NOT NULL, next_image INTEGER NOT NULL
+    state INTEGER NOT NULL
 );
+-- which ordinals of a part are live in a snapshot, and the first that was never given out
+CREATE TABLE extents (
+    snapshot INTEGER NOT NULL, part TEXT NOT NULL, live BLOB NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (snapshot, part)
+) WITHOUT ROWID;
 -- superseded: when a later state was committed, in seconds since 1970
 CREATE TABLE states (number INTEGER PRIMARY KEY, superseded REAL);
 """
@@ -44,7 +49,7 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Which ordinals of a level are live, and the first that was never given out."""
+    """Which ordinals of a part are live, and the first that was never given out."""
 
     live: BitMap
     next: int = 0
@@ -56,10 +61,10 @@ class State:
 
     snapshot: Snapshot
     number: int
-    extents: Mapping[Level, Extent]
+    extents: Mapping[Part, Extent]
 
 
-_EMPTY = State(Snapshot(0), 0, {level: Extent(BitMap()) for level in Level})
+_EMPTY = State(Snapshot(0), 0, {part: Extent(BitMap()) for part in Part})
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -107,41 +112,28 @@ def newest(connection: sqlite3.Connection) -> State:
     row = connection.execute("SELECT * FROM snapshots ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
         return _EMPTY
-    number, created, ontologies, segments, space, state, studies, images, next_study, next_image = row
-    snapshot = Snapshot(number, Manifest(ontologies, tuple(json.loads(segments)), space), created)
-    return State(
-        snapshot,
-        state,
-        {
-            Level.STUDY: Extent(BitMap.deserialize(studies), next_study),
-            Level.IMAGE: Extent(BitMap.deserialize(images), next_image),
-        },
-    )
+    number, created, ontologies, segments, space, state = row
+    rows = connection.execute("SELECT part, live, next FROM extents WHERE snapshot = ?", (number,))
+    extents = {Part(part): Extent(BitMap.deserialize(live), following) for part, live, following in rows}
+    return State(Snapshot(number, Manifest(ontologies, tuple(json.loads(segments)), space), created), state, extents)
 
 
-def add(connection: sqlite3.Connection, manifest: Manifest, state: int, extents: Mapping[Level, Extent]) -> Snapshot:
+def add(connection: sqlite3.Connection, manifest: Manifest, state: int, extents: Mapping[Part, Extent]) -> Snapshot:
     """Add a commit to the open transaction."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    for extent in extents.values():
-        extent.live.run_optimize()
     cursor = connection.execute(
-        "INSERT INTO snapshots (created, ontologies, segments, space, state, studies, images, next_study, next_image) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            created,
-            manifest.ontologies,
-            json.dumps(manifest.segments),
-            manifest.space,
-            state,
-            extents[Level.STUDY].live.serialize(),
-            extents[Level.IMAGE].live.serialize(),
-            extents[Level.STUDY].next,
-            extents[Level.IMAGE].next,
-        ),
+        "INSERT INTO snapshots (created, ontologies, segments, space, state) VALUES (?, ?, ?, ?, ?)",
+        (created, manifest.ontologies, json.dumps(manifest.segments), manifest.space, state),
     )
-    # a bitmap a commit would add up; older rows are only ids now
-    connection.execute("DELETE FROM snapshots WHERE id < ?", (cursor.lastrowid,))
-    return Snapshot(int(cursor.lastrowid or 0), manifest, created)
+    number = int(cursor.lastrowid or 0)
+    for part, extent in extents.items():
+        extent.live.run_optimize()
+        row = (number, str(part), extent.live.serialize(), extent.next)
+        connection.execute("INSERT INTO extents VALUES (?, ?, ?, ?)", row)
+    # readers of earlier commits have theirs in memory; kept rows would add up
+    connection.execute("DELETE FROM snapshots WHERE id < ?", (number,))
+    connection.execute("DELETE FROM extents WHERE snapshot < ?", (number,))
+    return Snapshot(number, manifest, created)
 
 
 def supersede(connection: sqlite3.Connection, state: int) -> None:

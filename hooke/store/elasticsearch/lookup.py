@@ -6,11 +6,10 @@ import numpy as np
 from pyroaring import BitMap
 
 from hooke.errors import CorruptIndex
-from hooke.model import Level
 from hooke.store.elasticsearch import body
 from hooke.store.elasticsearch.cluster import Body, Cluster
 from hooke.store.elasticsearch.ledger import State
-from hooke.store.elasticsearch.mapping import BLOCK, MAX_PAGE, Names
+from hooke.store.elasticsearch.mapping import BLOCK, MAX_PAGE, Names, Part
 
 _BUCKETS = 60_000
 """In one answer; `search.max_buckets` is 65,536."""
@@ -24,53 +23,53 @@ class Lookup:
         self.names = names
         self.state = state
 
-    def search(self, level: Level, request: Body) -> Body:
-        """One search of a level."""
-        return self.cluster.search(self.names.state(level, self.state.number), request)
+    def search(self, part: Part, request: Body) -> Body:
+        """One search of a part."""
+        return self.cluster.search(self.names.state(part, self.state.number), request)
 
-    def searches(self, level: Level, requests: Sequence[Body]) -> list[Body]:
-        """Several searches of a level in one request."""
-        return self.cluster.searches(self.names.state(level, self.state.number), requests)
+    def searches(self, part: Part, requests: Sequence[Body]) -> list[Body]:
+        """Several searches of a part in one request."""
+        return self.cluster.searches(self.names.state(part, self.state.number), requests)
 
-    def scan(self, level: Level, request: Body) -> Iterator[Body]:
-        """All hits of a search of a level, by ordinal."""
-        target = self.names.state(level, self.state.number)
+    def scan(self, part: Part, request: Body) -> Iterator[Body]:
+        """All hits of a search of a part, by ordinal."""
+        target = self.names.state(part, self.state.number)
         yield from self.cluster.scan(target, {**request, "sort": [{"ordinal": "asc"}]}, size=MAX_PAGE)
 
-    def ordinals(self, level: Level, clause: Body) -> BitMap:
+    def ordinals(self, part: Part, clause: Body) -> BitMap:
         """The ordinals of the records that match a clause."""
-        [found] = self.many_ordinals(level, [clause])
+        [found] = self.many_ordinals(part, [clause])
         return found
 
-    def many_ordinals(self, level: Level, clauses: Sequence[Body]) -> list[BitMap]:
+    def many_ordinals(self, part: Part, clauses: Sequence[Body]) -> list[BitMap]:
         """The ordinals that match each clause, in one request while they fit."""
-        end = self.state.extents[level].next
+        end = self.state.extents[part].next
         found = [BitMap() for _ in clauses]
         for first in range(0, end, _BUCKETS * BLOCK):
             last = min(end, first + _BUCKETS * BLOCK)
-            answers = self.searches(level, [body.blocks(clause, first=first, last=last) for clause in clauses])
+            answers = self.searches(part, [body.blocks(clause, first=first, last=last) for clause in clauses])
             for bitmap, answer in zip(found, answers, strict=True):
                 bitmap |= _bitmap(answer["aggregations"]["blocks"]["buckets"])
         return found
 
-    def counts(self, level: Level, clause: Body, fields: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    def counts(self, part: Part, clause: Body, fields: Mapping[str, str]) -> dict[str, dict[str, int]]:
         """How many matching records have each value of keyword fields: fields by the name they are asked under."""
         if not fields:
             return {}
         size = _BUCKETS // len(fields)
-        answer = self.search(level, body.counts(clause, fields, size=size))["aggregations"]
+        answer = self.search(part, body.counts(clause, fields, size=size))["aggregations"]
         whole = {name: _buckets(answer[name]) for name in fields if not answer[name]["sum_other_doc_count"]}
         rest = {name: path for name, path in fields.items() if name not in whole}
-        return whole | {name: self._portions(level, clause, path) for name, path in rest.items()}
+        return whole | {name: self._portions(part, clause, path) for name, path in rest.items()}
 
-    def _portions(self, level: Level, clause: Body, path: str) -> dict[str, int]:
+    def _portions(self, part: Part, clause: Body, path: str) -> dict[str, int]:
         """A field with too many values for one answer, in so many portions that each is whole."""
         portions = 4
         while True:
             found: dict[str, int] = {}
-            for part in range(portions):
-                request = body.counts(clause, {"s": path}, size=_BUCKETS, part=(part, portions))
-                answer = self.search(level, request)["aggregations"]["s"]
+            for portion in range(portions):
+                request = body.counts(clause, {"s": path}, size=_BUCKETS, portion=(portion, portions))
+                answer = self.search(part, request)["aggregations"]["s"]
                 if answer["sum_other_doc_count"]:
                     break
                 found |= _buckets(answer)

@@ -1,12 +1,14 @@
 """The indices of one Hooke index: their names, settings and explicit mappings.
 
-`PREFIX-images-UID`, `PREFIX-studies-UID` and `PREFIX-sets-UID`. A document is one version of a record: `born` in one
-state of the index, `died` in a later one, and a state is an alias whose filter lets through what was alive in it. So
-a commit is one swap of aliases, a reader's state never changes, and an update touches what changed and nothing else.
+`PREFIX-studies-UID`, `PREFIX-images-UID`, `PREFIX-heirlooms-UID`, `PREFIX-sets-UID`. A document of the first three is
+one version of something: `born` in one state of the index, `died` in a later one; and a state is an alias whose filter
+lets through what is alive in it. So a commit is one swap of aliases, a reader's state never changes, and an update
+touches what changed and nothing else.
 """
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import blake2b
 
 from hooke.fields import FACET_FIELDS
@@ -26,11 +28,7 @@ _UNSORTED: Body = {"type": "keyword", "doc_values": False}
 _WORDS: Body = {"type": "text", "analyzer": "whitespace", "norms": False, "position_increment_gap": 100}
 _LONG: Body = {"type": "long"}
 
-# prose that a study lends to all its images is searched through the study: see `document.lent_values`
-_LENT: Body = {f"lent_{name}": body for name, body in (("word", _UNSORTED), ("token", _UNSORTED), ("value", _UNSORTED))}
-_LENT |= {"lent_phrase": _WORDS, "lent_field_phrase": _WORDS}
-
-_RECORD: Body = {
+_VERSIONED: Body = {
     "born": _LONG,
     "died": _LONG,
     "gone": {"type": "boolean"},
@@ -40,8 +38,8 @@ _RECORD: Body = {
     "study": _LONG,
     "part": _KEYWORD,
     "digest": {"type": "keyword", "index": False, "doc_values": False},
-    "pixels": {"type": "keyword", "index": False},
-    "with_pixels": {"type": "boolean"},
+}
+_SEARCHED: Body = {
     "word": _UNSORTED,
     "token": _UNSORTED,
     "phrase": _WORDS,
@@ -53,8 +51,15 @@ _RECORD: Body = {
     "facet": {"properties": dict.fromkeys(FACET_FIELDS, _KEYWORD)},
     "column": {"type": "flattened"},
     "number": {"type": "flattened", "doc_values": False},
+}
+_RECORD: Body = {
     "method": {"properties": {str(method): {"type": "long", "index": False} for method in Method}},
     "record": {"type": "object", "enabled": False},
+}
+_IMAGE: Body = {
+    "heirlooms": _LONG,
+    "pixels": {"type": "keyword", "index": False},
+    "with_pixels": {"type": "boolean"},
 }
 _SET: Body = {
     "field": _KEYWORD,
@@ -62,6 +67,19 @@ _SET: Body = {
     "terms": {"type": "object", "enabled": False},
     "values": {"type": "object", "enabled": False},
 }
+
+
+class Part(StrEnum):
+    """What an index is made of. HEIRLOOMS: what groups of images inherit, which is kept and searched once for each."""
+
+    STUDIES = "studies"
+    IMAGES = "images"
+    HEIRLOOMS = "heirlooms"
+
+
+def part_of(level: Level) -> Part:
+    """The part that holds a level's records."""
+    return Part.STUDIES if level is Level.STUDY else Part.IMAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +94,17 @@ class Names:
         """The index of distinct sets of values."""
         return f"{self.prefix}-sets-{self.uid}"
 
-    def records(self, level: Level) -> str:
-        """The index of a level's records, all versions of them."""
-        return f"{self.current(level)}-{self.uid}"
+    def versions(self, part: Part) -> str:
+        """The index of all versions of a part."""
+        return f"{self.current(part)}-{self.uid}"
 
-    def state(self, level: Level, number: int) -> str:
-        """The alias of a level in one committed state."""
-        return f"{self.records(level)}-{number}"
+    def state(self, part: Part, number: int) -> str:
+        """The alias of a part in one committed state."""
+        return f"{self.versions(part)}-{number}"
 
-    def current(self, level: Level) -> str:
-        """The alias of a level in its newest state, for whoever looks into the cluster."""
-        return f"{self.prefix}-{'studies' if level is Level.STUDY else 'images'}"
+    def current(self, part: Part) -> str:
+        """The alias of a part in its newest state, for whoever looks into the cluster."""
+        return f"{self.prefix}-{part}"
 
 
 def alive(number: int) -> Body:
@@ -99,11 +117,14 @@ def alive(number: int) -> Body:
     return {"bool": {"must_not": exceptions}}
 
 
-def record_index(level: Level, uid: str, settings: ClusterSettings) -> Body:
-    """What an index of records is created with."""
-    shards = settings.shards if level is Level.IMAGE else 1
-    properties = _RECORD | (_LENT if level is Level.STUDY else {})
-    return _index(uid, str(level), shards, properties, settings)
+def index_body(part: Part, uid: str, settings: ClusterSettings) -> Body:
+    """What an index of versions is created with."""
+    properties = {
+        Part.STUDIES: _VERSIONED | _SEARCHED | _RECORD,
+        Part.IMAGES: _VERSIONED | _SEARCHED | _RECORD | _IMAGE,
+        Part.HEIRLOOMS: _VERSIONED | _SEARCHED | {"record": _RECORD["record"]},
+    }[part]
+    return _index(uid, str(part), settings.shards if part is Part.IMAGES else 1, properties, settings)
 
 
 def set_index(uid: str, settings: ClusterSettings) -> Body:

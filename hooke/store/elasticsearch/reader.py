@@ -1,7 +1,9 @@
 """Reading one committed state; see `hooke.store.base.MetadataReader`."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from heapq import merge
 from itertools import islice
 
@@ -10,18 +12,18 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.errors import BackendUnavailable, BadInput, UnknownRecord
-from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
+from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Level, Method, Record, Snapshot, Study, Unresolved
 from hooke.query import Best, Node, Position, Query, Words
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.cache import Cache
 from hooke.store.elasticsearch import body
-from hooke.store.elasticsearch.body import Known, condition, lent_leaves, scoring
+from hooke.store.elasticsearch.body import Known, condition, scoring
 from hooke.store.elasticsearch.cluster import Body, cluster_errors
 from hooke.store.elasticsearch.document import id_key, read_image, read_study
 from hooke.store.elasticsearch.lookup import Lookup
-from hooke.store.elasticsearch.mapping import MAX_PAGE, alive, field_key, set_field
+from hooke.store.elasticsearch.mapping import MAX_PAGE, Part, alive, field_key, part_of, set_field
 from hooke.store.elasticsearch.sets import Column, read_column
 from hooke.store.worklist import Worklist
 
@@ -53,7 +55,9 @@ class ElasticsearchReader:
         total = 0
         while len(hits) <= query.limit:
             size = min(query.limit + 1 - len(hits), MAX_PAGE + 1)
-            found = self._lookup.search(query.level, body.page(query.where, known, size=size, after=after))["hits"]
+            found = self._lookup.search(part_of(query.level), body.page(query.where, known, size=size, after=after))[
+                "hits"
+            ]
             total = found["total"]["value"]
             hits += [Hit(int(hit["sort"][1]), float(hit["sort"][0])) for hit in found["hits"]]
             if len(found["hits"]) < size:
@@ -65,18 +69,20 @@ class ElasticsearchReader:
     def ordinals(self, level: Level, where: Node) -> BitMap:
         """The ordinals of every matching record."""
         if where == EVERYTHING:
-            return BitMap(self._lookup.state.extents[level].live)
+            return BitMap(self._lookup.state.extents[part_of(level)].live)
         key = (level, "ordinals", where)
-        return BitMap(self._cache.get(key, lambda: self._lookup.ordinals(level, self._condition(level, where))))
+        return BitMap(
+            self._cache.get(key, lambda: self._lookup.ordinals(part_of(level), self._condition(level, where)))
+        )
 
     def count(self, level: Level, where: Node = EVERYTHING) -> int:
         """How many live records match."""
         if where == EVERYTHING:
-            return len(self._lookup.state.extents[level].live)
+            return len(self._lookup.state.extents[part_of(level)].live)
         return self._cache.get((level, "count", where), lambda: self._count(level, where))
 
     def _count(self, level: Level, where: Node) -> int:
-        found = self._lookup.search(level, body.total(self._condition(level, where)))
+        found = self._lookup.search(part_of(level), body.total(self._condition(level, where)))
         return int(found["hits"]["total"]["value"])
 
     def value_sets(self, level: Level, field: str) -> Sequence[ValueSet]:
@@ -86,9 +92,33 @@ class ElasticsearchReader:
     def count_sets(self, level: Level, fields: Sequence[str], where: Node) -> tuple[npt.NDArray[np.int64], ...]:
         """How many of the matching records have each set, field by field."""
         columns = {field: self._column(field) for field in fields}
-        asked = {field: set_field(field) for field, column in columns.items() if column.sets}
-        counted = self._lookup.counts(level, self._condition(level, where), asked)
+        asked = [field for field, column in columns.items() if column.sets]
+        clause = self._condition(level, where)
+        counted = self._lookup.counts(part_of(level), clause, {field: set_field(field) for field in asked})
+        if level is Level.IMAGE:
+            inherited = [field for field in asked if field not in FACET_FIELDS]
+            counted |= {field: self._with_inherited(clause, field, counted[field]) for field in inherited}
         return tuple(columns[field].counts(counted.get(field, {})) for field in fields)
+
+    def _with_inherited(self, clause: Body, field: str, own: Mapping[str, int]) -> dict[str, int]:
+        """The counts of a field with those of images that have it from their study alone, where its sets are kept."""
+        sets = self._cache.get(("inherited", field), lambda: self._inherited_sets(field))
+        if not sets:
+            return dict(own)
+        silent: Body = {"bool": {"filter": [clause], "must_not": [{"exists": {"field": set_field(field)}}]}}
+        heirs = self._lookup.counts(Part.IMAGES, silent, {"h": "heirlooms"})["h"]
+        counted = Counter(own)
+        for heirlooms, count in heirs.items():
+            if int(heirlooms) in sets:
+                counted[sets[int(heirlooms)]] += count
+        return dict(counted)
+
+    def _inherited_sets(self, field: str) -> dict[int, str]:
+        path = set_field(field)
+        request: Body = {"query": {"exists": {"field": path}}, "_source": ["ordinal", path]}
+        kind, key = path.split(".")
+        sources = (hit["_source"] for hit in self._lookup.scan(Part.HEIRLOOMS, request))
+        return {source["ordinal"]: source[kind][key] for source in sources}
 
     def labels(self, level: Level, field: str) -> Mapping[str, str]:
         """The label of every term that annotates a record in a field."""
@@ -98,8 +128,11 @@ class ElasticsearchReader:
         """The terms that annotate a live or once live record directly."""
         if field is not None:
             return frozenset(term for held in self._column(field).sets for term in held.terms)
-        found = self._cache.get((level, "terms"), lambda: self._lookup.counts(level, _ALL, {"term": "term"})["term"])
-        return frozenset(found)
+        return self._cache.get((level, "terms"), lambda: self._read_terms(level))
+
+    def _read_terms(self, level: Level) -> frozenset[str]:
+        parts = _searched_parts(level)
+        return frozenset(term for part in parts for term in self._lookup.counts(part, _ALL, {"t": "term"})["t"])
 
     def tokens(self, level: Level, prefix: str, *, field: str | None = None, limit: int = 401) -> tuple[str, ...]:
         """Tokens with a prefix, sorted."""
@@ -116,20 +149,15 @@ class ElasticsearchReader:
 
     def _listed(self, level: Level, prefix: str, field: str | None, after: str | None, size: int) -> list[str]:
         """The next tokens of the index, those of dead records too."""
-        name = self._lookup.names.records
-        lists = [self._terms_enum(name(level), "word" if field is None else "token", field, prefix, after, size)]
-        if level is Level.IMAGE and (field is None or field in TEXT_FIELDS):
-            path = "lent_word" if field is None else "lent_token"
-            lists.append(self._terms_enum(name(Level.STUDY), path, field, prefix, after, size))
+        indices = map(self._lookup.names.versions, _searched_parts(level))
+        lists = [self._terms_enum(index, field, prefix, after, size) for index in indices]
         # a full list may go on: beyond its end the others have to wait
         ends = [listed[-1] for listed in lists if len(listed) == size]
         merged = dict.fromkeys(token for token in merge(*lists) if not ends or token <= min(ends))
         return list(islice(merged, size))
 
-    def _terms_enum(
-        self, index: str, path: str, field: str | None, prefix: str, after: str | None, size: int
-    ) -> list[str]:
-        key = "" if field is None else f"{field_key(field)}="
+    def _terms_enum(self, index: str, field: str | None, prefix: str, after: str | None, size: int) -> list[str]:
+        path, key = ("word", "") if field is None else ("token", f"{field_key(field)}=")
         following = f"{key}{after}" if after is not None else None
         with cluster_errors(self._lookup.cluster.location):
             answer = self._lookup.cluster.client.terms_enum(
@@ -143,36 +171,60 @@ class ElasticsearchReader:
 
     def _in_use(self, level: Level, listed: Sequence[str], field: str | None) -> list[str]:
         """Which of the tokens a live record has."""
-        own = {t: body.leaf(Words(frozenset({t}), field)) for t in listed}
-        used = self._having(level, own, _ALL)
-        rest = [token for token in listed if token not in used]
-        if level is Level.IMAGE and rest:
-            lent = {t: body.leaf(Words(frozenset({t}), field), lent=True) for t in rest}
-            used |= self._having(Level.STUDY, lent, self._with_images())
+        clauses = {token: body.leaf(Words(frozenset({token}), field)) for token in listed}
+        used = self._having(part_of(level), clauses, _ALL)
+        if level is Level.IMAGE:
+            rest = {token: clause for token, clause in clauses.items() if token not in used}
+            used |= self._having(Part.HEIRLOOMS, rest, body.among(sorted(self._heirs())))
         return [token for token in listed if token in used]
 
-    def _having(self, level: Level, clauses: Mapping[str, Body], within: Body) -> set[str]:
+    def _having(self, part: Part, clauses: Mapping[str, Body], within: Body) -> set[str]:
         if not clauses:
             return set()
         request: Body = {"query": within, "size": 0, "aggs": {"t": {"filters": {"filters": dict(clauses)}}}}
-        buckets = self._lookup.search(level, request)["aggregations"]["t"]["buckets"]
+        buckets = self._lookup.search(part, request)["aggregations"]["t"]["buckets"]
         return {token for token, bucket in buckets.items() if bucket["doc_count"]}
 
-    def _with_images(self) -> Body:
-        def make() -> Body:
-            owners = self._lookup.counts(Level.IMAGE, _ALL, {"study": "study"})["study"]
-            return body.among(sorted(map(int, owners)))
+    def _heirs(self) -> Mapping[int, int]:
+        """How many live images have each of the heirlooms."""
 
-        return self._cache.get("with images", make)
+        def make() -> dict[int, int]:
+            found = self._lookup.counts(Part.IMAGES, _ALL, {"h": "heirlooms"})["h"]
+            return {int(heirlooms): count for heirlooms, count in found.items()}
+
+        return self._cache.get("heirs", make)
 
     def fields(self, level: Level) -> Mapping[str, FieldStats]:
         """Every field of a level by name."""
         return self._cache.get((level, "fields"), lambda: self._read_fields(level))
 
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
-        found = self._lookup.counts(level, _ALL, {"field": "field"})["field"]
+        records = Counter(self._lookup.counts(part_of(level), _ALL, {"f": "field"})["f"])
+        if level is Level.IMAGE:
+            records = self._with_inherited_fields(records)
         everyone = self.count(level)
-        return {name: FieldStats(name, everyone if name in UNCOUNTED_FIELDS else found[name]) for name in sorted(found)}
+        return {
+            name: FieldStats(name, everyone if name in UNCOUNTED_FIELDS else records[name]) for name in sorted(records)
+        }
+
+    def _with_inherited_fields(self, own: Counter[str]) -> Counter[str]:
+        heirs = self._heirs()
+        inherited: dict[str, list[int]] = {}
+        for hit in self._lookup.scan(
+            Part.HEIRLOOMS, {"query": body.among(sorted(heirs)), "_source": ["ordinal", "field"]}
+        ):
+            for name in hit["_source"]["field"]:
+                inherited.setdefault(name, []).append(hit["_source"]["ordinal"])
+        both = [name for name in inherited if name in own and name not in UNCOUNTED_FIELDS]
+        requests = [
+            body.total({"bool": {"filter": [{"term": {"field": name}}, body.among(inherited[name], "heirlooms")]}})
+            for name in both
+        ]
+        twice = self._lookup.searches(Part.IMAGES, requests)
+        counted = own + Counter({name: sum(heirs[h] for h in group) for name, group in inherited.items()})
+        for name, answer in zip(both, twice, strict=True):
+            counted[name] -= answer["hits"]["total"]["value"]
+        return counted
 
     def get(self, level: Level, record_id: str) -> Record:
         """One record by id."""
@@ -193,7 +245,7 @@ class ElasticsearchReader:
 
     def _records(self, level: Level, request: Body) -> Iterator[Record]:
         request = {**request, "_source": ["record", "ordinal", "study"], "track_total_hits": False}
-        sources = [hit["_source"] for hit in self._lookup.search(level, request)["hits"]["hits"]]
+        sources = [hit["_source"] for hit in self._hits(level, request)]
         if level is Level.STUDY:
             yield from (_study_record(read_study(source["record"]), source["ordinal"]) for source in sources)
             return
@@ -222,23 +274,23 @@ class ElasticsearchReader:
         return tuple(found[key] for key in ids if key in found)
 
     def _hits(self, level: Level, request: Body) -> list[Body]:
-        hits: list[Body] = self._lookup.search(level, request)["hits"]["hits"]
+        hits: list[Body] = self._lookup.search(part_of(level), request)["hits"]["hits"]
         return hits
 
     def images_with_pixels(self) -> Iterator[tuple[int, str]]:
         """Ordinal and path of every live image whose pixels can be read."""
         request: Body = {"query": {"term": {"with_pixels": True}}, "_source": False, "docvalue_fields": ["pixels"]}
-        for hit in self._lookup.scan(Level.IMAGE, request):
+        for hit in self._lookup.scan(Part.IMAGES, request):
             yield hit["sort"][0], hit["fields"]["pixels"][0]
 
     def study_ordinals(self, images: BitMap) -> BitMap:
         """The studies that the images belong to."""
-        found = self._lookup.counts(Level.IMAGE, body.among(list(images)), {"study": "study"})["study"]
+        found = self._lookup.counts(Part.IMAGES, body.among(list(images)), {"study": "study"})["study"]
         return BitMap(map(int, found))
 
     def image_ordinals(self, studies: BitMap) -> BitMap:
         """The live images of the studies."""
-        return self._lookup.ordinals(Level.IMAGE, body.among(list(studies), "study"))
+        return self._lookup.ordinals(Part.IMAGES, body.among(list(studies), "study"))
 
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist, most frequent first."""
@@ -255,7 +307,7 @@ class ElasticsearchReader:
     def _count_mentions(self) -> dict[str, int]:
         sums: Body = {str(method): {"sum": {"field": f"method.{method}"}} for method in Method}
         request: Body = {"size": 0, "aggs": sums, "track_total_hits": False}
-        answers = [self._lookup.search(level, request)["aggregations"] for level in Level]
+        answers = [self._lookup.search(part_of(level), request)["aggregations"] for level in Level]
         counts = {str(method): sum(int(a[str(method)]["value"]) for a in answers) for method in Method}
         return {method: count for method, count in counts.items() if count}
 
@@ -266,12 +318,12 @@ class ElasticsearchReader:
     def image_ids(self, part: str) -> frozenset[str]:
         """The live images that were last put from an input."""
         request: Body = {"query": {"term": {"part": part}}, "_source": ["record.id"]}
-        return frozenset(hit["_source"]["record"]["id"] for hit in self._lookup.scan(Level.IMAGE, request))
+        return frozenset(hit["_source"]["record"]["id"] for hit in self._lookup.scan(Part.IMAGES, request))
 
     def size_bytes(self) -> int:
         """Bytes the metadata takes in the cluster, copies included."""
         names = self._lookup.names
-        indices = [names.sets, *(names.records(level) for level in Level)]
+        indices = [names.sets, *map(names.versions, Part)]
         with cluster_errors(self._lookup.cluster.location):
             stats = self._lookup.cluster.client.indices.stats(index=indices, metric="store").body
         return int(stats["_all"]["total"]["store"]["size_in_bytes"])
@@ -286,12 +338,12 @@ class ElasticsearchReader:
             "sort": [{"ordinal": "asc"}],
         }
         self.count_now(level)  # a state that is gone is told here, not passed for an empty one
-        for hit in self._lookup.cluster.scan(self._lookup.names.records(level), request, size=_SCANNED):
+        for hit in self._lookup.cluster.scan(self._lookup.names.versions(part_of(level)), request, size=_SCANNED):
             yield _stored(level, hit["_source"])
 
     def count_now(self, level: Level) -> int:
         """How many live records the cluster has, asked of it now. Raises SnapshotMismatch for a state that is gone."""
-        return int(self._lookup.search(level, body.total(_ALL))["hits"]["total"]["value"])
+        return int(self._lookup.search(part_of(level), body.total(_ALL))["hits"]["total"]["value"])
 
     def parts(self) -> Mapping[str, str]:
         """The inputs that were indexed whole, with their digests."""
@@ -305,34 +357,37 @@ class ElasticsearchReader:
         return self._cache.get(("column", field), lambda: read_column(self._lookup, field))
 
     def _condition(self, level: Level, node: Node) -> Body:
-        return condition(node, Known(lenders=self._lenders(level, node)))
+        return condition(node, self._known_heirlooms(level, node))
 
     def _known(self, level: Level, node: Node) -> Known:
-        lenders = Known(lenders=self._lenders(level, node))
-        return Known(lenders.lenders, self._idf(level, list(scoring(node)), lenders))
+        known = self._known_heirlooms(level, node)
+        return replace(known, idf=self._idf(level, scoring(node), known))
 
-    def _lenders(self, level: Level, node: Node) -> dict[body.Leaf, list[int]]:
-        """The studies whose lent prose matches each leaf: what an image matches without having it in its document."""
+    def _known_heirlooms(self, level: Level, node: Node) -> Known:
+        """Which groups of images match each leaf by what they inherit."""
         if level is Level.STUDY:
-            return {}
-        leaves = list(dict.fromkeys(lent_leaves(node)))
-        missing = [leaf for leaf in leaves if not self._cache.has(("lenders", leaf))]
-        if missing:
-            found = self._lookup.many_ordinals(Level.STUDY, [body.leaf(leaf, lent=True) for leaf in missing])
-            for leaf, ordinals in zip(missing, found, strict=True):
-                self._cache.put(("lenders", leaf), list(ordinals))
-        return {leaf: self._cache.get(("lenders", leaf), list) for leaf in leaves}
+            return Known()
 
-    def _idf(self, level: Level, nodes: Sequence[Best], known: Known) -> dict[Best, float]:
+        def ask(leaves: list[body.Leaf]) -> list[list[int]]:
+            return [list(found) for found in self._lookup.many_ordinals(Part.HEIRLOOMS, list(map(body.leaf, leaves)))]
+
+        return Known(self._cache.get_all(body.leaves(node), ask))
+
+    def _idf(self, level: Level, nodes: Iterable[Best], known: Known) -> dict[Best, float]:
         """What a match is worth: the rarer the more."""
-        missing = [node for node in dict.fromkeys(nodes) if not self._cache.has((level, "count", node))]
-        answers = self._lookup.searches(level, [body.total(condition(node, known)) for node in missing])
-        for node, answer in zip(missing, answers, strict=True):
-            self._cache.put((level, "count", node), int(answer["hits"]["total"]["value"]))
-        return {
-            node: math.log1p(self.count(level) / max(1, self._cache.get((level, "count", node), lambda: 1)))
-            for node in nodes
-        }
+
+        def ask(keys: list[tuple[Level, str, Best]]) -> list[int]:
+            requests = [body.total(condition(node, known)) for _, _, node in keys]
+            answers = self._lookup.searches(part_of(level), requests)
+            return [int(answer["hits"]["total"]["value"]) for answer in answers]
+
+        matches = self._cache.get_all(((level, "count", node) for node in nodes), ask)
+        everyone = self.count(level)
+        return {node: math.log1p(everyone / max(1, count)) for (_, _, node), count in matches.items()}
+
+
+def _searched_parts(level: Level) -> tuple[Part, ...]:
+    return (Part.STUDIES,) if level is Level.STUDY else (Part.IMAGES, Part.HEIRLOOMS)
 
 
 def _study_record(study: Study, ordinal: int) -> Record:

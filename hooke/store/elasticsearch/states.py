@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from hooke.errors import Conflict, CorruptIndex, HookeError
-from hooke.model import Level
 from hooke.store.elasticsearch.bulk import MISSING, Bulk, delete, update
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
 from hooke.store.elasticsearch.document import FieldSet
-from hooke.store.elasticsearch.mapping import VERSION, Names, alive, record_index, sequence_number, set_index
+from hooke.store.elasticsearch.mapping import VERSION, Names, Part, alive, index_body, sequence_number, set_index
 
 logger = logging.getLogger(__name__)
 
@@ -27,25 +26,25 @@ class States:
         """Make the indices, and state 0, in which there is nothing. Raises Conflict for a prefix that is taken."""
         indices = self._cluster.client.indices
         with cluster_errors(self._cluster.location):
-            for level in Level:
-                taken = indices.exists_alias(name=self._names.current(level))
-                if taken and not indices.exists(index=self._names.records(level)):
+            for part in Part:
+                taken = indices.exists_alias(name=self._names.current(part))
+                if taken and not indices.exists(index=self._names.versions(part)):
                     raise Conflict(
                         f"{self._cluster.location} holds the index of another directory: choose another prefix "
                         "(--store http://host:9200/PREFIX), or delete that index's indices first"
                     )
             settings = self._cluster.settings
-            made = {self._names.records(level): record_index(level, self._names.uid, settings) for level in Level}
+            made = {self._names.versions(part): index_body(part, self._names.uid, settings) for part in Part}
             made[self._names.sets] = set_index(self._names.uid, settings)
             for name, body in made.items():
                 if not indices.exists(index=name):
                     indices.create(index=name, body=body)
-        self._alias(0, {level: self._names.state(level, 0) for level in Level})
+        self._alias(0, {part: self._names.state(part, 0) for part in Part})
         self.show(0)
 
     def check(self) -> None:
         """Raises CorruptIndex where the indices are not there, or of a version that this Hooke does not read."""
-        names = [*(self._names.records(level) for level in Level), self._names.sets]
+        names = [*(self._names.versions(part) for part in Part), self._names.sets]
         with cluster_errors(self._cluster.location):
             found = self._cluster.client.indices.get_mapping(index=",".join(names), ignore_unavailable=True).body
         for name in names:
@@ -61,36 +60,36 @@ class States:
                     "new directory and prefix, and delete these indices afterwards"
                 )
 
-    def publish(self, state: int, expected: Mapping[Level, int]) -> None:
+    def publish(self, state: int, expected: Mapping[Part, int]) -> None:
         """Give a state its aliases, once it is whole. Raises CorruptIndex where it is not."""
         with cluster_errors(self._cluster.location):
             self._cluster.client.indices.refresh(index=self._names.sets)
-        for level, count in expected.items():
+        for part, count in expected.items():
             body: Body = {"query": alive(state), "size": 0, "track_total_hits": True}
-            found = self._cluster.search(self._names.records(level), body)["hits"]["total"]["value"]
+            found = self._cluster.search(self._names.versions(part), body)["hits"]["total"]["value"]
             if found != count:
                 raise CorruptIndex(
-                    f"{self._names.records(level)} holds {found} records of {level} level where {count} were put: "
+                    f"{self._names.versions(part)} holds {found} {part} where {count} were put: "
                     "nothing was published; run the same command again, which starts from the last commit"
                 )
-        self._alias(state, {level: self._names.state(level, state) for level in expected})
+        self._alias(state, {part: self._names.state(part, state) for part in expected})
 
     def show(self, state: int) -> None:
         """Turn the aliases for onlookers to a committed state, both at once."""
-        self._alias(state, {level: self._names.current(level) for level in Level})
+        self._alias(state, {part: self._names.current(part) for part in Part})
 
     def clean(self, bulk: Bulk, committed: int, oldest: int) -> None:
         """Take back what was written after a commit, and drop the versions that only states before the oldest had."""
         with cluster_errors(self._cluster.location):
             self._cluster.client.indices.refresh(
-                index=[*(self._names.records(level) for level in Level), self._names.sets]
+                index=[*(self._names.versions(part) for part in Part), self._names.sets]
             )
-        for level in Level:
-            index = self._names.records(level)
+        for part in Part:
+            index = self._names.versions(part)
             # first give back their lives, then take away what was to follow
             revived = self._write(bulk, index, _after("died", committed), lambda i, d: update(i, d, {"died": None}))
             unborn = self._write(bulk, index, _after("born", committed), delete)
-            self._unalias(level, oldest)
+            self._unalias(part, oldest)
             self._write(bulk, index, {"range": {"died": {"lte": oldest}}}, delete)
             if revived or unborn:
                 logger.info("%s: took back %s records that were not committed", index, unborn)
@@ -111,17 +110,17 @@ class States:
         hits = self._cluster.scan(index, {"query": query, "_source": False, "sort": ["_shard_doc"]}, size=_SCANNED)
         return bulk.write_all((action(index, hit["_id"]) for hit in hits), ignored_status=MISSING)
 
-    def _alias(self, state: int, aliases: Mapping[Level, str]) -> None:
+    def _alias(self, state: int, aliases: Mapping[Part, str]) -> None:
         actions: list[Body] = [
-            {"add": {"index": self._names.records(level), "alias": alias, "filter": alive(state)}}
-            for level, alias in aliases.items()
+            {"add": {"index": self._names.versions(part), "alias": alias, "filter": alive(state)}}
+            for part, alias in aliases.items()
         ]
         with cluster_errors(self._cluster.location):
             self._cluster.client.indices.update_aliases(actions=actions)
 
-    def _unalias(self, level: Level, oldest: int) -> None:
+    def _unalias(self, part: Part, oldest: int) -> None:
         """From here on a reader of an older state is told that it is gone."""
-        index = self._names.records(level)
+        index = self._names.versions(part)
         with cluster_errors(self._cluster.location):
             found = self._cluster.client.indices.get_alias(index=index).body[index]["aliases"]
             gone = [name for name in found if name.startswith(f"{index}-") and int(name[len(index) + 1 :]) < oldest]

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hooke.model import Level
 from hooke.store.elasticsearch.bulk import Put
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
 from hooke.store.elasticsearch.document import Document, id_key, ordinal_bit
@@ -51,11 +50,10 @@ class Change:
 
 
 class Side:
-    """One level of the index while it is written to."""
+    """One part of the index while it is written to."""
 
-    def __init__(self, cluster: Cluster, level: Level, index: str, extent: Extent) -> None:
+    def __init__(self, cluster: Cluster, index: str, extent: Extent) -> None:
         self._cluster = cluster
-        self.level = level
         self.index = index
         self.live = extent.live.copy()
         self.next = extent.next

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +18,13 @@ from hooke.store.elasticsearch.document import (
     Document,
     Documents,
     FieldSet,
+    Heirlooms,
     heritage,
     read_image,
     read_study,
 )
 from hooke.store.elasticsearch.ledger import State
-from hooke.store.elasticsearch.mapping import Names, sequence_number
+from hooke.store.elasticsearch.mapping import Names, Part, part_of, sequence_number
 from hooke.store.elasticsearch.states import States, set_action
 from hooke.store.elasticsearch.versions import Change, Side, Version
 from hooke.store.worklist import Worklist
@@ -68,7 +69,7 @@ class ElasticsearchWriter:
 
     def put_images(self, images: Iterable[Image], *, part: str = "") -> None:
         """Add or replace images of known studies."""
-        side = self._sides[Level.IMAGE]
+        side = self._sides[Part.IMAGES]
         for chunk in _chunks(images):
             unique = {image.id: image for image in chunk}
             known = side.newest(list(unique))
@@ -82,7 +83,7 @@ class ElasticsearchWriter:
 
     def delete(self, level: Level, ids: Iterable[str]) -> int:
         """Delete records, a study with its images."""
-        side = self._sides[level]
+        side = self._sides[part_of(level)]
         wanted = list(ids)
         if not wanted:
             return 0
@@ -91,7 +92,7 @@ class ElasticsearchWriter:
             key: v for chunk in _chunks(wanted) for key, v in side.newest(chunk, payload=True).items() if not v.gone
         }
         if level is Level.STUDY and gone:
-            images = self._sides[Level.IMAGE]
+            images = self._sides[Part.IMAGES]
             self._refresh(images)
             self._bury(images, images.of_studies({version.ordinal for version in gone.values()}))
             self._studies.clear()
@@ -100,7 +101,7 @@ class ElasticsearchWriter:
 
     def restore(self, level: Level, records: Iterable[Stored]) -> None:
         """Put what another store holds, under the ordinals it has there."""
-        side = self._sides[level]
+        side = self._sides[part_of(level)]
         if side.next:
             raise Conflict(f"{self._cluster.location} holds {level} records already: copy to a new prefix")
         for chunk in _chunks(records):
@@ -127,13 +128,13 @@ class ElasticsearchWriter:
     def commit(self, manifest: Manifest) -> Snapshot:
         """Publish what was put as one snapshot."""
         self._bulk.drain()
-        extents = {level: side.extent for level, side in self._sides.items()}
+        extents = {part: side.extent for part, side in self._sides.items()}
         state = self._committed
         if self._changed:
             state = self._state
             for side in self._sides.values():
                 self._refresh(side)
-            self._states.publish(state, {level: len(extent.live) for level, extent in extents.items()})
+            self._states.publish(state, {part: len(extent.live) for part, extent in extents.items()})
         with driver_errors(self._path):
             snapshot = ledger.add(self._connection, manifest, state, extents)
             ledger.supersede(self._connection, state)
@@ -160,9 +161,8 @@ class ElasticsearchWriter:
         self._sets_made = 0
         self._changed = False
         self._studies: dict[str, _Home] = {}
-        self._sides = {
-            level: Side(self._cluster, level, self._names.records(level), committed.extents[level]) for level in Level
-        }
+        self._heirlooms: dict[str, tuple[int, str]] = {}
+        self._sides = {part: Side(self._cluster, self._names.versions(part), committed.extents[part]) for part in Part}
 
     def _oldest_state(self) -> int:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -171,7 +171,7 @@ class ElasticsearchWriter:
         return oldest
 
     def _put_studies(self, studies: Mapping[str, Study]) -> None:
-        side = self._sides[Level.STUDY]
+        side = self._sides[Part.STUDIES]
         self._refresh(side)
         known = side.newest(list(studies), payload=True)
         changes, heirs = [], {}
@@ -189,7 +189,7 @@ class ElasticsearchWriter:
             self._inherit_anew(heirs)
 
     def _inherit_anew(self, studies: Mapping[int, Study]) -> None:
-        side = self._sides[Level.IMAGE]
+        side = self._sides[Part.IMAGES]
         self._refresh(side)
         for chunk in _chunks(side.of_studies(studies)):
             changes = (
@@ -202,12 +202,31 @@ class ElasticsearchWriter:
         self, image: Image, owner: int, study: Study, former: Version | None, part: str | None = None
     ) -> Change | None:
         """None where the index has it so already; part None: the one it had."""
-        document = self._documents.image(image, study)
+        document = self._image_document(image, owner, study)
         part = part if part is not None else former.part if former else ""
         if former and not former.gone and (former.digest, former.part) == (document.digest, part):
             return None
-        ordinal = former.ordinal if former else self._sides[Level.IMAGE].take_ordinal()
+        ordinal = former.ordinal if former else self._sides[Part.IMAGES].take_ordinal()
         return Change(image.id, ordinal, owner, part, former, document)
+
+    def _image_document(self, image: Image, owner: int, study: Study) -> Document:
+        document, heirlooms = self._documents.image(image, study)
+        return replace(document, body={**document.body, "heirlooms": self._heirlooms_ordinal(heirlooms, owner)})
+
+    def _heirlooms_ordinal(self, heirlooms: Heirlooms, owner: int) -> int:
+        """The number of what a group of images inherits, whose document is brought up to date on the way."""
+        key, made = heirlooms.key, heirlooms.document.digest
+        ordinal, known = self._heirlooms.get(key, (-1, ""))
+        if known != made:
+            side = self._sides[Part.HEIRLOOMS]
+            former = side.newest([key]).get(key)
+            ordinal = former.ordinal if former else side.take_ordinal()
+            if former is None or former.digest != made:
+                body = {**heirlooms.document.body, "record": {"id": key}}
+                document = replace(heirlooms.document, body=body)
+                self._send(side, [Change(key, ordinal, owner, "", former, document)])
+            self._heirlooms[key] = ordinal, made
+        return ordinal
 
     def _restored(self, stored: Stored, owners: Mapping[str, Version]) -> Change:
         owner = owners[stored.study_id] if owners else None
@@ -215,7 +234,8 @@ class ElasticsearchWriter:
             case Study() as study:
                 document: Document | None = self._documents.study(study)
             case Image() as image:
-                document = self._documents.image(image, self._home(stored.study_id).study)
+                home = self._home(stored.study_id)
+                document = self._image_document(image, home.ordinal, home.study)
             case None:
                 document = None
         study_ordinal = owner.ordinal if owner else stored.ordinal
@@ -228,8 +248,8 @@ class ElasticsearchWriter:
     def _home(self, study_id: str) -> _Home:
         home = self._studies.get(study_id)
         if home is None:
-            self._refresh(self._sides[Level.STUDY])
-            version = self._sides[Level.STUDY].newest([study_id], payload=True).get(study_id)
+            self._refresh(self._sides[Part.STUDIES])
+            version = self._sides[Part.STUDIES].newest([study_id], payload=True).get(study_id)
             if version is None or version.gone:
                 raise UnknownRecord(
                     f"no study {study_id!r} at {self._cluster.location}: put the study before its images"
@@ -239,8 +259,8 @@ class ElasticsearchWriter:
 
     def _owners(self, study_ids: Iterable[str]) -> dict[str, Version]:
         """The studies' versions, of deleted studies too."""
-        self._refresh(self._sides[Level.STUDY])
-        return self._sides[Level.STUDY].newest(list(study_ids))
+        self._refresh(self._sides[Part.STUDIES])
+        return self._sides[Part.STUDIES].newest(list(study_ids))
 
     def _send(self, side: Side, changes: Sequence[Change]) -> None:
         if not changes:
@@ -269,8 +289,7 @@ class ElasticsearchWriter:
 
     def _settle(self, sent: Sent) -> None:
         if sent.reason:
-            level = next(level for level, side in self._sides.items() if side.index == sent.index)
-            self._sides[level].refuse(sent.put)
+            next(side for side in self._sides.values() if side.index == sent.index).refuse(sent.put)
             self._refused.append(Refused(sent.put.record_id, sent.reason))
 
     def _refresh(self, side: Side) -> None:
