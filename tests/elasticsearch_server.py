@@ -149,9 +149,8 @@ class Cluster:
 
 
 def _counts(node: Node, nodes: int) -> bool:
-    query = {"wait_for_nodes": nodes, "timeout": "2s"}
     try:
-        return httpx.get(f"{node.url}/_cluster/health", params=query, timeout=5).is_success
+        return httpx.get(f"{node.url}/_cluster/health?wait_for_nodes={nodes}&timeout=2s", timeout=5).is_success
     except httpx.TransportError:
         return False
 
