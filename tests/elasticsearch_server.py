@@ -275,7 +275,7 @@ def _fetched(folder: Path) -> Path:
     command = ["mvn", "-B", "-q", "-C", "dependency:copy", f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"Maven could not fetch {_ARTIFACT}: {done.stdout[-500:]}")
+        pytest.skip(f"Maven could not fetch {_ARTIFACT}: {done.stdout.strip()[:500]}")
     return folder / name
 
 
