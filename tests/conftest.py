@@ -1,11 +1,12 @@
 """Shared data, and the flag with which a skipped part is a failed one."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from hooke.settings import read_settings
+from tests.elasticsearch_server import given_url, running_cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,3 +31,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set HOOKE_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> Iterator[str]:
+    """A one-node cluster for the whole session: HOOKE_TEST_ELASTICSEARCH_URL, or one that is started here."""
+    given = given_url()
+    if given:
+        yield given
+        return
+    with running_cluster() as cluster:
+        yield cluster.urls[0]
