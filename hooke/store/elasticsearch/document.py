@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
@@ -40,14 +41,21 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What one value adds to a document. terms: (field, term, label); counted: the value stands in a facet itself."""
+    """What one value adds to a document.
+
+    words: its tokens, plain and (`tokens`) under its field. phrases: the same in order, none for a single word.
+    terms: (field, term, label). counted: the value stands in a facet itself.
+    """
 
     field: str
-    key: str
     text: str
     folded: str
     words: tuple[str, ...]
+    tokens: tuple[str, ...]
+    phrases: tuple[str, str] | None
+    whole: str
     terms: tuple[tuple[str, str, str], ...]
+    number: tuple[str, str] | None
     counted: bool
 
 
@@ -55,8 +63,20 @@ def searched(value: Value) -> Searched:
     """What a value adds to a document."""
     terms = tuple(dict.fromkeys((m.field, m.term, m.label) for m in value.mentions))
     counted = value.field not in UNCOUNTED_FIELDS and all(field != value.field for field, _, _ in terms)
+    key, folded, words = field_key(value.field), fold(value.text), tokens(value.text)
+    keyed = tuple(f"{key}={word}" for word in words)
+    stands_for = number(value.text) if counted else None
     return Searched(
-        value.field, field_key(value.field), value.text, fold(value.text), tokens(value.text), terms, counted
+        value.field,
+        value.text,
+        folded,
+        words,
+        keyed,
+        (" ".join(words), " ".join(keyed)) if len(words) > 1 else None,
+        value_key(value.field, folded),
+        terms,
+        (key, number_key(stands_for)) if stands_for is not None else None,
+        counted,
     )
 
 
@@ -196,25 +216,28 @@ def _set_keys(sets: Iterable[FieldSet]) -> Body:
 
 
 def _text_fields(values: Sequence[Searched]) -> Body:
-    """What words, phrases, terms, numbers and whole values are looked up in; one word needs no phrase."""
-    several = [value for value in values if len(value.words) > 1]
+    """What words, phrases, terms, numbers and whole values are looked up in."""
+    phrases = dict.fromkeys(value.phrases for value in values if value.phrases)
     terms = {(field, term) for value in values for field, term, _ in value.terms}
     fields = {value.field for value in values if value.words or value.field not in UNCOUNTED_FIELDS}
+    numbers: dict[str, list[str]] = {}
+    for key, stands_for in {value.number for value in values if value.number}:
+        numbers.setdefault(key, []).append(stands_for)
     return {
-        "word": _distinct(word for value in values for word in value.words),
-        "token": _distinct(f"{value.key}={word}" for value in values for word in value.words),
-        "value": _distinct(value_key(value.field, value.folded) for value in values),
-        "phrase": _distinct(" ".join(value.words) for value in several),
-        "field_phrase": _distinct(" ".join(f"{value.key}={word}" for word in value.words) for value in several),
+        "word": _distinct(value.words for value in values),
+        "token": _distinct(value.tokens for value in values),
+        "value": _distinct((value.whole,) for value in values),
+        "phrase": [phrase for phrase, _ in phrases],
+        "field_phrase": [phrase for _, phrase in phrases],
         "term": sorted({term for _, term in terms}),
         "field_term": sorted(f"{field_key(field)}={term}" for field, term in terms),
-        "number": _numbers(values),
+        "number": {key: sorted(numbers[key]) for key in sorted(numbers)},
         "field": sorted(fields | {field for field, _ in terms}),
     }
 
 
-def _distinct(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
+def _distinct(groups: Iterable[tuple[str, ...]]) -> list[str]:
+    return list(dict.fromkeys(chain.from_iterable(groups)))
 
 
 def value_key(field: str, folded: str) -> str:
@@ -241,15 +264,6 @@ def number_key(value: float) -> str:
 def ordinal_bit(ordinal: int) -> float:
     """The place of an ordinal in its block."""
     return float(1 << (ordinal % BLOCK))
-
-
-def _numbers(values: Iterable[Searched]) -> Body:
-    found: dict[str, list[str]] = {}
-    for value in values:
-        stands_for = number(value.text) if value.counted else None
-        if stands_for is not None:
-            found.setdefault(value.key, []).append(number_key(stands_for))
-    return {key: sorted(set(keys)) for key, keys in found.items()}
 
 
 def _methods(values: Iterable[Value]) -> Body:

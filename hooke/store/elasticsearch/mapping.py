@@ -9,6 +9,7 @@ touches what changed and nothing else.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 
 from hooke.fields import FACET_FIELDS
@@ -158,6 +159,7 @@ def set_field(name: str) -> str:
     return f"facet.{name}" if name in FACET_FIELDS else f"column.{field_key(name)}"
 
 
+@cache
 def field_key(name: str) -> str:
     """A field's name where Elasticsearch gives some characters a meaning; long and odd names become a digest.
 
