@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hooke import show
 from hooke.errors import BadInput, HookeError, UnknownRecord
+from hooke.index import existing_index
 from hooke.model import Level
 from hooke.request import SearchRequest, read_conditions, read_expand
 from hooke.settings import read_settings
@@ -172,6 +173,31 @@ def info(index: Index, json: Json = False) -> None:
     """
     with _open(index) as archive:
         show.emit(archive.info(), json, show.index_info)
+
+
+@_command(app)
+def copy(
+    from_: Annotated[str, typer.Option("--from", metavar="DIR|URL", help="Where the records are now.")],
+    to: Annotated[str, typer.Option("--to", metavar="URL|DIR", help="Where they are to be.")],
+) -> None:
+    """Move an index's records between its directory and Elasticsearch; all else stays in the directory.
+
+    Example: hooke copy --from my-index --to http://localhost:9200/hooke, and back with the two the other way round
+    """
+    from hooke.store.move import move_home, move_to_cluster
+
+    settings = read_settings()
+    outward = to.startswith(("http://", "https://"))
+    if outward == from_.startswith(("http://", "https://")):
+        raise BadInput("one of --from and --to is an index directory, the other a URL such as http://host:9200/hooke")
+    index = existing_index(Path(from_ if outward else to))
+    with show.progress(_errors) as progress:
+        move, url = (move_to_cluster, to) if outward else (move_home, from_)
+        moved = move(index, read_location(url), settings.cluster, progress)
+    sys.stdout.write(
+        f"{moved.studies:,} studies and {moved.images:,} images are now {'at' if outward else 'in'} {to}\n"
+        f"{moved.former} is what the index was before; delete it once you need no way back\n"
+    )
 
 
 @_command(app)

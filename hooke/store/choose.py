@@ -1,5 +1,7 @@
 """The store that an index directory remembers: a file of its own, or a cluster."""
 
+from pathlib import Path
+
 from hooke.errors import BadInput, Conflict
 from hooke.index import IndexDirectory
 from hooke.settings import ClusterSettings
@@ -17,7 +19,7 @@ def open_store(index: IndexDirectory, cluster: ClusterSettings, location: Locati
     """
     application = application_of(index.metadata)
     if application == LEDGER or (application is None and location is not None):
-        return _clustered(index, cluster, location)
+        return open_cluster(index.metadata, cluster, location)
     if location is not None:
         raise Conflict(
             f"{index.root} keeps its records itself: move them with "
@@ -26,9 +28,15 @@ def open_store(index: IndexDirectory, cluster: ClusterSettings, location: Locati
     return SqliteStore(index.metadata)
 
 
-def _clustered(index: IndexDirectory, cluster: ClusterSettings, location: Location | None) -> MetadataStore:
+def is_clustered(metadata: Path) -> bool:
+    """Whether an index has its records in a cluster."""
+    return application_of(metadata) == LEDGER
+
+
+def open_cluster(metadata: Path, cluster: ClusterSettings, location: Location | None = None) -> MetadataStore:
+    """The store of an index in a cluster, by the file that remembers it."""
     try:
         from hooke.store.elasticsearch import ElasticsearchStore
     except ModuleNotFoundError as exc:
         raise BadInput(f"an index in a cluster needs {exc.name}: install Hooke's extra `elasticsearch`") from exc
-    return ElasticsearchStore(index.metadata, cluster, location)
+    return ElasticsearchStore(metadata, cluster, location)
