@@ -44,7 +44,7 @@ def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
 @pytest.fixture
 def location(elasticsearch_url: str, client: Elasticsearch) -> Iterator[Location]:
     """A prefix of its own."""
-    location = read_location(f"{elasticsearch_url}/vecs-{uuid4().hex}")
+    location = read_location(f"{elasticsearch_url}/test-{uuid4().hex}")
     yield location
     for index in client.indices.get(index=f"{location.prefix}-*"):
         client.indices.delete(index=index)
