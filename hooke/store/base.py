@@ -85,6 +85,11 @@ class MetadataReader(Protocol):
         """The state that this reader sees."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether answers travel, so that asking about a few ordinals is cheaper than fetching many."""
+        ...
+
     def search(self, query: Query) -> Page:
         """The matching records. Raises BadInput for a limit below 1 or a node a store does not answer."""
         ...

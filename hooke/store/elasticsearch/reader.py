@@ -45,6 +45,11 @@ class ElasticsearchReader:
         """The state that this reader sees."""
         return self._lookup.state.snapshot
 
+    @property
+    def is_remote(self) -> bool:
+        """They do."""
+        return True
+
     def search(self, query: Query) -> Page:
         """The matching records, best first."""
         if query.limit < 1:

@@ -38,6 +38,11 @@ class SqliteReader:
         """The state that this reader sees."""
         return self._snapshot
 
+    @property
+    def is_remote(self) -> bool:
+        """The file is here."""
+        return False
+
     def search(self, query: Query) -> Page:
         """The matching records, best first."""
         if query.limit < 1:
