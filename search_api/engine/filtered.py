@@ -13,6 +13,7 @@ from hooke.vectors.base import Neighbours, VectorReader, Vectors
 
 NEAREST_FIRST_ABOVE = 500_000
 """Matching images from which asking about the nearest costs a remote store less; measured by benchmarks/stores.py."""
+_FIRST_ASKED = 100
 _MOST_ASKED_ABOUT = 20_000
 
 
@@ -38,7 +39,7 @@ def _nearest_first(
         return None
     matching = reader.count(Level.IMAGE, where)
     candidates = matching - reader.count(Level.IMAGE, _among(where, beside))
-    asked = 100 + 2 * k * len(live) // max(1, matching)
+    asked = min(_MOST_ASKED_ABOUT, _FIRST_ASKED + 2 * k * len(live) // max(1, matching))
     while asked <= _MOST_ASKED_ABOUT:
         ranked = vectors.search(queries, asked, allowed=searchable)
         allowed = reader.ordinals(Level.IMAGE, _among(where, BitMap(hit.ordinal for hit in ranked.hits)))

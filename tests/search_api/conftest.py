@@ -46,14 +46,17 @@ def clustered_index(index: Path, elasticsearch_url: str, tmp_path_factory: pytes
         yield copy.root
 
 
+@pytest.fixture(scope="session")
+def clustered_engine(clustered_index: Path) -> Iterator[Engine]:
+    with closing(Engine(clustered_index, EmbedderChoice(), SHARDED)) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session", params=["embedded", "clustered"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """Nothing above the store knows which one it is: what is true of one engine is true of the other."""
-    if request.param == "embedded":
-        yield request.getfixturevalue("embedded_engine")
-    else:
-        with closing(Engine(request.getfixturevalue("clustered_index"), EmbedderChoice(), SHARDED)) as opened:
-            yield opened
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return engine
 
 
 @pytest.fixture(scope="session")
