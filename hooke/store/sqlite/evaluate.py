@@ -213,8 +213,8 @@ class Evaluator:
     def _spellings(self, field: int) -> dict[int, str]:
         """How each value was first spelt where it stands for itself: where it was given a term, it is not listed."""
         rows = self._connection.execute(
-            "SELECT canon, text, min(c.id) FROM cells c JOIN fields f ON f.id = c.field WHERE c.field = ? AND (mentions "
-            "= '[]' OR NOT EXISTS (SELECT 1 FROM json_each(mentions) m WHERE m.value ->> 0 = f.name)) GROUP BY canon",
+            "SELECT canon, text, min(c.id) FROM cells c JOIN fields f ON f.id = c.field WHERE c.field = ? AND "
+            "NOT EXISTS (SELECT 1 FROM json_each(mentions) m WHERE m.value ->> 0 = f.name) GROUP BY canon",
             (field,),
         )
         return {canon: text for canon, text, _ in rows}
