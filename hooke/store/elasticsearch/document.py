@@ -3,8 +3,8 @@
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain
 
@@ -119,7 +119,14 @@ class Documents:
         sets = [self._field_set(field, held) for field, held in _held(own).items()]
         payload = study_payload(study)
         body = {**_text_fields(own), **_set_keys(sets), "method": _methods(study.values), "record": payload}
-        return Document(body, tuple(sets), digest(payload))
+        return Document(body, (*sets, *self._spellings(study)), digest(payload))
+
+    def _spellings(self, study: Study) -> Iterator[FieldSet]:
+        """The datasets' values as sets that no record has: they are spelt here first, whether images inherit or not."""
+        for dataset in study.datasets:
+            for field, held in _held(map(self._searched, dataset.values)).items():
+                if held.texts:
+                    yield self._field_set(field, replace(held, terms={}))
 
     def image(self, image: Image, study: Study) -> tuple[Document, Heirlooms]:
         """The document of an image, and what it inherits.
