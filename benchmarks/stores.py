@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 from elasticsearch import Elasticsearch
@@ -23,20 +23,24 @@ from elasticsearch.helpers import parallel_bulk
 from pyroaring import BitMap
 
 from benchmarks.synthetic import images, studies
+from hooke.collector import without_collector
 from hooke.model import Level, Manifest
-from hooke.query import Among, And, Best, Equals, Everything, Node, Query, Range, Terms, Weighted, Words
+from hooke.query import And, Best, Equals, Everything, Node, Query, Range, Terms, Weighted, Words
 from hooke.settings import read_settings
-from hooke.store.base import MetadataReader, MetadataStore
 from hooke.store.cache import Cache
 from hooke.store.elasticsearch import ElasticsearchStore
+from hooke.store.elasticsearch.body import among
+from hooke.store.elasticsearch.cluster import Body
 from hooke.store.elasticsearch.document import Documents
 from hooke.store.elasticsearch.ledger import Extent
 from hooke.store.elasticsearch.lookup import Lookup
-from hooke.store.elasticsearch.mapping import Names, Part, index_body
+from hooke.store.elasticsearch.mapping import Names, Part, index_body, set_index
 from hooke.store.elasticsearch.reader import ElasticsearchReader
+from hooke.store.elasticsearch.states import set_action
 from hooke.store.elasticsearch.versions import Change, Side
 from hooke.store.location import Location, read_location
 from hooke.store.sqlite import SqliteStore
+from hooke.store.sqlite.reader import SqliteReader
 
 FACETS = (
     "organism",
@@ -51,7 +55,6 @@ FACETS = (
     "well",
 )
 _REPEATS = 9
-_READY_MADE = 50_000
 
 
 def atom(word: str, field: str, *terms: int) -> Best:
@@ -91,11 +94,12 @@ def median_ms(action: Callable[[], object]) -> float:
     return statistics.median(seconds(action) for _ in range(_REPEATS)) * 1000
 
 
-def load(store: MetadataStore, count: int) -> float:
+def load(store: ElasticsearchStore | SqliteStore, count: int) -> float:
     """Images a second, studies and commit included."""
 
     def run() -> None:
-        with store.write() as writer:
+        # as the indexer loads
+        with without_collector(), store.write() as writer:
             writer.put_studies(studies(count))
             writer.put_images(images(count))
             writer.commit(Manifest())
@@ -103,34 +107,39 @@ def load(store: MetadataStore, count: int) -> float:
     return count / seconds(run)
 
 
-def ready_made(names: Names, count: int) -> list[dict[str, object]]:
-    """The documents that Hooke sends for images."""
+def ready_made(names: Names, count: int) -> list[Body]:
+    """The documents that Hooke sends for images: their own, and the sets of values that they name."""
     known = {study.id: study for study in studies(count)}
-    documents = Documents()
-    side = Side(None, "", Extent(BitMap()))  # type: ignore[arg-type]  # nothing is looked up
-    made: list[dict[str, object]] = []
-    for ordinal, image in enumerate(islice(images(count), count)):
+    documents, side = Documents(), Side(None, "", Extent(BitMap()))  # type: ignore[arg-type]  # nothing is looked up
+    made: list[Body] = []
+    sets: set[str] = set()
+    for ordinal, image in enumerate(images(count)):
         document, _ = documents.image(image, known[image.study_id])
         document = replace(document, body={**document.body, "heirlooms": ordinal // 1000})
         put = side.put(Change(image.id, ordinal, ordinal // 1000, "", None, document), 1)
+        new = [held for held in document.sets if held.key not in sets]
+        sets.update(held.key for held in new)
+        made.extend(set_action(names.sets, held, ordinal) for held in new)
         made.append({"_index": names.versions(Part.IMAGES), "_id": put.document_id, **put.body})
     return made
 
 
 def bare_load(client: Elasticsearch, location: Location, count: int) -> float:
-    """Documents a second with the driver's own parallel loader, refresh included."""
+    """Images a second with the driver's own parallel loader, given the documents, refresh included."""
     names = Names(f"{location.prefix}-bare", "bare")
-    index = names.versions(Part.IMAGES)
-    documents = ready_made(names, min(count, _READY_MADE))
-    client.indices.create(index=index, body=index_body(Part.IMAGES, "bare", read_settings().cluster))
+    settings = read_settings().cluster
+    with without_collector():
+        documents = ready_made(names, count)
+        client.indices.create(index=names.versions(Part.IMAGES), body=index_body(Part.IMAGES, "bare", settings))
+        client.indices.create(index=names.sets, body=set_index("bare", settings))
 
-    def run() -> None:
-        for ok, answer in parallel_bulk(client, documents, thread_count=2, chunk_size=1000, raise_on_error=True):
-            assert ok, answer
-        client.indices.refresh(index=index)
+        def run() -> None:
+            for ok, answer in parallel_bulk(client, documents, thread_count=2, chunk_size=1000):
+                assert ok, answer
+            client.indices.refresh(index=[names.versions(Part.IMAGES), names.sets])
 
-    rate = len(documents) / seconds(run)
-    client.indices.delete(index=index)
+        rate = count / seconds(run)
+    client.indices.delete(index=[names.versions(Part.IMAGES), names.sets])
     return rate
 
 
@@ -139,28 +148,32 @@ class Recorded(Lookup):
 
     def __init__(self, inner: Lookup) -> None:
         super().__init__(inner.cluster, inner.names, inner.state)
-        self.asked: list[tuple[str, list[dict[str, object]]]] = []
+        self.asked: list[tuple[str, list[Body]]] = []
 
-    def search(self, part: Part, request: dict[str, object]) -> dict[str, object]:
+    def search(self, part: Part, request: Body) -> Body:
+        """One search."""
         self.asked.append((self.names.state(part, self.state.number), [request]))
         return super().search(part, request)
 
-    def searches(self, part: Part, requests: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    def searches(self, part: Part, requests: Sequence[Body]) -> list[Body]:
+        """Several searches in one request."""
         if requests:
             self.asked.append((self.names.state(part, self.state.number), list(requests)))
         return super().searches(part, requests)
 
 
-def uncached(reader: ElasticsearchReader, lookup: Lookup, fields: Sequence[str]) -> ElasticsearchReader:
-    """A reader that knows the sets of values, which are read once a state, and nothing of any query."""
+def uncached(reader: ElasticsearchReader, lookup: Lookup) -> ElasticsearchReader:
+    """A reader that knows what is read once a state, and nothing of any query."""
+    reader.count_sets(Level.IMAGE, FACETS, Everything())
     cache = Cache(0)
-    for field in fields:
-        cache.put(("column", field), reader._column(field))
-    cache.put("mentions", {})
+    for field in FACETS:
+        for kind in ("column", "inherited"):
+            if reader._cache.has((kind, field)):
+                cache.put((kind, field), reader._cache.get((kind, field), dict))
     return ElasticsearchReader(lookup, reader._worklist, cache)
 
 
-def ask(reader: MetadataReader, node: Node, fields: Sequence[str]) -> None:
+def ask(reader: ElasticsearchReader, node: Node, fields: Sequence[str]) -> None:
     reader.search(Query(Level.IMAGE, node, 10))
     if fields:
         reader.count_sets(Level.IMAGE, fields, node)
@@ -172,12 +185,12 @@ def overhead(store: ElasticsearchStore, client: Elasticsearch, fields: Sequence[
     with store.read() as reader:
         for node in QUERIES:
             recorder = Recorded(reader._lookup)
-            ask(uncached(reader, recorder, fields), node, fields)
+            ask(uncached(reader, recorder), node, fields)
 
             def hooke(node: Node = node) -> None:
-                ask(uncached(reader, reader._lookup, fields), node, fields)
+                ask(uncached(reader, reader._lookup), node, fields)
 
-            def bare(asked: list[tuple[str, list[dict[str, object]]]] = recorder.asked) -> None:
+            def bare(asked: list[tuple[str, list[Body]]] = recorder.asked) -> None:
                 for index, requests in asked:
                     if len(requests) == 1:
                         client.search(index=index, body=requests[0])
@@ -188,7 +201,7 @@ def overhead(store: ElasticsearchStore, client: Elasticsearch, fields: Sequence[
     return times
 
 
-def filter_rows(stores: dict[str, MetadataStore]) -> Iterator[str]:
+def filter_rows(stores: dict[str, ElasticsearchStore | SqliteStore]) -> Iterator[str]:
     """A table: what each store takes for a page, ten facets, and the ordinals of each filter."""
     yield f"{'filter':20} {'images':>9} " + "".join(
         f"{name + ' ' + what:>18}" for name in stores for what in ("page", "facets", "ordinals")
@@ -203,44 +216,49 @@ def filter_rows(stores: dict[str, MetadataStore]) -> Iterator[str]:
         yield f"{label:20} {matching:9,} {cells}"
 
 
-def fresh(reader: MetadataReader) -> MetadataReader:
+def fresh(reader: ElasticsearchReader | SqliteReader) -> ElasticsearchReader | SqliteReader:
     """The reader without what it remembers of queries."""
     if isinstance(reader, ElasticsearchReader):
-        return uncached(reader, reader._lookup, FACETS)
-    kept = {
-        key: entry for key, entry in reader._cache._entries.items() if key[1:2] == ("column",) or key[1:] == ("live",)
-    }  # type: ignore[attr-defined,index]
-    reader._cache._entries.clear()  # type: ignore[attr-defined]
-    reader._cache._entries.update(kept)  # type: ignore[attr-defined]
-    reader._masks.clear()  # type: ignore[attr-defined]
+        return uncached(reader, reader._lookup)
+    entries = reader._cache._entries
+    for key in [key for key in entries if isinstance(key, tuple) and "column" not in key and "live" not in key]:
+        del entries[key]
+    reader._masks.clear()
     return reader
 
 
-def page_ms(reader: MetadataReader, node: Node) -> float:
+def page_ms(reader: ElasticsearchReader | SqliteReader, node: Node) -> float:
     return median_ms(lambda: fresh(reader).search(Query(Level.IMAGE, node, 10)))
 
 
-def facets_ms(reader: MetadataReader, node: Node) -> float:
+def facets_ms(reader: ElasticsearchReader | SqliteReader, node: Node) -> float:
     return median_ms(lambda: fresh(reader).count_sets(Level.IMAGE, FACETS, node))
 
 
-def ordinals_ms(reader: MetadataReader, node: Node) -> float:
+def ordinals_ms(reader: ElasticsearchReader | SqliteReader, node: Node) -> float:
     return median_ms(lambda: fresh(reader).ordinals(Level.IMAGE, node))
 
 
 def other_ways(store: ElasticsearchStore) -> Iterator[str]:
     """A filter's ordinals as hits from a point in time, and asking about the nearest 200 images alone."""
     yield f"{'filter':20} {'images':>9} {'bit sums':>12} {'hits of a PIT':>14} {'about 200':>12}"
-    few = Among(frozenset(range(0, 200_000, 1000)))
+    few = among(list(range(0, 200_000, 1000)))
     with store.read() as reader:
         for label, node in FILTERS.items():
             clause = reader._condition(Level.IMAGE, node)
-            hits = seconds(
-                lambda clause=clause: list(reader._lookup.scan(Part.IMAGES, {"query": clause, "_source": False}))
-            )  # type: ignore[misc]
-            sums = median_ms(lambda clause=clause: reader._lookup.ordinals(Part.IMAGES, clause))  # type: ignore[misc]
-            about = median_ms(lambda node=node: fresh(reader).ordinals(Level.IMAGE, And((node, few))))  # type: ignore[misc]
-            yield f"{label:20} {reader.count(Level.IMAGE, node):9,} {sums:9.1f} ms {hits * 1000:11.0f} ms {about:9.1f} ms"
+            times = (
+                median_ms(partial(reader._lookup.ordinals, Part.IMAGES, clause)),
+                seconds(partial(as_hits, reader._lookup, clause)) * 1000,
+                median_ms(partial(reader._lookup.ordinals, Part.IMAGES, {"bool": {"filter": [clause, few]}})),
+            )
+            cells = "".join(f"{time:11.1f} ms" for time in times)
+            yield f"{label:20} {reader.count(Level.IMAGE, node):9,} {cells}"
+
+
+def as_hits(lookup: Lookup, clause: Body) -> BitMap:
+    """A filter's ordinals, a hit each."""
+    request: Body = {"query": clause, "_source": False}
+    return BitMap(hit["sort"][0] for hit in lookup.scan(Part.IMAGES, request))
 
 
 @contextmanager

@@ -4,14 +4,14 @@ A run that is killed loses what came after its last commit; the same command aga
 their digests and the images it embedded by theirs, and does the rest.
 """
 
-import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from hooke.collector import without_collector
 from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
@@ -63,7 +63,7 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
                 # a model that cannot be used is told before the long work, not after it
                 embedding.load()
             version = _ontologies(job, index, store, writer, progress)
-            with closing(Catalogue.open(index.ontologies, version)) as catalogue, _without_collector():
+            with closing(Catalogue.open(index.ontologies, version)) as catalogue, without_collector():
                 run = _Run(store, catalogue, quarantined, progress)
                 run.metadata(found, writer)
             if embedding:
@@ -118,18 +118,6 @@ def _publish_ontologies(store: MetadataStore, writer: MetadataWriter, version: s
         manifest = reader.snapshot.manifest
         if manifest.ontologies != version:
             writer.commit(replace(manifest, ontologies=version))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Millions of small objects live through a run and none is in a circle: walking them only costs time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Run:
