@@ -22,6 +22,7 @@ import pytest
 
 VERSION = "9.5.0"
 START_SECONDS = 180
+NO_SETTINGS: Mapping[str, object] = {}
 _ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
 _REPOSITORY = Path(".m2/repository/org/elasticsearch/distribution/integ-test-zip/elasticsearch")
 _JAVA = 21
@@ -156,8 +157,13 @@ def _counts(node: Node, nodes: int) -> bool:
 
 
 @contextmanager
-def running_cluster(nodes: int = 1, heap_mb: int = 1024) -> Iterator[Cluster]:
-    """A cluster of its own on this machine, empty, and removed afterwards. Skips the test where a part is missing."""
+def running_cluster(
+    nodes: int = 1, heap_mb: int = 1024, settings: Mapping[str, object] = NO_SETTINGS
+) -> Iterator[Cluster]:
+    """A cluster of its own on this machine, empty, and removed afterwards. Skips the test where a part is missing.
+
+    settings: of every node, over those that it has here anyway.
+    """
     installation = Installation(_unpacked(), _java())
     ports = _free_ports(2 * nodes)
     transport = ports[nodes:]
@@ -167,7 +173,7 @@ def running_cluster(nodes: int = 1, heap_mb: int = 1024) -> Iterator[Cluster]:
             folder = Path(tempfile.mkdtemp(prefix="hooke-elasticsearch-"))
             node = Node(installation, folder, port, heap_mb)
             stack.callback(node.remove)
-            _configure(node, _node_settings(node, number, transport))
+            _configure(node, {**_node_settings(node, number, transport), **settings})
             made.append(node)
         for node in made:
             node.start()

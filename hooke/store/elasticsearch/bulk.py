@@ -1,14 +1,16 @@
 """Sending documents: a few requests at a time, retried while the cluster is busy, each refusal told by document."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from typing import cast
 
 from elasticsearch.helpers import streaming_bulk
 
 from hooke.errors import BackendUnavailable
-from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
+from hooke.store.elasticsearch.cluster import Body, Cluster, api_error, cluster_errors
 
 _REQUESTS = 2
 _WAITING = 4
@@ -16,6 +18,8 @@ _DOCUMENTS = 1_000
 _BYTES = 8 * 2**20
 _BUSY = (429, 502, 503, 504)
 _RETRIES = 8
+_REFUSED = 400
+"""The status that speaks of a document; all others speak of the cluster."""
 EXISTS = 409
 MISSING = 404
 
@@ -61,7 +65,7 @@ class Bulk:
         self._client = cluster.client.options(
             request_timeout=cluster.settings.bulk_timeout_s,
             max_retries=_RETRIES,
-            retry_on_status=_BUSY,
+            retry_on_status=(),  # `streaming_bulk` waits between its tries, the transport does not
             # the same documents under the same ids: asking twice changes nothing
             retry_on_timeout=True,
         )
@@ -84,35 +88,43 @@ class Bulk:
         """Wait for what is under way and forget the rest."""
         self._pool.shutdown(cancel_futures=True)
 
-    def write(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> Iterator[tuple[str, str | None]]:
-        """Carry out actions; gives each document's id and why it was refused, or None, in no order."""
-        with cluster_errors(self._cluster.location):
-            answers = streaming_bulk(
-                self._client,
-                actions,
-                chunk_size=_DOCUMENTS,
-                max_chunk_bytes=_BYTES,
-                raise_on_error=False,
-                max_retries=_RETRIES,
-                initial_backoff=0.2,
-                max_backoff=10,
-                retry_on_status=_BUSY,
-            )
+    def write(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> Generator[tuple[str, str | None]]:
+        """Carry out actions; gives each document's id and why it was refused, or None, in no order.
+
+        Raises BackendUnavailable where it is not the document that is wrong: it must not pass for a refused one.
+        """
+        sent = streaming_bulk(
+            self._client,
+            actions,
+            chunk_size=_DOCUMENTS,
+            max_chunk_bytes=_BYTES,
+            raise_on_error=False,
+            max_retries=_RETRIES,
+            initial_backoff=0.2,
+            max_backoff=10,
+            retry_on_status=_BUSY,
+        )
+        # closed here, in its own thread: left to the collector, the driver complains on the terminal
+        answers = cast("Generator[tuple[bool, Body]]", sent)
+        with cluster_errors(self._cluster.location), closing(answers):
             for ok, answer in answers:
                 result: Body = next(iter(answer.values()))
-                fine = ok or result.get("status") == ignored_status
+                fine = ok or result["status"] == ignored_status
+                if not fine and result["status"] != _REFUSED:
+                    raise api_error(result["status"], result, self._cluster.location)
                 yield result["_id"], None if fine else _reason(result)
 
     def write_all(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> int:
         """Carry out actions that must not fail; returns how many there were. Raises BackendUnavailable."""
         done = 0
-        for document, reason in self.write(actions, ignored_status=ignored_status):
-            if reason:
-                raise BackendUnavailable(
-                    f"Elasticsearch at {self._cluster.location} would not change document {document} ({reason}): "
-                    "run the same command again"
-                )
-            done += 1
+        with closing(self.write(actions, ignored_status=ignored_status)) as answers:
+            for document, reason in answers:
+                if reason:
+                    raise BackendUnavailable(
+                        f"Elasticsearch at {self._cluster.location} would not change document {document} ({reason}): "
+                        "run the same command again"
+                    )
+                done += 1
         return done
 
     def _next(self) -> None:
@@ -120,7 +132,8 @@ class Bulk:
             self._on_sent(sent)
 
     def _carry_out(self, batch: Batch) -> list[Sent]:
-        self.write_all(batch.sets, ignored_status=EXISTS)
+        # a set can only be refused for its field's name, and with it the records that have the field
+        deque(self.write(batch.sets, ignored_status=EXISTS), maxlen=0)
         reasons = dict(self.write({"_index": batch.index, "_id": p.document_id, **p.body} for p in batch.puts))
         sent = [Sent(batch.index, put, reasons[put.document_id]) for put in batch.puts]
         dying = [s.put.supersedes for s in sent if s.put.supersedes and not s.reason]
@@ -142,5 +155,8 @@ def _reason(result: Body) -> str:
     error = result.get("error")
     if not isinstance(error, dict):
         return str(error or result.get("result") or result.get("status"))
-    cause = error.get("caused_by", {}).get("reason")
-    return f"{error.get('reason')}{f' ({cause})' if cause else ''}"[:500]
+    # "[1:525] failed to parse field [pixels] of type [keyword] in document with id '50-1'. Preview of field's value: …"
+    what = str(error.get("reason")).partition(" in document with id ")[0].partition("] failed to ")
+    cause = str(error.get("caused_by", {}).get("reason", ""))[:200]
+    told = f"failed to {what[2]}" if what[2] else what[0]
+    return " ".join(f"{told[:200]}{f' ({cause})' if cause else ''}".split())

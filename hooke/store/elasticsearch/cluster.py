@@ -1,12 +1,14 @@
 """One connection to a cluster, and how the driver's errors become Hooke's. Owner of the `elasticsearch` package."""
 
 import logging
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from elastic_transport import ConnectionTimeout, SerializationError, TransportError
-from elasticsearch import ApiError, Elasticsearch
+from elastic_transport import ConnectionTimeout, SerializationError, TlsError, TransportError
+from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 
 from hooke.errors import BackendUnavailable, BadInput, HookeError, SnapshotMismatch
 from hooke.settings import ClusterSettings
@@ -18,6 +20,9 @@ Body = dict[str, Any]
 """JSON as Elasticsearch takes and gives it: of any shape, and never beyond this package."""
 _RETRIED = (429, 502, 503, 504)
 _KEEP_ALIVE = "5m"
+_REFRESHES = 5
+# a cluster that is starting, or has no master, is blocked too: SERVICE_UNAVAILABLE/1/state not recovered
+_WRITES_BLOCKED = re.compile(r"(FORBIDDEN|TOO_MANY_REQUESTS)/(5|6|8|10|12|13)/")
 
 
 def connect(location: Location, settings: ClusterSettings) -> Elasticsearch:
@@ -83,7 +88,7 @@ class Cluster:
             answers = self.client.msearch(index=index, searches=lines).body["responses"]
             for answer in answers:
                 if "error" in answer:
-                    raise _api_error(answer["status"], answer, self.location)
+                    raise api_error(answer["status"], answer, self.location)
         return [dict(whole(answer, self.location)) for answer in answers]
 
     def scan(self, index: str, body: Body, *, size: int) -> Iterator[Body]:
@@ -97,6 +102,19 @@ class Cluster:
                 if len(hits) < size:
                     return
                 after = {"search_after": hits[-1]["sort"]}
+
+    def refresh(self, *indices: str) -> None:
+        """Make findable what was written, in every copy. Raises BackendUnavailable where that cannot be had."""
+        for _ in range(_REFRESHES):
+            with cluster_errors(self.location):
+                shards = self.client.indices.refresh(index=list(indices))["_shards"]
+            if not shards["failed"]:
+                return
+            time.sleep(1)  # a copy that was lost on the way is soon known to be
+        raise BackendUnavailable(
+            f"Elasticsearch at {self.location} has copies of {', '.join(indices)} that do not take in what was "
+            "written: run the same command again when the cluster has recovered"
+        )
 
     @contextmanager
     def _point_in_time(self, index: str) -> Iterator[Body]:
@@ -121,14 +139,19 @@ def cluster_errors(location: Location) -> Iterator[None]:
         yield
     except ConnectionTimeout as exc:
         raise BackendUnavailable(f"Elasticsearch at {location} did not answer in time: ask again later") from exc
-    except SerializationError as exc:
+    except (SerializationError, UnsupportedProductError) as exc:
         raise BackendUnavailable(f"{location} answers, but not as Elasticsearch does: check the address") from exc
+    except TlsError as exc:
+        raise BackendUnavailable(
+            f"Elasticsearch at {location} has a certificate that is not trusted here ({_first_line(exc.message)}): "
+            "name the authority that signed it in HOOKE_ELASTICSEARCH_CA_CERTS"
+        ) from exc
     except TransportError as exc:
         raise BackendUnavailable(
             f"Elasticsearch at {location} cannot be reached ({_first_line(exc.message)}): start it, or check the URL"
         ) from exc
     except ApiError as exc:
-        raise _api_error(exc.status_code, exc.body, location) from exc
+        raise api_error(exc.status_code, exc.body, location) from exc
 
 
 def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
@@ -142,9 +165,10 @@ def whole(response: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
     return response
 
 
-def _api_error(status: int, body: object, location: Location) -> HookeError:
+def api_error(status: int, body: object, location: Location) -> HookeError:
+    """What an error of the server is to Hooke: of a request, or of one of a bulk request's documents."""
     reason = _reason(body)
-    if "cluster_block_exception" in str(body):
+    if _WRITES_BLOCKED.search(str(body)):
         return BackendUnavailable(
             f"Elasticsearch at {location} accepts no writes ({reason}): free disk space, or lift the block"
         )
@@ -153,7 +177,7 @@ def _api_error(status: int, body: object, location: Location) -> HookeError:
             f"Elasticsearch at {location} refuses these credentials ({status}): set "
             "HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
         )
-    if status == 404:
+    if status == 404 and "search_context_missing_exception" not in str(body):  # that one went with its node
         return SnapshotMismatch(
             f"this snapshot is no longer kept at {location} ({reason}): search again from the start; "
             "a copy of an index directory has to be copied anew"

@@ -60,17 +60,21 @@ class States:
                     "new directory and prefix, and delete these indices afterwards"
                 )
 
-    def publish(self, state: int, expected: Mapping[Part, int]) -> None:
-        """Give a state its aliases, once it is whole. Raises CorruptIndex where it is not."""
-        with cluster_errors(self._cluster.location):
-            self._cluster.client.indices.refresh(index=self._names.sets)
+    def publish(self, state: int, committed: int, expected: Mapping[Part, int]) -> None:
+        """Give a state its aliases, once it is whole. committed: the state before it. Raises CorruptIndex."""
+        self._cluster.refresh(self._names.sets)
         for part, count in expected.items():
-            body: Body = {"query": alive(state), "size": 0, "track_total_hits": True}
-            found = self._cluster.search(self._names.versions(part), body)["hits"]["total"]["value"]
-            if found != count:
+            bodies: list[Body] = [
+                {"query": query, "size": 0, "track_total_hits": True}
+                for query in (alive(state), _between(committed, state))
+            ]
+            answers = self._cluster.searches(self._names.versions(part), bodies)
+            found, strays = (answer["hits"]["total"]["value"] for answer in answers)
+            # what a killed writer had sent can come in after the next one has cleaned up
+            if found != count or strays:
                 raise CorruptIndex(
-                    f"{self._names.versions(part)} holds {found} {part} where {count} were put: "
-                    "nothing was published; run the same command again, which starts from the last commit"
+                    f"{self._names.versions(part)} holds {found} {part} where {count} were put, and {strays} that were "
+                    "not: nothing was published; run the same command again, which starts from the last commit"
                 )
         self._alias(state, {part: self._names.state(part, state) for part in expected})
 
@@ -80,10 +84,7 @@ class States:
 
     def clean(self, bulk: Bulk, committed: int, oldest: int) -> None:
         """Take back what was written after a commit, and drop the versions that only states before the oldest had."""
-        with cluster_errors(self._cluster.location):
-            self._cluster.client.indices.refresh(
-                index=[*(self._names.versions(part) for part in Part), self._names.sets]
-            )
+        self._cluster.refresh(*(self._names.versions(part) for part in Part), self._names.sets)
         for part in Part:
             index = self._names.versions(part)
             # first give back their lives, then take away what was to follow
@@ -144,3 +145,9 @@ def set_action(index: str, held: FieldSet, sequence: int) -> Body:
 
 def _after(field: str, number: int) -> Body:
     return {"range": {field: {"gt": number}}}
+
+
+def _between(committed: int, state: int) -> Body:
+    """What was written by neither the writer of a state nor one before the last commit."""
+    bounds: Body = {"gt": committed, "lt": state}
+    return {"bool": {"should": [{"range": {"born": bounds}}, {"range": {"died": bounds}}]}}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hooke.store.elasticsearch.bulk import Put
-from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
+from hooke.store.elasticsearch.cluster import Body, Cluster
 from hooke.store.elasticsearch.document import Document, id_key, ordinal_bit
 from hooke.store.elasticsearch.ledger import Extent
 
@@ -59,6 +59,8 @@ class Side:
         self.next = extent.next
         # what was written since the last refresh cannot be found yet
         self.fresh: dict[str, Version] = {}
+        # what a refused version was to follow may be among it
+        self.unsure = False
         self._findable = extent.next > 0
 
     @property
@@ -92,16 +94,17 @@ class Side:
         return Put(change.record_id, document_id, body, former if former != document_id else None, change.was_live)
 
     def refuse(self, put: Put) -> None:
-        """Forget a version that the cluster would not take; the one before it is the newest again."""
+        """Forget a version that the cluster would not take; the one before it is the newest again, once refreshed."""
         self.fresh.pop(put.record_id, None)
+        self.unsure = True
         if not put.was_live:
             self.live.discard(put.body["ordinal"])
 
     def refresh(self) -> None:
         """Make findable what was written; all of it must have arrived."""
-        with cluster_errors(self._cluster.location):
-            self._cluster.client.indices.refresh(index=self.index)
+        self._cluster.refresh(self.index)
         self.fresh.clear()
+        self.unsure = False
         self._findable = True
 
     def newest(self, ids: Sequence[str], *, payload: bool = False) -> dict[str, Version]:

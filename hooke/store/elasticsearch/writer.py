@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from hooke.errors import Conflict, UnknownRecord
+from hooke.errors import BadInput, Conflict, UnknownRecord
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved
 from hooke.store.base import Refused, Stored
 from hooke.store.database import driver_errors
@@ -57,6 +57,7 @@ class ElasticsearchWriter:
         self._documents = Documents()
         self._known_sets: set[str] = set()
         self._refused: list[Refused] = []
+        self._refused_studies: set[str] = set()
         with driver_errors(path):
             committed = ledger.newest(connection)
             self._states.clean(self._bulk, committed.number, self._oldest_state())
@@ -72,12 +73,14 @@ class ElasticsearchWriter:
         side = self._sides[Part.IMAGES]
         for chunk in _chunks(images):
             unique = {image.id: image for image in chunk}
-            known = side.newest(list(unique))
-            homes = {image.study_id: self._home(image.study_id) for image in unique.values()}
+            known = self._newest(side, list(unique))
+            homes = {study: self._home_if_taken(study) for study in {image.study_id for image in unique.values()}}
+            orphans = [image for image in unique.values() if homes[image.study_id] is None]
+            self._refused += [Refused(image.id, f"its study {image.study_id!r} was refused") for image in orphans]
             changes = (
                 self._image_change(image, home.ordinal, home.study, known.get(key), part)
                 for key, image in unique.items()
-                for home in [homes[image.study_id]]
+                if (home := homes[image.study_id])
             )
             self._send(side, [change for change in changes if change])
 
@@ -134,7 +137,8 @@ class ElasticsearchWriter:
             state = self._state
             for side in self._sides.values():
                 self._refresh(side)
-            self._states.publish(state, {part: len(extent.live) for part, extent in extents.items()})
+            live = {part: len(extent.live) for part, extent in extents.items()}
+            self._states.publish(state, self._committed, live)
         with driver_errors(self._path):
             snapshot = ledger.add(self._connection, manifest, state, extents)
             ledger.supersede(self._connection, state)
@@ -173,6 +177,7 @@ class ElasticsearchWriter:
     def _put_studies(self, studies: Mapping[str, Study]) -> None:
         side = self._sides[Part.STUDIES]
         self._refresh(side)
+        self._refused_studies.difference_update(studies)
         known = side.newest(list(studies), payload=True)
         changes, heirs = [], {}
         for key, study in studies.items():
@@ -186,7 +191,8 @@ class ElasticsearchWriter:
         self._send(side, changes)
         self._studies.clear()
         if heirs:
-            self._inherit_anew(heirs)
+            self._bulk.drain()
+            self._inherit_anew({o: study for o, study in heirs.items() if study.id not in self._refused_studies})
 
     def _inherit_anew(self, studies: Mapping[int, Study]) -> None:
         side = self._sides[Part.IMAGES]
@@ -246,11 +252,20 @@ class ElasticsearchWriter:
             self._send(side, [_burial(key, version) for key, version in chunk])
 
     def _home(self, study_id: str) -> _Home:
+        home = self._home_if_taken(study_id)
+        if home is None:
+            raise UnknownRecord(f"no study {study_id!r} at {self._cluster.location}: it was refused")
+        return home
+
+    def _home_if_taken(self, study_id: str) -> _Home | None:
+        """The study of images; None where the cluster refused it. Raises UnknownRecord for one that was never put."""
         home = self._studies.get(study_id)
         if home is None:
             self._refresh(self._sides[Part.STUDIES])
             version = self._sides[Part.STUDIES].newest([study_id], payload=True).get(study_id)
             if version is None or version.gone:
+                if study_id in self._refused_studies:
+                    return None
                 raise UnknownRecord(
                     f"no study {study_id!r} at {self._cluster.location}: put the study before its images"
                 )
@@ -288,12 +303,26 @@ class ElasticsearchWriter:
         return actions
 
     def _settle(self, sent: Sent) -> None:
-        if sent.reason:
-            next(side for side in self._sides.values() if side.index == sent.index).refuse(sent.put)
-            self._refused.append(Refused(sent.put.record_id, sent.reason))
+        if not sent.reason:
+            return
+        part, side = next((part, side) for part, side in self._sides.items() if side.index == sent.index)
+        if part is Part.HEIRLOOMS:  # images name it already: without it they could not be found by what they inherit
+            raise BadInput(f"{self._cluster.location} refuses what images inherit ({sent.reason}): shorten it")
+        side.refuse(sent.put)
+        self._refused.append(Refused(sent.put.record_id, sent.reason))
+        if part is Part.STUDIES:
+            self._refused_studies.add(sent.put.record_id)
+
+    def _newest(self, side: Side, ids: Sequence[str]) -> dict[str, Version]:
+        """The newest versions; those that are under way have to arrive first, since they may be refused."""
+        if any(key in side.fresh for key in ids):
+            self._bulk.drain()
+        if side.unsure:
+            self._refresh(side)
+        return side.newest(ids)
 
     def _refresh(self, side: Side) -> None:
-        if side.fresh:
+        if side.fresh or side.unsure:
             self._bulk.drain()
             side.refresh()
 
