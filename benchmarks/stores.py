@@ -164,12 +164,10 @@ class Recorded(Lookup):
 
 def uncached(reader: ElasticsearchReader, lookup: Lookup) -> ElasticsearchReader:
     """A reader that knows what is read once a state, and nothing of any query."""
-    reader.count_sets(Level.IMAGE, FACETS, Everything())
     cache = Cache(0)
-    for field in FACETS:
-        for kind in ("column", "inherited"):
-            if reader._cache.has((kind, field)):
-                cache.put((kind, field), reader._cache.get((kind, field), dict))
+    for key in [(kind, field) for kind in ("column", "inherited") for field in FACETS]:
+        if reader._cache.has(key):
+            cache.put(key, reader._cache.get(key, dict))
     return ElasticsearchReader(lookup, reader._worklist, cache)
 
 
@@ -183,6 +181,7 @@ def overhead(store: ElasticsearchStore, client: Elasticsearch, fields: Sequence[
     """For each query: milliseconds through Hooke, and of the same requests sent by the driver."""
     times = []
     with store.read() as reader:
+        reader.count_sets(Level.IMAGE, FACETS, Everything())
         for node in QUERIES:
             recorder = Recorded(reader._lookup)
             ask(uncached(reader, recorder), node, fields)
