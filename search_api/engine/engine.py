@@ -65,7 +65,7 @@ class Engine:
         self._index = existing_index(directory)
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
-        self._visuals = Visuals(self._index, choice)
+        self._visuals = Visuals(self._index, choice, cluster)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
 
