@@ -17,7 +17,7 @@ from hooke.store.sqlite import SqliteStore
 from search_api.engine import EmbedderChoice, Engine
 
 SHARDS = 3
-_EVERY = 8
+_EVERY = 10
 """Of the images; filling a cluster with all of them takes longer than asking it everything."""
 _CHANGED = 40
 
@@ -152,9 +152,9 @@ def counted(reader: MetadataReader, level: Level, fields: Sequence[str], where: 
     return found
 
 
-def all_pages(reader: MetadataReader, query: Query) -> list[Page]:
-    """Every page of a result."""
+def first_pages(reader: MetadataReader, query: Query, most: int) -> list[Page]:
+    """The pages of a result, each from where the last one ended."""
     pages = [reader.search(query)]
-    while pages[-1].after:
+    while pages[-1].after and len(pages) < most:
         pages.append(reader.search(replace(query, after=pages[-1].after)))
     return pages

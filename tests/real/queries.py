@@ -172,8 +172,8 @@ class Requests:
         return SearchRequest(
             level,
             self._text() if chance.random() < 0.85 else "",
-            self._maybe(0.35, self._filter),
-            self._maybe(0.2, self._bounds),
+            self._maybe(0.2, self._filter),
+            self._maybe(0.1, self._bounds),
             self._facets(),
             chance.choice([5, 1_000]),
             chance.choice([DEFAULT_RELATIONS, DEFAULT_RELATIONS, (IS_A,), ()]),
@@ -185,8 +185,8 @@ class Requests:
         return tuple(make() for _ in range(2) if self._chance.random() < share)
 
     def _text(self) -> str:
-        pieces = [self._piece() for _ in range(self._chance.choice([1, 1, 2, 2, 3]))]
-        operators = [self._chance.choice([" ", " AND ", " OR ", " NOT ", " -"]) for _ in pieces]
+        pieces = [self._piece() for _ in range(self._chance.choice([1, 1, 1, 2, 3]))]
+        operators = [self._chance.choice([" ", " AND ", " OR ", " OR ", " OR ", " NOT ", " -"]) for _ in pieces]
         text = "".join(piece + operator for piece, operator in zip(pieces, operators, strict=True))
         text = text.rstrip("- ").removesuffix(" AND").removesuffix(" OR").removesuffix(" NOT")
         broken = [f"({text}", f"{text} ^", f"{text}~2", f"NOT {text}", f"({text})"]
