@@ -85,6 +85,10 @@ class MetadataReader(Protocol):
         """The state that this reader sees."""
         ...
 
+    def check(self) -> None:
+        """Ask all of the store now, past whatever is remembered. Raises BackendUnavailable."""
+        ...
+
     def search(self, query: Query) -> Page:
         """The matching records. Raises BadInput for a limit below 1 or a node a store does not answer."""
         ...

@@ -38,6 +38,10 @@ class SqliteReader:
         """The state that this reader sees."""
         return self._snapshot
 
+    def check(self) -> None:
+        """Ask the file."""
+        self._connection.execute("SELECT 1 FROM snapshots LIMIT 1").fetchone()
+
     def search(self, query: Query) -> Page:
         """The matching records, best first."""
         if query.limit < 1:
