@@ -18,9 +18,13 @@ logger = logging.getLogger("uvicorn.error")
 def serve_engine(engine: Engine, settings: Settings, *, host: str, port: int) -> None:
     """Serve until stopped. Text search is served even where uploads cannot be embedded; the log says why.
 
+    A cluster that is down is no reason not to start: until it is there, requests and `/ready` say so.
     Raises BackendUnavailable where the address cannot be had.
     """
-    engine.warm_up()
+    try:
+        engine.warm_up()
+    except BackendUnavailable as exc:
+        logger.warning("not ready: %s", exc)
     with _listen(host, port) as listening:
         # the page is there at once; an upload that comes before the model is loaded waits for it
         threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()

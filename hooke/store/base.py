@@ -90,6 +90,10 @@ class MetadataReader(Protocol):
         """Whether answers travel, so that asking about a few ordinals is cheaper than fetching many."""
         ...
 
+    def check(self) -> None:
+        """Ask all of the store now, past whatever is remembered. Raises BackendUnavailable."""
+        ...
+
     def search(self, query: Query) -> Page:
         """The matching records. Raises BadInput for a limit below 1 or a node a store does not answer."""
         ...

@@ -182,7 +182,7 @@ class Engine:
     def warm_up(self) -> None:
         """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):
-            reader.search(Query(Level.STUDY, Everything(), 1))
+            reader.check()
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
 

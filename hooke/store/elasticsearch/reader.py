@@ -50,6 +50,12 @@ class ElasticsearchReader:
         """They do."""
         return True
 
+    def check(self) -> None:
+        """Ask every shard of every part."""
+        names, state = self._lookup.names, self._lookup.state.number
+        targets = [names.sets, *(names.state(part, state) for part in Part)]
+        self._lookup.cluster.search(",".join(targets), {"size": 0, "track_total_hits": False, "terminate_after": 1})
+
     def search(self, query: Query) -> Page:
         """The matching records, best first."""
         if query.limit < 1:

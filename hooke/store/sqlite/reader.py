@@ -43,6 +43,10 @@ class SqliteReader:
         """The file is here."""
         return False
 
+    def check(self) -> None:
+        """Ask the file."""
+        self._connection.execute("SELECT 1 FROM snapshots LIMIT 1").fetchone()
+
     def search(self, query: Query) -> Page:
         """The matching records, best first."""
         if query.limit < 1:
