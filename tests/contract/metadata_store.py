@@ -282,6 +282,36 @@ class StoreContract:
             pairs = zip(reader.value_sets(Level.STUDY, "licence"), counts.tolist(), strict=True)
             assert {value: count for held, count in pairs for value in held.values if count} == {"CC BY": 1, "cc0": 1}
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "NUL\0 word",
+            "\x01\x1f\x7f\u2028\x85 word",
+            "𝒜🧬 word",
+            "word " + "x" * 40_000,
+            "word É " * 6_000,
+            "",
+            " \t ",
+        ],
+        ids=["NUL", "controls", "astral", "long word", "long text", "empty", "blank"],
+    )
+    def test_odd_texts_are_kept_whole_and_found(self, store: MetadataStore, text: str) -> None:
+        odd = (Value("description", text), Value("gene", text, (text,), (mention("drug", text, "T:1", text),)))
+        study = Study("S1", text, odd, (Dataset("A", (Value("treatment", text),)),))
+        image = Image("S1/1", "S1", text, "A", (Value("strain", text),))
+        with store.write() as writer:
+            writer.put_studies([study])
+            writer.put_images([image])
+            assert writer.refused() == ()
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert reader.studies(["S1"]) == (study,)
+            assert [stored.record for stored in reader.stored(Level.IMAGE)] == [image]
+            for field in ("description", "gene", "treatment", "strain"):
+                assert reader.count(Level.IMAGE, Equals(field, text)) == 1, field
+            assert reader.count(Level.IMAGE, Words(frozenset({"word"}))) == ("word" in text)
+            assert [held.values for held in reader.value_sets(Level.IMAGE, "strain")] == [{text}]
+
     def test_several_fields_are_counted_at_once(self, reader: MetadataReader) -> None:
         fields = ["channels", "nowhere", "organism"]
         together = reader.count_sets(Level.IMAGE, fields, EVERYTHING)
