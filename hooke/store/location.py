@@ -29,6 +29,11 @@ def read_location(text: str) -> Location:
     >>> str(read_location("https://a:9200,https://b:9200/mice"))
     'https://a:9200,https://b:9200/mice'
     """
+    if "@" in text:  # wherever it stands: a password with a slash in it is no part of a host to any parser
+        raise BadInput(
+            "a store's URL is kept in the index directory, so it may hold no credentials: "
+            "set HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
+        )
     *others, last = text.strip().split(",")
     prefix = urlsplit(last).path.strip("/") or DEFAULT_PREFIX
     if not _PREFIX.fullmatch(prefix):
@@ -42,11 +47,6 @@ def _node(text: str) -> str:
         port = url.port or (443 if url.scheme == "https" else 9200)
     except ValueError as exc:
         raise BadInput("the port of a store's URL is no number: write http://host:9200/prefix") from exc
-    if url.username or url.password:
-        raise BadInput(
-            "a store's URL is kept in the index directory, so it may hold no credentials: "
-            "set HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
-        )
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
         raise BadInput(f"{text.strip()!r} is no URL of a store: write http://host:9200/prefix")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
