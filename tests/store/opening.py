@@ -36,3 +36,9 @@ def documents(url: str, prefix: str, query: object = None, part: str = "*") -> i
     answer = httpx.post(f"{url}/{prefix}-{part}-*/_count", json=asked, timeout=30).raise_for_status().json()
     assert answer["_shards"]["failed"] == 0
     return int(answer["count"])
+
+
+def writes(url: str, prefix: str) -> int:
+    """How many documents the server has indexed so far, updates too."""
+    answer = httpx.get(f"{url}/{prefix}-*/_stats/indexing", timeout=30).raise_for_status().json()
+    return int(answer["_all"]["primaries"]["indexing"]["index_total"])

@@ -22,17 +22,11 @@ from hooke.store.location import Location
 from tests.elasticsearch_index import emptied
 from tests.store import loading
 from tests.store.loading import COMMIT_IMAGES, SETTINGS, load_in_parts
-from tests.store.opening import documents, opened, prefix_of
+from tests.store.opening import documents, opened, prefix_of, writes
 from tests.store.records import MANIFEST, STUDIES, Held, held, image, images, load, study
 
 IMAGES = 1_000
 REPOSITORY = Path(__file__).parents[2]
-
-
-def writes(url: str, prefix: str) -> int:
-    """How many documents the server has indexed so far, updates too."""
-    answer = httpx.get(f"{url}/{prefix}-*/_stats/indexing", timeout=30).raise_for_status().json()
-    return int(answer["_all"]["primaries"]["indexing"]["index_total"])
 
 
 # --- what readers see ------------------------------------------------------------------------------------------------
