@@ -10,6 +10,7 @@ from hooke.query import Range
 from hooke.text import number
 
 MAX_CHOICES = 1_000
+MAX_FACETS = 50
 MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -48,6 +49,8 @@ class SearchRequest:
         if self.facet_limit < 1:
             raise BadInput(f"facet_limit must be at least 1, not {self.facet_limit}")
         chosen = sum(len(filter_.values) for filter_ in self.filters) + len(self.ranges) + len(self.facets)
+        if len(self.facets) > MAX_FACETS:
+            raise BadInput(f"a request has at most {MAX_FACETS} facets, not {len(self.facets):,}")
         if chosen > MAX_CHOICES:
             raise BadInput(f"a request has at most {MAX_CHOICES} filter values, bounds and facets, not {chosen:,}")
         for text in self._texts():

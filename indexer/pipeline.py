@@ -220,16 +220,20 @@ class _Run:
     def _put_images(self, sources: Sequence[Input], writer: MetadataWriter, manifest: Manifest) -> None:
         """Inputs follow each other within a commit; a large one is cut where a commit is due."""
         waiting = 0
+        # what an input before this one put is that one's now, though no commit says so yet
+        uncommitted: set[str] = set()
         for done, source in enumerate(sources):
             self._progress("reading images", done, len(sources))
-            gone, complaints = self._former_images(source), len(self._quarantined)
+            gone, complaints = self._former_images(source) - uncommitted, len(self._quarantined)
             images = map(self._annotator.image, self._read_images(source))
             while batch := list(islice(images, COMMIT_IMAGES - waiting)):
                 writer.put_images(batch, part=_part(source))
                 gone.difference_update(image.id for image in batch)
+                uncommitted.update(image.id for image in batch)
                 waiting += len(batch)
                 if waiting >= COMMIT_IMAGES:
                     writer.commit(manifest)
+                    uncommitted.clear()
                     waiting = 0
             self._report_refused(writer)
             if len(self._quarantined) > complaints:

@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Hashable)
 class Cache:
     """Entries of one committed state: they can never be stale, since it does not change. The least used go first."""
 
-    def __init__(self, state: int, size: int = 4096) -> None:
+    def __init__(self, state: int, size: int = 2048) -> None:
         self.state = state
         self._size = size
         self._lock = threading.Lock()

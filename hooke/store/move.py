@@ -42,6 +42,7 @@ def move_to_cluster(index: IndexDirectory, location: Location, cluster: ClusterS
         raise Conflict(f"{index.root} has its records in a cluster already: see `hooke info --index {index.root}`")
     with one_writer(index.metadata):
         made = index.root / "metadata.new.sqlite"
+        _settle(index.metadata)  # told before the long work, not after it
         with (
             closing(SqliteStore(index.metadata)) as source,
             closing(open_cluster(made, cluster, location)) as target,
@@ -70,6 +71,10 @@ def move_home(index: IndexDirectory, location: Location, cluster: ClusterSetting
 
 def copy_records(source: MetadataStore, target: MetadataStore, progress: Progress) -> tuple[int, int]:
     """Copy everything that a store holds into an empty one, in one commit; returns how many studies and images."""
+    with source.read() as reader, target.read() as copy:
+        if copy.snapshot.id:
+            # stopped after its commit: what is left is the switch
+            return _same(reader, copy)
     with without_collector(), source.read() as reader, target.write() as writer:
         for level in (Level.STUDY, Level.IMAGE):
             told = _told(reader.stored(level), f"copying {level} records", reader.count(level), progress)
@@ -82,15 +87,18 @@ def copy_records(source: MetadataStore, target: MetadataStore, progress: Progres
         for part, unresolved in reader.worklists():
             writer.put_unresolved(part, unresolved)
         writer.commit(reader.snapshot.manifest)
-        return _same(reader, target)
+        with target.read() as copy:
+            return _same(reader, copy)
 
 
-def _same(reader: MetadataReader, target: MetadataStore) -> tuple[int, int]:
-    with target.read() as copy:
-        for level in Level:
-            if copy.ordinals(level, EVERYTHING) != reader.ordinals(level, EVERYTHING):
-                raise CorruptIndex(f"the copy has other {level} records than its original: run the same command again")
-        return copy.count(Level.STUDY), copy.count(Level.IMAGE)
+def _same(reader: MetadataReader, copy: MetadataReader) -> tuple[int, int]:
+    same = [copy.ordinals(level, EVERYTHING) == reader.ordinals(level, EVERYTHING) for level in Level]
+    if not all(same) or copy.parts() != reader.parts() or copy.snapshot.manifest != reader.snapshot.manifest:
+        raise Conflict(
+            "a copy that was stopped is of another state of the index: delete metadata.new.sqlite in the index directory "
+            "and copy to a new prefix"
+        )
+    return copy.count(Level.STUDY), copy.count(Level.IMAGE)
 
 
 def _told(items: Iterable[T], what: str, total: int, progress: Progress) -> Iterator[T]:

@@ -182,6 +182,8 @@ def api_error(status: int, body: object, location: Location) -> HookeError:
             f"this snapshot is no longer kept at {location} ({reason}): search again from the start; "
             "a copy of an index directory has to be copied anew"
         )
+    if status == 413:
+        return BadInput(f"this is longer than Elasticsearch at {location} takes in one request: ask for less at once")
     if status == 400 and "too many" in reason.casefold():
         return BadInput(f"this asks for more than Elasticsearch takes in one query ({reason}): ask for less at once")
     if status == 400:

@@ -94,8 +94,8 @@ def _alone(value: Value, terms: Iterable[tuple[str, str, str]], folded: str | No
 
 def field_set(field: str, held: "Held") -> FieldSet:
     """The set of what is held in a field."""
-    content = (field, tuple(sorted(held.terms)), tuple(sorted(held.texts)))
-    return FieldSet(digest(content), field, tuple(sorted(held.terms.items())), tuple(held.texts.values()))
+    terms = tuple(sorted(held.terms.items()))
+    return FieldSet(digest(field, terms, sorted(held.texts)), field, terms, tuple(held.texts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,9 @@ class Documents:
         payload = image_payload(image, [value.packed for value in found[described:]])
         body = {**_text_fields(found), **_set_keys([*sets, *facets]), **pixels}
         body |= {"method": _methods(image.values), "record": payload}
-        return Document(body, tuple(sets), digest(payload, heirlooms.key, [kept.key for kept in facets])), heirlooms
+        return Document(
+            body, tuple(sets), digest(payload, heirlooms.key, [kept.key for kept in (*sets, *facets)])
+        ), heirlooms
 
     def heirlooms(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> Heirlooms:
         """What images of a dataset inherit that speak of these fields."""
@@ -216,7 +218,7 @@ class Documents:
         ]
 
     def _made(self, field: str, held: Held) -> FieldSet:
-        content = (field, tuple(held.terms), tuple(held.texts.values()))
+        content = (field, tuple(held.terms.items()), tuple(held.texts.values()))
         made = self._sets.get(content)
         if made is None:
             made = self._sets[content] = field_set(field, held)

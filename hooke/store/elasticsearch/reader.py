@@ -15,7 +15,7 @@ from hooke.errors import BackendUnavailable, BadInput, UnknownRecord
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Level, Method, Record, Snapshot, Study, Unresolved
-from hooke.query import Best, Node, Position, Query, Words
+from hooke.query import Among, And, Best, Node, Not, Or, Position, Query, Words
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.cache import Cache
 from hooke.store.elasticsearch import body
@@ -29,6 +29,7 @@ from hooke.store.worklist import Worklist
 
 _CHECKED_TOKENS = 1_000
 _SCANNED = 1_000
+_KEPT_STUDIES = 5_000
 _ALL: Body = {"match_all": {}}
 
 
@@ -90,6 +91,8 @@ class ElasticsearchReader:
         """How many live records match."""
         if where == EVERYTHING:
             return len(self._lookup.state.extents[part_of(level)].live)
+        if _names_records(where):
+            return self._count(level, where)
         return self._cache.get((level, "count", where), lambda: self._count(level, where))
 
     def _count(self, level: Level, where: Node) -> int:
@@ -267,6 +270,8 @@ class ElasticsearchReader:
     def _owners(self, ordinals: set[int]) -> Mapping[int, Study]:
         """These studies, and others, by ordinal; each is asked for once."""
         known: dict[int, Study] = self._cache.get("studies", dict)
+        if len(known) > _KEPT_STUDIES:
+            known.clear()
         missing = [ordinal for ordinal in ordinals if ordinal not in known]
         if missing:
             request: Body = {"query": body.among(missing), "size": len(missing), "_source": ["record", "ordinal"]}
@@ -395,6 +400,17 @@ class ElasticsearchReader:
         matches = self._cache.get_all(((level, "count", node) for node in nodes), ask)
         everyone = self.count(level)
         return {node: math.log1p(everyone / max(1, count)) for (_, _, node), count in matches.items()}
+
+
+def _names_records(node: Node) -> bool:
+    match node:
+        case Among():
+            return True
+        case And(children) | Or(children):
+            return any(map(_names_records, children))
+        case Not(child):
+            return _names_records(child)
+    return False
 
 
 def _searched_parts(level: Level) -> tuple[Part, ...]:

@@ -1,6 +1,7 @@
 """The states of an index in its cluster: made, published, shown, and cleaned of what was never committed."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -38,7 +39,8 @@ class States:
             made[self._names.sets] = set_index(self._names.uid, settings)
             for name, body in made.items():
                 if not indices.exists(index=name):
-                    indices.create(index=name, body=body)
+                    # another process may make it between the two
+                    self._cluster.client.options(ignore_status=400).indices.create(index=name, body=body)
         self._alias(0, {part: self._names.state(part, 0) for part in Part})
         self.show(0)
 
@@ -66,7 +68,7 @@ class States:
         for part, count in expected.items():
             bodies: list[Body] = [
                 {"query": query, "size": 0, "track_total_hits": True}
-                for query in (alive(state), _between(committed, state))
+                for query in (alive(state), _between("born", committed, state), _between("died", committed, state))
             ]
             answers = self._cluster.searches(self._names.versions(part), bodies)
             found, strays = (answer["hits"]["total"]["value"] for answer in answers)
@@ -84,7 +86,8 @@ class States:
 
     def clean(self, bulk: Bulk, committed: int, oldest: int) -> None:
         """Take back what was written after a commit, and drop the versions that only states before the oldest had."""
-        self._cluster.refresh(*(self._names.versions(part) for part in Part), self._names.sets)
+        self._refuse_stale(committed)
+        self._refresh_all()
         for part in Part:
             index = self._names.versions(part)
             # first give back their lives, then take away what was to follow
@@ -95,7 +98,25 @@ class States:
             if revived or unborn:
                 logger.info("%s: took back %s records that were not committed", index, unborn)
         self._write(bulk, self._names.sets, _after("seq", sequence_number(committed + 1, 0) - 1), delete)
+        # what was taken back must not be found by the writer that asks next
+        self._refresh_all()
         self.show(committed)
+
+    def _refresh_all(self) -> None:
+        self._cluster.refresh(*(self._names.versions(part) for part in Part), self._names.sets)
+
+    def _refuse_stale(self, committed: int) -> None:
+        """Raises Conflict where another copy of the directory has committed since: its records are not ours to clean."""
+        name = self._names.current(Part.STUDIES)
+        with cluster_errors(self._cluster.location):
+            found = self._cluster.client.indices.get_alias(name=name, ignore_unavailable=True).body
+        for alias in (index["aliases"].get(name, {}) for index in found.values()):
+            shown = alias["filter"]["bool"]["must_not"][0]["range"]["born"]["gt"] if "filter" in alias else 0
+            if shown > committed:
+                raise Conflict(
+                    f"this directory is a copy that has fallen behind (state {committed}, the index is at {shown}): write "
+                    "from the directory that is ahead, or copy that one here"
+                )
 
     def clean_if_possible(self, committed: int) -> None:
         """Take back what was written after a commit; what fails is done by the next writer."""
@@ -124,7 +145,7 @@ class States:
         index = self._names.versions(part)
         with cluster_errors(self._cluster.location):
             found = self._cluster.client.indices.get_alias(index=index).body[index]["aliases"]
-            gone = [name for name in found if name.startswith(f"{index}-") and int(name[len(index) + 1 :]) < oldest]
+            gone = [name for name in found if name.startswith(f"{index}-") and _state_of(name, index) < oldest]
             actions: list[Body] = [{"remove": {"index": index, "alias": name}} for name in gone]
             if actions:
                 self._cluster.client.indices.update_aliases(actions=actions)
@@ -145,6 +166,12 @@ def set_action(index: str, held: FieldSet, sequence: int) -> Body:
 
 def _after(field: str, number: int) -> Body:
     return {"range": {field: {"gt": number}}}
+
+
+def _state_of(alias: str, index: str) -> int:
+    """The number of a state's alias; somebody else's alias is of no state, and stays."""
+    number = alias[len(index) + 1 :]
+    return int(number) if number.isdecimal() else sys.maxsize
 
 
 def _between(committed: int, state: int) -> Body:

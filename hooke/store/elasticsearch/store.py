@@ -60,8 +60,8 @@ class ElasticsearchStore:
             with driver_errors(self._path):
                 connection.execute("BEGIN")
                 state = ledger.newest(connection)
-            lookup = Lookup(self._cluster, self._names, state)
-            yield ElasticsearchReader(lookup, Worklist(connection), self._caches.of(state.number))
+                lookup = Lookup(self._cluster, self._names, state)
+                yield ElasticsearchReader(lookup, Worklist(connection), self._caches.of(state.number))
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -99,11 +99,12 @@ class ElasticsearchStore:
 
 
 def _home(connection: sqlite3.Connection, location: Location | None) -> Home:
-    connection.execute("BEGIN IMMEDIATE")
     home = ledger.read_home(connection)
-    if location is not None:
+    if location is not None and (home is None or home.location != location):
+        # only now: a writer holds the lock for as long as it writes, and nobody else need wait for it
+        connection.execute("BEGIN IMMEDIATE")
         home = ledger.settle(connection, Home(location, uuid4().hex[:8]))
-    connection.execute("COMMIT")
+        connection.execute("COMMIT")
     if home is None:
         raise BadInput("this index does not say where its records are: name it with --store http://host:9200/PREFIX")
     return home

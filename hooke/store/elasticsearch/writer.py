@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -153,7 +154,9 @@ class ElasticsearchWriter:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         if self._changed:
-            self._states.clean_if_possible(self._committed)
+            # what the ledger says, not what this writer remembers: it may have failed just after a commit
+            with suppress(sqlite3.Error):
+                self._states.clean_if_possible(ledger.newest(self._connection).number)
 
     def _begin(self, committed: State) -> None:
         """Start a transaction whose state has a number that nobody had, not even a writer that was killed."""
