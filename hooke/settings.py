@@ -103,7 +103,7 @@ def _switch(name: str, default: bool) -> bool:
 
 def _number(name: str, kind: Callable[[str], T], default: T) -> T:
     text = os.environ.get(name)
-    if text is None:
+    if not text:
         return default
     try:
         return kind(text)

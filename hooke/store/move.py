@@ -95,8 +95,8 @@ def _same(reader: MetadataReader, copy: MetadataReader) -> tuple[int, int]:
     same = [copy.ordinals(level, EVERYTHING) == reader.ordinals(level, EVERYTHING) for level in Level]
     if not all(same) or copy.parts() != reader.parts() or copy.snapshot.manifest != reader.snapshot.manifest:
         raise Conflict(
-            "a copy that was stopped is of another state of the index: delete metadata.new.sqlite in the index directory "
-            "and copy to a new prefix"
+            "a copy that was stopped is of another state of the index: delete metadata.new.sqlite in the index "
+            "directory and copy to a new prefix"
         )
     return copy.count(Level.STUDY), copy.count(Level.IMAGE)
 

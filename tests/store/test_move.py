@@ -16,6 +16,7 @@ from hooke.index import IndexDirectory
 from hooke.model import Level
 from hooke.request import SearchRequest
 from hooke.settings import DEFAULT_CLUSTER
+from hooke.store import move
 from hooke.store.choose import open_store
 from hooke.store.location import Location
 from hooke.store.move import move_home, move_to_cluster
@@ -91,6 +92,23 @@ def test_a_copy_that_was_stopped_is_finished_by_the_same_command(index: IndexDir
 
     with pytest.raises(KeyboardInterrupt):
         move_to_cluster(index, location, DEFAULT_CLUSTER, stop)
+    assert stored(index) == before
+    move_to_cluster(index, location, DEFAULT_CLUSTER, silent)
+    assert stored(index) == before
+
+
+def test_a_copy_that_was_stopped_before_its_last_step_is_finished(
+    index: IndexDirectory, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stored(index)
+
+    def stop(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(move, "_switch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            move_to_cluster(index, location, DEFAULT_CLUSTER, silent)
     assert stored(index) == before
     move_to_cluster(index, location, DEFAULT_CLUSTER, silent)
     assert stored(index) == before

@@ -163,9 +163,8 @@ class Documents:
         payload = image_payload(image, [value.packed for value in found[described:]])
         body = {**_text_fields(found), **_set_keys([*sets, *facets]), **pixels}
         body |= {"method": _methods(image.values), "record": payload}
-        return Document(
-            body, tuple(sets), digest(payload, heirlooms.key, [kept.key for kept in (*sets, *facets)])
-        ), heirlooms
+        keys = [held.key for held in (*sets, *facets)]
+        return Document(body, tuple(sets), digest(payload, heirlooms.key, keys)), heirlooms
 
     def heirlooms(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> Heirlooms:
         """What images of a dataset inherit that speak of these fields."""

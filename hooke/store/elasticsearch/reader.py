@@ -82,10 +82,12 @@ class ElasticsearchReader:
         """The ordinals of every matching record."""
         if where == EVERYTHING:
             return BitMap(self._lookup.state.extents[part_of(level)].live)
-        key = (level, "ordinals", where)
-        return BitMap(
-            self._cache.get(key, lambda: self._lookup.ordinals(part_of(level), self._condition(level, where)))
-        )
+        if _names_records(where):
+            return self._ordinals(level, where)  # asked once: kept, it would push out what is asked again
+        return BitMap(self._cache.get((level, "ordinals", where), lambda: self._ordinals(level, where)))
+
+    def _ordinals(self, level: Level, where: Node) -> BitMap:
+        return self._lookup.ordinals(part_of(level), self._condition(level, where))
 
     def count(self, level: Level, where: Node = EVERYTHING) -> int:
         """How many live records match."""

@@ -68,7 +68,7 @@ class States:
         for part, count in expected.items():
             bodies: list[Body] = [
                 {"query": query, "size": 0, "track_total_hits": True}
-                for query in (alive(state), _between("born", committed, state), _between("died", committed, state))
+                for query in (alive(state), _between(committed, state))
             ]
             answers = self._cluster.searches(self._names.versions(part), bodies)
             found, strays = (answer["hits"]["total"]["value"] for answer in answers)
@@ -106,7 +106,7 @@ class States:
         self._cluster.refresh(*(self._names.versions(part) for part in Part), self._names.sets)
 
     def _refuse_stale(self, committed: int) -> None:
-        """Raises Conflict where another copy of the directory has committed since: its records are not ours to clean."""
+        """Raises Conflict where another copy of the directory has committed since: that is not ours to clean."""
         name = self._names.current(Part.STUDIES)
         with cluster_errors(self._cluster.location):
             found = self._cluster.client.indices.get_alias(name=name, ignore_unavailable=True).body
@@ -114,8 +114,8 @@ class States:
             shown = alias["filter"]["bool"]["must_not"][0]["range"]["born"]["gt"] if "filter" in alias else 0
             if shown > committed:
                 raise Conflict(
-                    f"this directory is a copy that has fallen behind (state {committed}, the index is at {shown}): write "
-                    "from the directory that is ahead, or copy that one here"
+                    f"this directory is a copy that has fallen behind (state {committed}, the index is at {shown}): "
+                    "write from the directory that is ahead, or copy that one here"
                 )
 
     def clean_if_possible(self, committed: int) -> None:
