@@ -90,12 +90,19 @@ def index(
         str | None,
         typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
     ] = None,
+    vectors: Annotated[
+        str | None, typer.Option(metavar="URL", help="Keep its vectors in Elasticsearch too; else in the directory.")
+    ] = None,
+    vector_method: Annotated[
+        str, typer.Option(help="How the cluster finds neighbours: flat (exactly), hnsw, int8_hnsw or bbq_hnsw.")
+    ] = "flat",
     json: Json = False,
 ) -> None:
     """Index archive metadata and images.
 
     Example: hooke index idr/ crates.tar.gz --ontology fbbi.obo --index my-index
     """
+    from hooke.vectors.place import Place
     from indexer.embedding import Model
     from indexer.pipeline import IndexJob, run
 
@@ -103,7 +110,8 @@ def index(
     chosen = Model(model or settings.model, weights or settings.weights) if embed else None
     with show.progress(_errors) as progress:
         location = read_location(store) if store else None
-        job = IndexJob(tuple(paths), index, source, tuple(ontology), chosen, location, settings.cluster)
+        place = Place(read_location(vectors), vector_method) if vectors else None
+        job = IndexJob(tuple(paths), index, source, tuple(ontology), chosen, location, place, settings.cluster)
         report = run(job, progress)
     show.emit(report, json, show.report)
 

@@ -69,6 +69,7 @@ class Value:
     def __post_init__(self) -> None:
         if not self.field:
             raise BadInput(f"a value needs a field: {self.text!r}")
+        _check_text(self.field, self.text, *self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class Pixels:
 
     path: str
 
+    def __post_init__(self) -> None:
+        _check_text(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -95,6 +99,9 @@ class Dataset:
 
     name: str
     values: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_text(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,7 @@ class Study:
 
     def __post_init__(self) -> None:
         _check_id(self.id)
+        _check_text(self.title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,7 @@ class Image:
 
     def __post_init__(self) -> None:
         _check_id(self.id)
+        _check_text(self.title, self.dataset or "")
         if not self.id.startswith(self.study_id + "/"):
             raise BadInput(f"image id {self.id!r} must start with its study's id and '/': {self.study_id!r}")
 
@@ -172,3 +181,15 @@ class Snapshot:
 def _check_id(text: str) -> None:
     if not text or text != text.strip() or any(ord(c) < 32 for c in text):
         raise BadInput(f"an id is one line of text without spaces around it, not {text!r}")
+    _check_text(text)
+
+
+def _check_text(*texts: str) -> None:
+    for text in texts:
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as exc:
+                # JSON escapes and file names can hold half a surrogate pair; no file, and so no store, can
+                shown = text[max(0, exc.start - 40) : exc.start + 40]
+                raise BadInput(f"{shown!r} is not valid Unicode: replace what cannot be written as UTF-8") from exc

@@ -18,6 +18,12 @@ from hooke.text import number, tokens
 
 _IRI = re.compile(r"https?://[^\s\"()]*[/#]([A-Za-z]+)[_:]([A-Za-z0-9]+)")
 _LONE_MARK = re.compile(r"(?<!\S)[-+](?!\S)")
+_QUOTED = re.compile(r'"[^"]*"')
+_OPEN_START = re.compile(r"(?:^|[\s(:])([*?]+\w)")
+_PATTERN = re.compile(r"(?:(?<=[\s(:])|^)/(?=[^\s/]*[\\()\[\]{}+*?|^$.])[^/]+/(?=[\s)]|$)")
+MAX_CHARACTERS = 20_000
+MAX_WORDS = 500
+MAX_DEPTH = 50
 _OPERATORS = (tree.OrOperation, tree.AndOperation, tree.UnknownOperation)
 
 
@@ -41,7 +47,9 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
     """The tree of a query text; empty text means everything.
 
     Text that does not parse is read as plain words, with a notice; with `strict` it raises BadQuery with its position.
+    Text that nobody types, and that would cost a store dear, raises BadQuery either way: see `_refuse`.
     """
+    _refuse(text)
     if not text.strip() or text.strip() == "*":
         return Reading(Everything())
     try:
@@ -58,6 +66,25 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
             raise BadQuery(f"query not understood at position {position}: {_one_line(exc)}", position) from exc
         return Reading(_plain(text), (f"{_one_line(exc)}; the text was searched as plain words",))
     return Reading(node, tuple(reader.notices))
+
+
+def _refuse(text: str) -> None:
+    """Raise BadQuery for text that is too long, too deep, or asks for every word with some end or of some pattern."""
+    if len(text) > MAX_CHARACTERS:
+        raise BadQuery(f"a query has at most {MAX_CHARACTERS:,} characters, not {len(text):,}", MAX_CHARACTERS)
+    words = [match.start() for match in re.finditer(r"\S+", text)]
+    if len(words) > MAX_WORDS:
+        raise BadQuery(f"a query has at most {MAX_WORDS} words, not {len(words):,}", words[MAX_WORDS])
+    unquoted = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
+    depth = 0
+    for position, character in enumerate(unquoted):
+        depth += (character == "(") - (character == ")")
+        if depth > MAX_DEPTH:
+            raise BadQuery(f"a query has at most {MAX_DEPTH} parts inside each other", position)
+    if open_start := _OPEN_START.search(unquoted):
+        raise BadQuery("a word cannot begin with * or ?: type its first letters, as in mito*", open_start.start(1))
+    if pattern := _PATTERN.search(unquoted):
+        raise BadQuery("regular expressions are not supported: use words, and prefixes as in mito*", pattern.start())
 
 
 def _plain(text: str) -> Node:

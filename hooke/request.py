@@ -9,6 +9,7 @@ from hooke.model import DEFAULT_RELATIONS, Level
 from hooke.query import Range
 from hooke.text import number
 
+MAX_CHOICES = 1_000
 MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -46,6 +47,9 @@ class SearchRequest:
             raise BadInput(f"limit must be from 1 to {MAX_LIMIT}, not {self.limit}; use the cursor for more")
         if self.facet_limit < 1:
             raise BadInput(f"facet_limit must be at least 1, not {self.facet_limit}")
+        chosen = sum(len(filter_.values) for filter_ in self.filters) + len(self.ranges) + len(self.facets)
+        if chosen > MAX_CHOICES:
+            raise BadInput(f"a request has at most {MAX_CHOICES} filter values, bounds and facets, not {chosen:,}")
         for text in self._texts():
             # half a surrogate pair, from JSON or a terminal of another encoding, is in no index and in no answer
             if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):

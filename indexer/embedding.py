@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster, Space
+from hooke.embed.base import Embedder, Raster
 from hooke.errors import BadInput, HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
+from hooke.vectors.place import open_vectors
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
@@ -52,14 +54,7 @@ class _Open:
         return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
 
 
-def open_vectors(index: IndexDirectory, space: Space) -> VectorStore:
-    """The vector store of an index."""
-    from hooke.vectors.segments import SegmentStore
-
-    return SegmentStore(index.vectors, space.fingerprint)
-
-
-def embedded_ordinals(index: IndexDirectory, reader: MetadataReader) -> BitMap:
+def embedded_ordinals(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> BitMap:
     """The images that a snapshot has vectors of."""
     from hooke.embed.fingerprint import load_space
 
@@ -67,7 +62,7 @@ def embedded_ordinals(index: IndexDirectory, reader: MetadataReader) -> BitMap:
     if manifest.space is None:
         return BitMap()
     space, _ = load_space(index.spaces / f"{manifest.space}.json")
-    return open_vectors(index, space).read(manifest.segments).ordinals()
+    return open_vectors(index, space.fingerprint, cluster).read(manifest.segments).ordinals()
 
 
 class EmbeddingRun:
@@ -80,7 +75,9 @@ class EmbeddingRun:
         model: Model,
         quarantine: Callable[[Quarantined], None],
         progress: Progress,
+        cluster: ClusterSettings = DEFAULT_CLUSTER,
     ) -> None:
+        self._cluster = cluster
         self._index = index
         self._store = store
         self._model = model
@@ -101,7 +98,7 @@ class EmbeddingRun:
         if not images:
             return
         embedder = self._embedder(manifest)
-        vectors = open_vectors(self._index, embedder.space)
+        vectors = open_vectors(self._index, embedder.space.fingerprint, self._cluster)
         vectors.discard_except(manifest.segments)
         publish = _Publisher(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
         self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)

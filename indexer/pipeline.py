@@ -4,14 +4,14 @@ A run that is killed loses what came after its last commit; the same command aga
 their digests and the images it embedded by theirs, and does the rest.
 """
 
-import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from hooke.collector import without_collector
 from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
@@ -20,6 +20,7 @@ from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.store.choose import open_store
 from hooke.store.location import Location
+from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import merge, merge_studies
@@ -37,7 +38,8 @@ COMMIT_IMAGES = 50_000
 class IndexJob:
     """What to index. source forces a format; ontologies are files or names to add first; model None embeds nothing.
 
-    store: the cluster that a new index keeps its records in; None: its directory does, or it remembers.
+    store, vectors: the cluster that a new index keeps its records, its vectors in; None: its directory does, or it
+    remembers.
     """
 
     paths: tuple[Path, ...]
@@ -46,6 +48,7 @@ class IndexJob:
     ontologies: tuple[str, ...] = ()
     model: Model | None = None
     store: Location | None = None
+    vectors: Place | None = None
     cluster: ClusterSettings = DEFAULT_CLUSTER
 
 
@@ -58,12 +61,13 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     with closing(open_store(index, job.cluster, job.store)) as store:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
-            embedding = EmbeddingRun(index, store, job.model, quarantined.append, progress) if job.model else None
+            _settle_vectors(job, index, store)
+            embedding = _embedding(job, index, store, quarantined, progress)
             if embedding and any(source.source is Source.FOLDER for source in found.inputs):
                 # a model that cannot be used is told before the long work, not after it
                 embedding.load()
             version = _ontologies(job, index, store, writer, progress)
-            with closing(Catalogue.open(index.ontologies, version)) as catalogue, _without_collector():
+            with closing(Catalogue.open(index.ontologies, version)) as catalogue, without_collector():
                 run = _Run(store, catalogue, quarantined, progress)
                 run.metadata(found, writer)
             if embedding:
@@ -72,7 +76,9 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
             return Report(
                 studies=reader.count(Level.STUDY),
                 images=reader.count(Level.IMAGE),
-                embedded=len(embedded_ordinals(index, reader) & reader.ordinals(Level.IMAGE, Everything())),
+                embedded=len(
+                    embedded_ordinals(index, reader, job.cluster) & reader.ordinals(Level.IMAGE, Everything())
+                ),
                 mentions=sum(reader.mention_counts().values()),
                 unresolved=reader.unresolved_count(),
                 quarantined=tuple(dict.fromkeys(quarantined)),
@@ -83,6 +89,24 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
                 removed=run.removed,
                 ignored=found.ignored,
             )
+
+
+def _settle_vectors(job: IndexJob, index: IndexDirectory, store: MetadataStore) -> None:
+    if job.vectors is not None:
+        with store.read() as reader:
+            settle_place(index, job.vectors, reader.snapshot.manifest.segments)
+
+
+def _embedding(
+    job: IndexJob, index: IndexDirectory, store: MetadataStore, quarantined: list[Quarantined], progress: Progress
+) -> EmbeddingRun | None:
+    if job.model is None:
+        return None
+    return EmbeddingRun(index, store, job.model, quarantined.append, progress, job.cluster)
+
+
+def _embedded(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> int:
+    return len(reader.ordinals(Level.IMAGE, Everything()) & embedded_ordinals(index, reader, cluster))
 
 
 def add_to_index(
@@ -118,18 +142,6 @@ def _publish_ontologies(store: MetadataStore, writer: MetadataWriter, version: s
         manifest = reader.snapshot.manifest
         if manifest.ontologies != version:
             writer.commit(replace(manifest, ontologies=version))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Millions of small objects live through a run and none is in a circle: walking them only costs time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Run:

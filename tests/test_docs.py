@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,8 @@ from typer.main import get_command
 
 from hooke.cli import app
 from hooke.client import Archive
-from hooke.settings import Settings, read_settings
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings, Settings, read_settings
+from hooke.store.elasticsearch.mapping import Part, index_body
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -176,15 +178,26 @@ def test_every_make_target_and_option_of_the_readme_exists() -> None:
             assert {word for word in words if re.fullmatch(r"-k|--[a-z-]+", word)} <= set().union(*known[name]), line
 
 
+_IN_WORDS = {"nodes": "URL", "timeout_s": "TIMEOUT_SECONDS", "bulk_timeout_s": "BULK_TIMEOUT_SECONDS"}
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def test_every_setting_is_in_the_readme_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {f"HOOKE_{field.name.upper()}": field.name for field in fields(Settings)}
+    names = {f"HOOKE_{f.name.upper()}": f"{f.name}" for f in fields(Settings) if f.name != "cluster"}
+    names |= {
+        f"HOOKE_ELASTICSEARCH_{_IN_WORDS.get(f.name, f.name.upper())}": f"cluster.{f.name}"
+        for f in fields(ClusterSettings)
+    }
     for name in names:
         monkeypatch.delenv(name, raising=False)
     defaults = read_settings()
     table = dict(re.findall(r"^\| `(HOOKE_\w+)` \| *`?([^|` ]*)`? *\|", README, flags=re.MULTILINE))
-    shown = {name: getattr(defaults, attribute) for name, attribute in names.items()}
+    shown = {name: attrgetter(attribute)(defaults) for name, attribute in names.items()}
     assert table == {
-        name: "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        name: "" if value is None else f"{value:g}" if isinstance(value, float) else _shown(value)
         for name, value in shown.items()
     }
 
@@ -207,31 +220,23 @@ def test_the_architecture_page_is_one_page_and_names_every_package() -> None:
         assert package in ARCHITECTURE, package
 
 
-def test_the_decision_on_elasticsearch_shows_a_request_for_every_method_of_a_store() -> None:
+def test_the_page_on_elasticsearch_shows_what_every_method_of_a_store_becomes() -> None:
     contract = ast.parse((ROOT / "hooke" / "store" / "base.py").read_text(encoding="utf-8"))
     classes = [
         n for n in contract.body if isinstance(n, ast.ClassDef) and n.name in ("MetadataReader", "MetadataWriter")
     ]
     methods = {node.name for each in classes for node in each.body if isinstance(node, ast.FunctionDef)}
-    (decision,) = (ROOT / "docs" / "adr").glob("0002-*.md")
-    rows = [
-        line.split(" | ")[0] for line in decision.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
-    ]
+    page = (ROOT / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
     assert len(classes) == 2
     assert methods <= {name for row in rows for name in re.findall(r"`(\w+)", row)}
 
 
-def test_the_json_in_the_decision_on_elasticsearch_is_json() -> None:
-    (decision,) = (ROOT / "docs" / "adr").glob("0002-*.md")
-    text = decision.read_text(encoding="utf-8")
-    bodies = [
-        *re.findall(r"^```json\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL),
-        *re.findall(r"`(\{.*?\})`", text),
-    ]
-    assert len(bodies) > 20
-    for body in bodies:
-        whole = re.sub(r": Q\b", ': {"match_all": {}}', body).replace("…,", '"…",').replace("weight × idf", "1")
-        json.loads(whole.replace('"filter": "…"', '"filter": {}'))
+def test_the_page_on_elasticsearch_explains_every_field_of_the_mapping() -> None:
+    page = (ROOT / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
+    named = {name.split(".")[0] for name in re.findall(r"`([\w.*]+)`", page)}
+    for part in Part:
+        assert set(index_body(part, "uid", DEFAULT_CLUSTER)["mappings"]["properties"]) <= named
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

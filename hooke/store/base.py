@@ -85,6 +85,11 @@ class MetadataReader(Protocol):
         """The state that this reader sees."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether answers travel, so that asking about a few ordinals is cheaper than fetching many."""
+        ...
+
     def check(self) -> None:
         """Ask all of the store now, past whatever is remembered. Raises BackendUnavailable."""
         ...

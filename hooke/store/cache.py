@@ -39,6 +39,11 @@ class Cache:
             self.put(key, made)
         return found  # type: ignore[return-value]  # a key always has the type of its maker
 
+    def has(self, key: Hashable) -> bool:
+        """Whether there is an entry now."""
+        with self._lock:
+            return key in self._entries
+
     def put(self, key: Hashable, made: object) -> None:
         """Keep an entry."""
         with self._lock:

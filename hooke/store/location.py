@@ -29,7 +29,11 @@ def read_location(text: str) -> Location:
     >>> str(read_location("https://a:9200,https://b:9200/mice"))
     'https://a:9200,https://b:9200/mice'
     """
+<<<<<<< HEAD
+    if "@" in text:
+=======
     if "@" in text:  # wherever it stands: a password with a slash in it is no part of a host to any parser
+>>>>>>> f745703ebb8a41b03afd7173e2d79bbd8e97720e
         raise BadInput(
             "a store's URL is kept in the index directory, so it may hold no credentials: "
             "set HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
@@ -48,6 +52,8 @@ def _node(text: str) -> str:
     except ValueError as exc:
         raise BadInput("the port of a store's URL is no number: write http://host:9200/prefix") from exc
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise BadInput(f"{text.strip()!r} is no URL of a store: write http://host:9200/prefix")
+        # what follows may be a key
+        shown = re.split("[?#]", text.strip())[0]
+        raise BadInput(f"{shown!r} is no URL of a store: write http://host:9200/prefix")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{url.scheme}://{host}:{port}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from hooke.collector import without_collector
 from hooke.errors import Conflict, CorruptIndex, IndexLocked
 from hooke.index import IndexDirectory
 from hooke.model import Level
@@ -69,7 +70,7 @@ def move_home(index: IndexDirectory, location: Location, cluster: ClusterSetting
 
 def copy_records(source: MetadataStore, target: MetadataStore, progress: Progress) -> tuple[int, int]:
     """Copy everything that a store holds into an empty one, in one commit; returns how many studies and images."""
-    with source.read() as reader, target.write() as writer:
+    with without_collector(), source.read() as reader, target.write() as writer:
         for level in (Level.STUDY, Level.IMAGE):
             told = _told(reader.stored(level), f"copying {level} records", reader.count(level), progress)
             writer.restore(level, told)

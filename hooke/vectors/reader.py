@@ -10,15 +10,14 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.base import Neighbour, Neighbours, Ordinals, Vectors
+from hooke.vectors.base import Block, Neighbour, Neighbours, Ordinals, Vectors
 from hooke.vectors.planner import Positions, Scores, Similarities
 
 
 @dataclass(frozen=True)
-class Segment:
-    """One segment's arrays, memory-mapped and sorted by ordinal: rows (rows, dim), ordinals and digests (rows,)."""
+class Columns:
+    """Which image each of a segment's rows belongs to, sorted by ordinal: ordinals and digests (rows,)."""
 
-    rows: Vectors
     ordinals: Ordinals
     digests: npt.NDArray[np.uint64]
 
@@ -56,6 +55,13 @@ class Segment:
         return np.repeat(self.starts[images] - begins, counts) + np.arange(counts.sum()), begins
 
 
+@dataclass(frozen=True)
+class Segment(Columns):
+    """One segment's arrays, memory-mapped: rows (rows, dim) beside what each belongs to."""
+
+    rows: Vectors
+
+
 @dataclass(frozen=True, slots=True)
 class _Scored:
     """Candidate images of one segment with their float32 scores."""
@@ -83,11 +89,7 @@ class SegmentReader:
 
     def digests(self) -> dict[int, int]:
         """The content digest of every image that has a vector, by ordinal."""
-        found: dict[int, int] = {}
-        for segment in self._segments:
-            digests = segment.digests[segment.starts[:-1]]
-            found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
-        return found
+        return latest_digests(self._segments)
 
     def vectors_of(self, ordinal: int) -> Vectors:
         """The rows of one image, a copy; shape (0, dim) when it has none."""
@@ -102,7 +104,7 @@ class SegmentReader:
 
         method: `scan` when any segment was read whole, else `gather`.
         """
-        queries = self._checked(queries, k)
+        queries = checked_queries(queries, k, self.dim)
         scored = [
             _score(segment, live if allowed is None else live & allowed, queries)
             for segment, live in zip(self._segments, self._live, strict=True)
@@ -119,22 +121,7 @@ class SegmentReader:
     @cached_property
     def _live(self) -> tuple[BitMap, ...]:
         """The images of each segment that no later segment replaces."""
-        live: list[BitMap] = []
-        later = BitMap()
-        for segment in reversed(self._segments):
-            live.append(segment.bitmap - later)
-            later |= segment.bitmap
-        return tuple(reversed(live))
-
-    def _checked(self, queries: Vectors, k: int) -> Vectors:
-        if k < 1:
-            raise BadInput(f"k is {k}; ask for at least one image")
-        if queries.ndim != 2 or len(queries) == 0:
-            raise BadInput(f"queries of shape {queries.shape}; give one row or more")
-        if self._segments and queries.shape[1] != self.dim:
-            raise BadInput(f"query rows have {queries.shape[1]} values, the index {self.dim}; embed with its model")
-        check_rows(queries)
-        return np.ascontiguousarray(queries, dtype=np.float32)
+        return live_images(self._segments)
 
     def _rescored(self, scored: Sequence[_Scored], queries: Vectors, k: int) -> tuple[Ordinals, Similarities]:
         """Ordinals and float64 similarities of all images that may be among the k nearest."""
@@ -151,6 +138,61 @@ class SegmentReader:
                 ordinals.append(part.segment.images[images])
                 similarities.append(np.maximum.reduceat(planner.rescore(part.segment.rows, queries, rows), begins))
         return np.concatenate(ordinals), np.concatenate(similarities)
+
+
+def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
+    """The images of each segment, oldest first, that no later segment replaces."""
+    live: list[BitMap] = []
+    later = BitMap()
+    for segment in reversed(segments):
+        live.append(segment.bitmap - later)
+        later |= segment.bitmap
+    return tuple(reversed(live))
+
+
+def latest_digests(segments: Sequence[Columns]) -> dict[int, int]:
+    """The digest of every image by ordinal, as the last of the segments that has it says."""
+    found: dict[int, int] = {}
+    for segment in segments:
+        digests = segment.digests[segment.starts[:-1]]
+        found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
+    return found
+
+
+def checked_queries(queries: Vectors, k: int, dim: int) -> Vectors:
+    """Query rows that can be compared with an index's, in one piece; dim: 0 for an empty index.
+
+    Raises BadInput for k < 1 or rows of another length, ZeroVector for a row of zero length.
+    """
+    if k < 1:
+        raise BadInput(f"k is {k}; ask for at least one image")
+    if queries.ndim != 2 or len(queries) == 0:
+        raise BadInput(f"queries of shape {queries.shape}; give one row or more")
+    if dim and queries.shape[1] != dim:
+        raise BadInput(f"query rows have {queries.shape[1]} values, the index {dim}; embed with its model")
+    check_rows(queries)
+    return np.ascontiguousarray(queries, dtype=np.float32)
+
+
+def check_block(block: Block) -> None:
+    """Raise ZeroVector or BadInput unless every row can be stored: of its type, with an ordinal and a digest."""
+    count = len(block.ordinals)
+    if block.vectors.ndim != 2 or block.vectors.shape[1] == 0:
+        raise BadInput(f"vectors of shape {block.vectors.shape}; rows of at least one value are needed")
+    if count == 0 or len(block.vectors) != count or len(block.digests) != count:
+        raise BadInput(
+            f"{len(block.vectors)} vectors, {count} ordinals, {len(block.digests)} digests; give as many of each"
+        )
+    types = [array.dtype.name for array in (block.vectors, block.ordinals, block.digests)]
+    if types != ["float32", "uint32", "uint64"]:
+        raise BadInput(f"vectors, ordinals and digests are {', '.join(types)}; float32, uint32, uint64 are needed")
+    check_rows(block.vectors)
+
+
+def sorted_block(block: Block) -> Block:
+    """The block by ordinal, an image's rows in the order given: a search then needs no look-up table."""
+    order = np.argsort(block.ordinals, kind="stable")
+    return Block(block.vectors[order], block.ordinals[order], block.digests[order])
 
 
 def check_rows(rows: Vectors) -> None:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
 from hooke.vectors.base import Block, VectorReader
-from hooke.vectors.reader import Segment, SegmentReader, check_rows
+from hooke.vectors.reader import Segment, SegmentReader, check_block, sorted_block
 
 FORMAT = 1
 _ROWS, _ORDINALS, _DIGESTS, _META = "rows.f32", "ordinals.u32", "digests.u64", "meta.json"
@@ -58,7 +58,8 @@ class SegmentStore:
 
     def append(self, block: Block) -> str:
         """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
-        arrays = _sorted(_checked(block))
+        check_block(block)
+        arrays = _sorted(block)
         name = uuid4().hex
         unfinished = self._directory / f"tmp-{name}"
         with _disk_errors(self._directory):
@@ -132,7 +133,7 @@ class SegmentStore:
         if sum(meta.size(file) for file in _TYPES) <= _CHECKED_AT_OPEN_BYTES:
             self._check_sums(name, meta)
         arrays = {file: self._map(name, file, meta) for file in _TYPES}
-        return Segment(arrays[_ROWS], arrays[_ORDINALS], arrays[_DIGESTS])  # type: ignore[arg-type]  # dtypes by _TYPES
+        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_ROWS])  # type: ignore[arg-type]  # dtypes by _TYPES
 
     def _map(self, name: str, file: str, meta: _Meta) -> Array:
         path = self._directory / name / file
@@ -171,25 +172,10 @@ class SegmentStore:
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
 
 
-def _checked(block: Block) -> Block:
-    count = len(block.ordinals)
-    if block.vectors.ndim != 2 or block.vectors.shape[1] == 0:
-        raise BadInput(f"vectors of shape {block.vectors.shape}; rows of at least one value are needed")
-    if count == 0 or len(block.vectors) != count or len(block.digests) != count:
-        raise BadInput(
-            f"{len(block.vectors)} vectors, {count} ordinals, {len(block.digests)} digests; give as many of each"
-        )
-    types = [array.dtype.name for array in (block.vectors, block.ordinals, block.digests)]
-    if types != ["float32", "uint32", "uint64"]:
-        raise BadInput(f"vectors, ordinals and digests are {', '.join(types)}; float32, uint32, uint64 are needed")
-    check_rows(block.vectors)
-    return block
-
-
 def _sorted(block: Block) -> dict[str, Array]:
-    """The block's arrays by ordinal, an image's rows in the order given: a search then needs no look-up table."""
-    order = np.argsort(block.ordinals, kind="stable")
-    arrays: tuple[Array, ...] = (block.vectors[order], block.ordinals[order], block.digests[order])
+    """The block's arrays by ordinal, as they are written."""
+    block = sorted_block(block)
+    arrays: tuple[Array, ...] = (block.vectors, block.ordinals, block.digests)
     return {file: array.astype(_TYPES[file], copy=False) for file, array in zip(_TYPES, arrays, strict=True)}
 
 

@@ -37,6 +37,7 @@ from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term
 from search_api.engine.explain import Explainer
 from search_api.engine.facets import Facets
+from search_api.engine.filtered import nearest
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
 
@@ -64,7 +65,7 @@ class Engine:
         self._index = existing_index(directory)
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
-        self._visuals = Visuals(self._index, choice)
+        self._visuals = Visuals(self._index, choice, cluster)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
 
@@ -182,7 +183,6 @@ class Engine:
         """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):
             reader.check()
-            reader.search(Query(Level.STUDY, Everything(), 1))
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
 
@@ -211,9 +211,11 @@ class Engine:
             like.append(self._visuals.embed(example.rasters, reader.snapshot))
         if not like:
             raise BadInput("similarity needs an example: an image file, or the id of an indexed image")
-        allowed = reader.ordinals(Level.IMAGE, where) - BitMap(self._example_ordinals(example, reader))
+        examples = BitMap(self._example_ordinals(example, reader))
         queries = np.concatenate(like)
-        return vectors.search(towards(queries, np.concatenate(unlike)) if unlike else queries, k, allowed=allowed)
+        return nearest(
+            reader, vectors, towards(queries, np.concatenate(unlike)) if unlike else queries, k, where, examples
+        )
 
     def _example_ordinals(self, example: Example, reader: MetadataReader) -> list[int]:
         return [reader.get(Level.IMAGE, image).ordinal for image in (*example.images, *example.negatives)]

@@ -12,7 +12,9 @@ from hooke.embed.base import Embedder, Raster
 from hooke.errors import BadInput, SpaceMismatch
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.vectors.base import VectorReader, VectorStore
+from hooke.vectors.place import open_vectors
 
 RRF_CONSTANT = 60
 """Cormack, Clarke & Büttcher 2009: 'k = 60 was fixed during a pilot investigation'."""
@@ -31,7 +33,10 @@ class EmbedderChoice:
 class Visuals:
     """Opens vectors by snapshot and the embedder when an upload first needs it; safe to share between threads."""
 
-    def __init__(self, index: IndexDirectory, choice: EmbedderChoice) -> None:
+    def __init__(
+        self, index: IndexDirectory, choice: EmbedderChoice, cluster: ClusterSettings = DEFAULT_CLUSTER
+    ) -> None:
+        self._cluster = cluster
         self._index = index
         self._choice = choice
         self._lock = threading.Lock()
@@ -51,10 +56,9 @@ class Visuals:
 
     def _store(self, space: str) -> VectorStore:
         from hooke.embed.fingerprint import load_space
-        from hooke.vectors.segments import SegmentStore
 
         known, _ = load_space(self._index.spaces / f"{space}.json")
-        return SegmentStore(self._index.vectors, known.fingerprint)
+        return open_vectors(self._index, known.fingerprint, self._cluster)
 
     def space(self, snapshot: Snapshot) -> Mapping[str, object] | None:
         """What the snapshot's space is made of."""

@@ -13,6 +13,8 @@ from hooke.store.base import MetadataReader
 from ontologies.catalogue import Catalogue
 
 _WORDS_COMPARED = 100_000
+_SUGGESTED_FOR = 10
+"""Unknown words of one query that suggestions are looked for: each is compared with all others."""
 _LIKENESS = 0.75
 
 
@@ -76,6 +78,8 @@ class QueryTerms:
     def report_unknown(self, text: str, name: str | None) -> None:
         """Remember words that nothing was found for, and what may have been meant."""
         self._unresolved.append(text)
+        if len(self._unresolved) > _SUGGESTED_FOR:
+            return
         prefixes = ONTOLOGY_FIELDS.get(name) if name else None
         for match in self._catalogue.suggest(text, prefixes=prefixes):
             self._suggestions.append(Suggestion(text, match.term, match.label))

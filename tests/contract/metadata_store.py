@@ -259,6 +259,59 @@ class StoreContract:
         assert reader.terms_in_use(Level.STUDY) == {"T:9606", "T:10090"}
         assert reader.terms_in_use(Level.STUDY, "phenotype") == frozenset()
 
+    def test_a_value_is_spelt_as_where_it_first_stood_for_itself(self, store: MetadataStore) -> None:
+        grounded = Value("strain", "C57BL/6J", (), (mention("strain", "C57BL/6J", "T:1", "C57BL/6J"),))
+        with store.write() as writer:
+            writer.put_studies(
+                [Study("S1", "with a term", (grounded,)), Study("S2", "", (Value("strain", "c57Bl/6j"),))]
+            )
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert {v for held in reader.value_sets(Level.STUDY, "strain") for v in held.values} == {"c57Bl/6j"}
+
+    def test_a_study_spells_a_value_before_its_datasets_and_those_before_another_study(
+        self, store: MetadataStore
+    ) -> None:
+        licences = [Value("licence", text) for text in ("CC BY", "cc by", "cc0", "CC0")]
+        with store.write() as writer:
+            writer.put_studies([Study("S1", "one", (licences[0],), (Dataset("A", tuple(licences[1:3])),))])
+            writer.put_studies([Study("S2", "two", (licences[3],))])
+            writer.commit(Manifest())
+        with store.read() as reader:
+            [counts] = reader.count_sets(Level.STUDY, ["licence"], EVERYTHING)
+            pairs = zip(reader.value_sets(Level.STUDY, "licence"), counts.tolist(), strict=True)
+            assert {value: count for held, count in pairs for value in held.values if count} == {"CC BY": 1, "cc0": 1}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "NUL\0 word",
+            "\x01\x1f\x7f\u2028\x85 word",
+            "𝒜🧬 word",
+            "word " + "x" * 40_000,
+            "word É " * 6_000,
+            "",
+            " \t ",
+        ],
+        ids=["NUL", "controls", "astral", "long word", "long text", "empty", "blank"],
+    )
+    def test_odd_texts_are_kept_whole_and_found(self, store: MetadataStore, text: str) -> None:
+        odd = (Value("description", text), Value("gene", text, (text,), (mention("drug", text, "T:1", text),)))
+        study = Study("S1", text, odd, (Dataset("A", (Value("treatment", text),)),))
+        image = Image("S1/1", "S1", text, "A", (Value("strain", text),))
+        with store.write() as writer:
+            writer.put_studies([study])
+            writer.put_images([image])
+            assert writer.refused() == ()
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert reader.studies(["S1"]) == (study,)
+            assert [stored.record for stored in reader.stored(Level.IMAGE)] == [image]
+            for field in ("description", "gene", "treatment", "strain"):
+                assert reader.count(Level.IMAGE, Equals(field, text)) == 1, field
+            assert reader.count(Level.IMAGE, Words(frozenset({"word"}))) == ("word" in text)
+            assert [held.values for held in reader.value_sets(Level.IMAGE, "strain")] == [{text}]
+
     def test_several_fields_are_counted_at_once(self, reader: MetadataReader) -> None:
         fields = ["channels", "nowhere", "organism"]
         together = reader.count_sets(Level.IMAGE, fields, EVERYTHING)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
@@ -73,6 +73,11 @@ def _blocks(draw: st.DrawFn) -> list[Block]:
 
 class VectorStoreContract:
     """What the docstrings of `hooke.vectors.base` promise."""
+
+    exact = True
+    """False for a store that may miss rows of an image set that it does not score whole."""
+    examples = 60
+    """How many generated searches to try: fewer where each is a dozen requests."""
 
     def test_what_was_appended_is_read_back(self, store: VectorStore) -> None:
         vectors = random_rows(4)
@@ -157,22 +162,23 @@ class VectorStoreContract:
         reader.search(random_rows(1), 1, allowed=allowed)
         assert allowed == BitMap([2, 50])
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(
-        blocks=_blocks(),
-        queries=st.lists(_row, min_size=1, max_size=3).map(np.stack),
-        k=st.integers(1, 12),
-        allowed=st.none() | st.sets(_ordinal, max_size=10).map(BitMap),
-    )
-    def test_filtered_search_equals_brute_force(
-        self, store: VectorStore, blocks: list[Block], queries: Vectors, k: int, allowed: BitMap | None
-    ) -> None:
-        neighbours = store.read([store.append(each) for each in blocks]).search(queries, k, allowed=allowed)
-        expected = brute_force(blocks, queries, k, allowed)
+    def test_filtered_search_equals_brute_force(self, store: VectorStore) -> None:
+        @settings(max_examples=self.examples, deadline=None)
+        @given(
+            blocks=_blocks(),
+            queries=st.lists(_row, min_size=1, max_size=3).map(np.stack),
+            k=st.integers(1, 12),
+            allowed=st.none() | st.sets(_ordinal, max_size=10).map(BitMap),
+        )
+        def holds(blocks: list[Block], queries: Vectors, k: int, allowed: BitMap | None) -> None:
+            neighbours = store.read([store.append(each) for each in blocks]).search(queries, k, allowed=allowed)
+            expected = brute_force(blocks, queries, k, allowed)
 
-        assert neighbours.exact
-        assert found(neighbours) == [ordinal for ordinal, _ in expected]
-        assert [hit.similarity for hit in neighbours.hits] == [min(1.0, max(-1.0, score)) for _, score in expected]
+            assert neighbours.exact
+            assert found(neighbours) == [ordinal for ordinal, _ in expected]
+            assert [hit.similarity for hit in neighbours.hits] == [min(1.0, max(-1.0, score)) for _, score in expected]
+
+        holds()
 
     @pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 1.0])
     @pytest.mark.parametrize("count", [1, 3])
@@ -185,7 +191,14 @@ class VectorStoreContract:
         allowed = BitMap(np.flatnonzero(generator.random(2010) <= share).astype(np.uint32))
 
         neighbours = store.read([store.append(written)]).search(rows[:count], 10, allowed=allowed)
-        assert found(neighbours) == [o for o, _ in brute_force([written], rows[:count], 10, allowed)]
+        expected = brute_force([written], rows[:count], 10, allowed)
+        if self.exact or neighbours.exact:
+            assert neighbours.exact
+            assert found(neighbours) == [ordinal for ordinal, _ in expected]
+        else:
+            assert len(allowed & BitMap(found(neighbours))) == len(expected)
+            similarities = [hit.similarity for hit in neighbours.hits]
+            assert similarities == pytest.approx([score for _, score in expected], abs=1e-7)
 
     def test_several_threads_get_the_same_answers(self, store: VectorStore) -> None:
         rows = random_rows(3000)

@@ -1,5 +1,8 @@
 """Reading query text: what is an operator, a field, an id, a word, and where reading stops."""
 
+import contextlib
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,9 +111,32 @@ def test_a_mark_that_is_not_supported_is_ignored_with_a_notice() -> None:
         read("mouse~2")
 
 
-def test_nesting_without_end_is_plain_words() -> None:
-    assert "inside each other" in read_query("NOT " * 5000 + "p53", VOCABULARY).notices[0]
-    assert read_query("(" * 5000 + "p53", VOCABULARY).notices
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("(" * 60 + "p53" + ")" * 60, "inside each other"),
+        ("NOT " * 600 + "p53", "500 words"),
+        (" OR ".join(f"w{n}" for n in range(600)), "500 words"),
+        (" OR ".join(f"w{n}" for n in range(10_000)), "20,000 characters"),
+        ("p" * 30_000, "20,000 characters"),
+        ("mouse *ouse", "begin with"),
+        ("title:?ouse", "begin with"),
+        ("/(a+)+$/", "regular expressions"),
+        ("mouse AND /[a-z]{1,99999}/", "regular expressions"),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_nobody_types_is_refused_before_it_is_read(text: str, reason: str, strict: bool) -> None:
+    with pytest.raises(BadQuery, match=reason) as caught:
+        read_query(text, VOCABULARY, strict=strict)
+    assert caught.value.position is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["*", '"what is *this"', "H&E?", "and/or", "/data/images", "mito*", "(" * 40 + "p53" + ")" * 40]
+)
+def test_what_people_paste_is_not_refused(text: str) -> None:
+    read_query(text, VOCABULARY)
 
 
 @given(st.text() | SYNTAX)
@@ -123,9 +149,12 @@ def test_strict_reading_raises_nothing_but_bad_query(text: str) -> None:
 
 
 @given(st.text() | SYNTAX)
-def test_lenient_reading_never_raises(text: str) -> None:
-    reading = read_query(text, VOCABULARY)
-    assert all("\n" not in notice for notice in reading.notices)
+def test_lenient_reading_raises_only_for_open_starts_and_patterns(text: str) -> None:
+    with contextlib.suppress(BadQuery):
+        reading = read_query(text, VOCABULARY)
+        assert all("\n" not in notice for notice in reading.notices)
+        return
+    assert re.search(r"[*?]\w|/", text)
 
 
 @pytest.mark.parametrize("text", ["HeLa - GFP", "HeLa + GFP", "- HeLa GFP", "HeLa GFP -"])

@@ -14,8 +14,10 @@ from hooke.embed.timm import DEFAULT_MODEL
 from hooke.index import IndexDirectory
 from hooke.model import Level, Value
 from hooke.query import Everything
+from hooke.settings import DEFAULT_CLUSTER
 from hooke.store.sqlite import SqliteStore
-from indexer.embedding import Model, open_vectors
+from hooke.vectors.place import open_vectors
+from indexer.embedding import Model
 from indexer.pipeline import IndexJob, run
 from indexer.report import Report
 
@@ -145,7 +147,7 @@ def held(directory: Path) -> Held:
         vectors: dict[str, bytes] = {}
         if manifest.space:
             space, _ = load_space(index.spaces / f"{manifest.space}.json")
-            opened = open_vectors(index, space).read(manifest.segments)
+            opened = open_vectors(index, space.fingerprint, DEFAULT_CLUSTER).read(manifest.segments)
             for record in records[Level.IMAGE]:
                 rows = opened.vectors_of(record.ordinal)
                 assert len(rows) <= 1, f"{record.id} has {len(rows)} rows"

@@ -3,8 +3,8 @@
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain
 
@@ -44,7 +44,8 @@ class Searched:
     """What one value adds to a document.
 
     words: its tokens, plain and (`tokens`) under its field. phrases: the same in order, none for a single word.
-    terms: (field, term, label). counted: the value stands in a facet itself.
+    terms: (field, term, label). counted: the value stands in a facet itself. alone: the set it makes in each field, if
+    a record has no other value there. packed: as it stands in a payload.
     """
 
     field: str
@@ -57,6 +58,8 @@ class Searched:
     terms: tuple[tuple[str, str, str], ...]
     number: tuple[str, str] | None
     counted: bool
+    alone: tuple[FieldSet, ...]
+    packed: list[object]
 
 
 def searched(value: Value) -> Searched:
@@ -77,7 +80,22 @@ def searched(value: Value) -> Searched:
         terms,
         (key, number_key(stands_for)) if stands_for is not None else None,
         counted,
+        _alone(value, terms, folded if counted else None),
+        _packed(value),
     )
+
+
+def _alone(value: Value, terms: Iterable[tuple[str, str, str]], folded: str | None) -> tuple[FieldSet, ...]:
+    held: dict[str, Held] = {} if folded is None else {value.field: Held({}, {folded: value.text})}
+    for field, term, label in terms:
+        held[field] = _joined(Held({term: label}, {}), held.get(field))
+    return tuple(field_set(field, kept) for field, kept in held.items())
+
+
+def field_set(field: str, held: "Held") -> FieldSet:
+    """The set of what is held in a field."""
+    content = (field, tuple(sorted(held.terms)), tuple(sorted(held.texts)))
+    return FieldSet(digest(content), field, tuple(sorted(held.terms.items())), tuple(held.texts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +117,7 @@ class Heirlooms:
     key: str
     study: Study
     held: Mapping[str, Held]
-    sets: Mapping[str, FieldSet]
+    facets: tuple[FieldSet, ...]
     document: Document
 
 
@@ -116,10 +134,17 @@ class Documents:
     def study(self, study: Study) -> Document:
         """The document of a study."""
         own = list(map(self._searched, study_values(study)))
-        sets = [self._field_set(field, held) for field, held in _held(own).items()]
+        sets = [field_set(field, held) for field, held in _held(own).items()]
         payload = study_payload(study)
         body = {**_text_fields(own), **_set_keys(sets), "method": _methods(study.values), "record": payload}
-        return Document(body, tuple(sets), digest(payload))
+        return Document(body, (*sets, *self._spellings(study)), digest(payload))
+
+    def _spellings(self, study: Study) -> Iterator[FieldSet]:
+        """The datasets' values as sets that no record has: they are spelt here first, whether images inherit or not."""
+        for dataset in study.datasets:
+            for field, held in _held(map(self._searched, dataset.values)).items():
+                if held.texts:
+                    yield field_set(field, replace(held, terms={}))
 
     def image(self, image: Image, study: Study) -> tuple[Document, Heirlooms]:
         """The document of an image, and what it inherits.
@@ -129,12 +154,13 @@ class Documents:
         """
         own = image_values(image)
         heirlooms = self.heirlooms(study, image.dataset, overrides(own))
-        found = list(map(self._searched, own))
-        held = _held(found)
-        sets = [self._field_set(field, _joined(values, heirlooms.held.get(field))) for field, values in held.items()]
-        facets = [kept for field, kept in heirlooms.sets.items() if field in FACET_FIELDS and field not in held]
+        described = len(own) - len(image.values)  # its title, id and dataset are new objects each time
+        found = [*map(searched, own[:described]), *map(self._searched, image.values)]
+        sets = self._joined_sets(found, heirlooms.held)
+        spoken = {held.field for held in sets}
+        facets = [kept for kept in heirlooms.facets if kept.field not in spoken]
         pixels: Body = {"pixels": image.pixels.path, "with_pixels": True} if image.pixels else {}
-        payload = image_payload(image)
+        payload = image_payload(image, [value.packed for value in found[described:]])
         body = {**_text_fields(found), **_set_keys([*sets, *facets]), **pixels}
         body |= {"method": _methods(image.values), "record": payload}
         return Document(body, tuple(sets), digest(payload, heirlooms.key, [kept.key for kept in facets])), heirlooms
@@ -156,10 +182,11 @@ class Documents:
         inherited = effective_values(silent, inherited_values(study, dataset))[len(silent) :]
         values = list(map(self._searched, inherited))
         held = _held(values)
-        sets = {field: self._field_set(field, kept) for field, kept in held.items()}
+        sets = {field: field_set(field, kept) for field, kept in held.items()}
         body = {**_text_fields(values), **_set_keys(sets.values())}
         document = Document(body, tuple(sets.values()), digest(_values(inherited)))
-        return Heirlooms(digest(study.id, dataset, sorted(spoken)), study, held, sets, document)
+        facets = tuple(kept for field, kept in sets.items() if field in FACET_FIELDS)
+        return Heirlooms(digest(study.id, dataset, sorted(spoken)), study, held, facets, document)
 
     def _inheritable_fields(self, study: Study) -> frozenset[str]:
         if self._inheritable is None or self._inheritable[0] is not study:
@@ -176,12 +203,23 @@ class Documents:
             seen = self._seen[id(value)] = (value, searched(value))
         return seen[1]
 
-    def _field_set(self, field: str, held: Held) -> FieldSet:
-        content = (field, tuple(sorted(held.terms)), tuple(sorted(held.texts)))
+    def _joined_sets(self, values: Sequence[Searched], inherited: Mapping[str, Held]) -> list[FieldSet]:
+        """What values make of their fields, together with what is inherited there."""
+        alone: dict[str, FieldSet | None] = {}
+        for value in values:
+            for held in value.alone:
+                alone[held.field] = None if held.field in alone or held.field in inherited else held
+        several = {field for field, held in alone.items() if held is None}
+        joined = {field: held for field, held in _held(values).items() if field in several} if several else {}
+        return [
+            held or self._made(field, _joined(joined[field], inherited.get(field))) for field, held in alone.items()
+        ]
+
+    def _made(self, field: str, held: Held) -> FieldSet:
+        content = (field, tuple(held.terms), tuple(held.texts.values()))
         made = self._sets.get(content)
         if made is None:
-            labelled = tuple(sorted(held.terms.items()))
-            made = self._sets[content] = FieldSet(digest(content), field, labelled, tuple(held.texts.values()))
+            made = self._sets[content] = field_set(field, held)
         return made
 
 
@@ -287,14 +325,14 @@ def study_payload(study: Study) -> Body:
     }
 
 
-def image_payload(image: Image) -> Body:
-    """An image as it was put, as JSON."""
+def image_payload(image: Image, packed: list[list[object]] | None = None) -> Body:
+    """An image as it was put, as JSON; packed: its values, where they are known in this form."""
     return {
         "id": image.id,
         "study": image.study_id,
         "title": image.title,
         "dataset": image.dataset,
-        "values": _values(image.values),
+        "values": packed if packed is not None else _values(image.values),
         "pixels": image.pixels.path if image.pixels else None,
     }
 
@@ -314,7 +352,11 @@ def read_image(payload: Body) -> Image:
 
 
 def _values(values: Iterable[Value]) -> list[list[object]]:
-    return [[value.field, value.text, value.ids, [_mention(m) for m in value.mentions]] for value in values]
+    return list(map(_packed, values))
+
+
+def _packed(value: Value) -> list[object]:
+    return [value.field, value.text, value.ids, [_mention(m) for m in value.mentions]]
 
 
 def _mention(mention: Mention) -> list[object]:

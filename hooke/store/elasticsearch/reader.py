@@ -45,6 +45,11 @@ class ElasticsearchReader:
         """The state that this reader sees."""
         return self._lookup.state.snapshot
 
+    @property
+    def is_remote(self) -> bool:
+        """They do."""
+        return True
+
     def check(self) -> None:
         """Ask every shard of every part."""
         names, state = self._lookup.names, self._lookup.state.number

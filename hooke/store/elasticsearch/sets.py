@@ -25,10 +25,11 @@ class Column:
     def counts(self, counted: Mapping[str, int]) -> npt.NDArray[np.int64]:
         """Records by key as records by set: int64 (sets,)."""
         counts = np.zeros(len(self.sets), np.int64)
-        for key, count in counted.items():
-            if key not in self.positions:
-                raise CorruptIndex(f"a record names a set of values {key} that is not kept: index again")
-            counts[self.positions[key]] += count
+        try:
+            positions = [self.positions[key] for key in counted]
+        except KeyError as exc:
+            raise CorruptIndex(f"a record names a set of values {exc} that is not kept: index again") from exc
+        counts[positions] = list(counted.values())
         return counts
 
 

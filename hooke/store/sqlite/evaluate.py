@@ -200,7 +200,7 @@ class Evaluator:
             return ()
         stored = dict(self._connection.execute("SELECT id, items FROM sets WHERE field = ?", (field,)))
         items = [np.frombuffer(stored[n], "<i4").tolist() for n in numbers]
-        texts = dict(self._connection.execute("SELECT id, text FROM cells WHERE field = ? AND canon = id", (field,)))
+        texts = self._spellings(field)
         terms = dict(self._connection.execute("SELECT id, term FROM terms"))
         return tuple(
             ValueSet(
@@ -209,6 +209,15 @@ class Evaluator:
             )
             for held in items
         )
+
+    def _spellings(self, field: int) -> dict[int, str]:
+        """How each value was first spelt where it stands for itself: where it was given a term, it is not listed."""
+        rows = self._connection.execute(
+            "SELECT canon, text, min(c.id) FROM cells c JOIN fields f ON f.id = c.field WHERE c.field = ? AND "
+            "NOT EXISTS (SELECT 1 FROM json_each(mentions) m WHERE m.value ->> 0 = f.name) GROUP BY canon",
+            (field,),
+        )
+        return {canon: text for canon, text, _ in rows}
 
 
 def _scoring(node: Node) -> Iterable[Best]:

@@ -38,6 +38,11 @@ class SqliteReader:
         """The state that this reader sees."""
         return self._snapshot
 
+    @property
+    def is_remote(self) -> bool:
+        """The file is here."""
+        return False
+
     def check(self) -> None:
         """Ask the file."""
         self._connection.execute("SELECT 1 FROM snapshots LIMIT 1").fetchone()

@@ -164,6 +164,8 @@ class SqliteWriter:
 
     def _put_study(self, study: Study, known: StudyRow | None) -> None:
         ordinal = known.ordinal if known else self._next_ordinal("studies")
+        # before the datasets': a value is shown as it was first spelt
+        own = cells_blob(self._cells.cell(v).id for v in study.values)
         datasets = [[d.name, [self._cells.cell(v).id for v in d.values]] for d in study.datasets]
         self._connection.execute(
             _PUT_STUDY,
@@ -173,7 +175,7 @@ class SqliteWriter:
                 study.title,
                 json.dumps(study.origins),
                 json.dumps(datasets),
-                cells_blob(self._cells.cell(v).id for v in study.values),
+                own,
                 1,
             ),
         )

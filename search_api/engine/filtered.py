@@ -1,0 +1,54 @@
+"""The nearest images among those that a filter allows, by the cheaper of two ways; both give the same answer.
+
+A filter's ordinals are fetched whole, or, where they are many and far away, the nearest images are found first and
+asked about: the first k of them that the filter allows are the k nearest allowed ones.
+"""
+
+from pyroaring import BitMap
+
+from hooke.model import Level
+from hooke.query import Among, And, Everything, Node
+from hooke.store.base import MetadataReader
+from hooke.vectors.base import Neighbours, VectorReader, Vectors
+
+NEAREST_FIRST_ABOVE = 500_000
+"""Matching images from which asking about the nearest costs a remote store less; measured by benchmarks/stores.py."""
+_FIRST_ASKED = 100
+_MOST_ASKED_ABOUT = 20_000
+
+
+def nearest(
+    reader: MetadataReader, vectors: VectorReader, queries: Vectors, k: int, where: Node, excluded: BitMap
+) -> Neighbours:
+    """The k images nearest to any query row among the matching ones, but for the excluded."""
+    if reader.is_remote and reader.count(Level.IMAGE, where) > NEAREST_FIRST_ABOVE:
+        found = _nearest_first(reader, vectors, queries, k, where, excluded)
+        if found is not None:
+            return found
+    return vectors.search(queries, k, allowed=reader.ordinals(Level.IMAGE, where) - excluded)
+
+
+def _nearest_first(
+    reader: MetadataReader, vectors: VectorReader, queries: Vectors, k: int, where: Node, excluded: BitMap
+) -> Neighbours | None:
+    """None where too few of the nearest are allowed, or too many images have no vector to say how many could be."""
+    live = reader.ordinals(Level.IMAGE, Everything())
+    searchable = (live & vectors.ordinals()) - excluded
+    beside = live - searchable
+    if len(beside) > _MOST_ASKED_ABOUT:
+        return None
+    matching = reader.count(Level.IMAGE, where)
+    candidates = matching - reader.count(Level.IMAGE, _among(where, beside))
+    asked = min(_MOST_ASKED_ABOUT, _FIRST_ASKED + 2 * k * len(live) // max(1, matching))
+    while asked <= _MOST_ASKED_ABOUT:
+        ranked = vectors.search(queries, asked, allowed=searchable)
+        allowed = reader.ordinals(Level.IMAGE, _among(where, BitMap(hit.ordinal for hit in ranked.hits)))
+        hits = tuple(hit for hit in ranked.hits if hit.ordinal in allowed)[:k]
+        if len(hits) == k or len(ranked.hits) < asked:
+            return Neighbours(hits, ranked.exact, ranked.method, candidates)
+        asked *= 4
+    return None
+
+
+def _among(where: Node, ordinals: BitMap) -> Node:
+    return And((where, Among(frozenset(ordinals))))
