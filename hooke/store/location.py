@@ -29,11 +29,7 @@ def read_location(text: str) -> Location:
     >>> str(read_location("https://a:9200,https://b:9200/mice"))
     'https://a:9200,https://b:9200/mice'
     """
-<<<<<<< HEAD
-    if "@" in text:
-=======
     if "@" in text:  # wherever it stands: a password with a slash in it is no part of a host to any parser
->>>>>>> f745703ebb8a41b03afd7173e2d79bbd8e97720e
         raise BadInput(
             "a store's URL is kept in the index directory, so it may hold no credentials: "
             "set HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
