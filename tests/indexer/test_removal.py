@@ -65,3 +65,17 @@ def archive_of(folder: Path, study: str, organism: str) -> Path:
         f"Comment[IDR Study Accession]\t{study}\nStudy Title\tOne\nStudy Organism\t{organism}\n"
     )
     return folder
+
+
+def test_a_row_that_moves_from_one_input_to_another_is_not_lost(tmp_path: Path) -> None:
+    first, second = (write_idr(tmp_path / "archives" / name) for name in ("a", "b"))
+    table = "idr0001-screenA-annotation.csv"
+    whole = (first / table).read_text()
+    without(first / table, "P1,A2")
+    without(second / table, "P1,A1")
+    index_all(tmp_path / "index", tmp_path / "archives")
+    before = set(held(tmp_path / "index").images)
+    (first / table).write_text(whole)
+    without(second / table, "P1,A2")
+    index_all(tmp_path / "index", tmp_path / "archives")
+    assert set(held(tmp_path / "index").images) == before
