@@ -124,21 +124,19 @@ def ready_made(names: Names, count: int) -> list[Body]:
     return made
 
 
-def bare_load(client: Elasticsearch, location: Location, count: int) -> float:
+def bare_load(client: Elasticsearch, names: Names, documents: Sequence[Body], count: int) -> float:
     """Images a second with the driver's own parallel loader, given the documents, refresh included."""
-    names = Names(f"{location.prefix}-bare", "bare")
     settings = read_settings().cluster
-    with without_collector():
-        documents = ready_made(names, count)
-        client.indices.create(index=names.versions(Part.IMAGES), body=index_body(Part.IMAGES, "bare", settings))
-        client.indices.create(index=names.sets, body=set_index("bare", settings))
+    client.indices.create(index=names.versions(Part.IMAGES), body=index_body(Part.IMAGES, names.uid, settings))
+    client.indices.create(index=names.sets, body=set_index(names.uid, settings))
 
-        def run() -> None:
+    def run() -> None:
+        with without_collector():
             for ok, answer in parallel_bulk(client, documents, thread_count=2, chunk_size=1000):
                 assert ok, answer
-            client.indices.refresh(index=[names.versions(Part.IMAGES), names.sets])
+        client.indices.refresh(index=[names.versions(Part.IMAGES), names.sets])
 
-        rate = count / seconds(run)
+    rate = count / seconds(run)
     client.indices.delete(index=[names.versions(Part.IMAGES), names.sets])
     return rate
 
@@ -292,9 +290,13 @@ def measure(
     clustered: ElasticsearchStore, embedded: SqliteStore, client: Elasticsearch, location: Location, count: int
 ) -> None:
     print(f"{count:,} images")
-    before = bare_load(client, location, count)
+    names = Names(f"{location.prefix}-bare", "bare")
+    with without_collector():
+        documents = ready_made(names, count)
+    before = bare_load(client, names, documents, count)
     through = load(clustered, count)
-    bare = statistics.mean((before, bare_load(client, location, count)))
+    bare = statistics.mean((before, bare_load(client, names, documents, count)))
+    del documents
     print(f"loading: {through:,.0f} images/s, parallel_bulk {bare:,.0f}: ratio {through / bare:.2f} (at least 0.8)")
     print(f"loading SQLite: {load(embedded, count):,.0f} images/s")
     for store in (clustered, embedded):
