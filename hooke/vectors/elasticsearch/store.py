@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 from elasticsearch import BadRequestError, NotFoundError
 
-from hooke.errors import BadInput, CorruptIndex, HookeError
+from hooke.errors import BackendUnavailable, BadInput, CorruptIndex, HookeError
 from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.cluster import Body, cluster_errors, connect, whole
 from hooke.store.location import Location
@@ -140,7 +140,11 @@ class ElasticsearchVectors:
 
     def _refresh(self) -> None:
         with cluster_errors(self._location):
-            self._bulk_client.indices.refresh(index=self._index)
+            answer = self._bulk_client.indices.refresh(index=self._index)
+        if answer["_shards"]["failed"]:
+            raise BackendUnavailable(
+                f"Elasticsearch at {self._location} has copies that do not take in what was written: run again later"
+            )
 
     def _columns(self, segments: Sequence[str]) -> dict[str, Columns]:
         heads = self._parts([(name, 0) for name in segments])
