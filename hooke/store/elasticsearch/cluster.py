@@ -177,7 +177,8 @@ def api_error(status: int, body: object, location: Location) -> HookeError:
             f"Elasticsearch at {location} refuses these credentials ({status}): set "
             "HOOKE_ELASTICSEARCH_API_KEY, or HOOKE_ELASTICSEARCH_USER and HOOKE_ELASTICSEARCH_PASSWORD"
         )
-    if status == 404 and "search_context_missing_exception" not in str(body):  # that one went with its node
+    # a context, or the node that had it, can be missing too: that is no matter of the snapshot, and passes
+    if status == 404 and "index_not_found_exception" in str(body):
         return SnapshotMismatch(
             f"this snapshot is no longer kept at {location} ({reason}): search again from the start; "
             "a copy of an index directory has to be copied anew"
