@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from hooke.errors import Conflict, NoSpace
+from hooke.errors import BackendUnavailable, Conflict, NoSpace
 from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Study, Value
 from hooke.query import Terms, Words
 from hooke.settings import DEFAULT_CLUSTER
@@ -133,3 +133,15 @@ def test_a_term_has_the_label_it_was_last_given(store: ElasticsearchStore) -> No
     with store.read() as reader:
         assert reader.labels(Level.STUDY, "organism") == {"T:human": "Homo sapiens"}
         assert reader.labels(Level.IMAGE, "organism") == {"T:human": "Homo sapiens"}
+
+
+def test_a_mistyped_store_can_be_put_right(location: Location, tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable):
+        ElasticsearchStore(tmp_path / "new.sqlite", DEFAULT_CLUSTER, Location(("http://127.0.0.1:1",), "mistyped"))
+    with (
+        closing(ElasticsearchStore(tmp_path / "new.sqlite", DEFAULT_CLUSTER, location)) as store,
+        store.read() as reader,
+    ):
+        assert reader.count(Level.IMAGE) == 0
+    with pytest.raises(Conflict, match="not at"):
+        ElasticsearchStore(tmp_path / "new.sqlite", DEFAULT_CLUSTER, Location(location.nodes, "another"))

@@ -87,6 +87,10 @@ def settle(connection: sqlite3.Connection, home: Home) -> Home:
     if known is None:
         connection.execute("INSERT INTO store VALUES (?, ?, 0)", (str(home.location), home.uid))
         return home
+    if known.location.prefix != home.location.prefix and not is_made(connection):
+        # nothing was ever put there: the address was mistyped, and is now put right
+        connection.execute("UPDATE store SET location = ?, uid = ?", (str(home.location), home.uid))
+        return home
     if known.location.prefix != home.location.prefix:
         raise Conflict(
             f"this index has its records at {known.location}, not at {home.location}: leave --store out, or move the "
