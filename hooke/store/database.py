@@ -2,7 +2,8 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,43 @@ def connect(path: Path, schema: Schema) -> sqlite3.Connection:
         connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;")
         _check(connection, path, schema)
     return connection
+
+
+class Readers:
+    """Connections to a file, each for one reader at a time; they are kept, since opening one reads the schema."""
+
+    def __init__(self, path: Path, open_one: Callable[[Path], sqlite3.Connection]) -> None:
+        """Opens the first, which creates the file if it is new."""
+        self._path = path
+        self._open_one = open_one
+        self._lock = threading.Lock()
+        self._idle = [open_one(path)]
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction, from its first statement on; SQLite's errors become Hooke's."""
+        connection = self._take()
+        try:
+            with driver_errors(self._path):
+                connection.execute("BEGIN")
+                yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            with self._lock:
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use stay usable."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._open_one(self._path)
 
 
 def application_of(path: Path) -> int | None:

@@ -1,7 +1,6 @@
 """The store on a cluster: readers of its committed states, and one writer."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from uuid import uuid4
 from hooke.errors import BadInput
 from hooke.settings import ClusterSettings
 from hooke.store.cache import NewestCache
-from hooke.store.database import driver_errors, one_writer
+from hooke.store.database import Readers, driver_errors, one_writer
 from hooke.store.elasticsearch import ledger
 from hooke.store.elasticsearch.cluster import Cluster
 from hooke.store.elasticsearch.ledger import Home
@@ -42,8 +41,7 @@ class ElasticsearchStore:
             if self._checked:
                 self._states.create()
                 ledger.supersede(connection, 0)
-        self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._readers = Readers(path, ledger.connect)
         self._caches = NewestCache()
 
     @property
@@ -55,18 +53,10 @@ class ElasticsearchStore:
     def read(self) -> Iterator[ElasticsearchReader]:
         """Open the newest snapshot for one thread."""
         self._check()
-        connection = self._take()
-        try:
-            with driver_errors(self._path):
-                connection.execute("BEGIN")
-                state = ledger.newest(connection)
-                lookup = Lookup(self._cluster, self._names, state)
-                yield ElasticsearchReader(lookup, Worklist(connection), self._caches.of(state.number))
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            with self._lock:
-                self._idle.append(connection)
+        with self._readers.transaction() as connection:
+            state = ledger.newest(connection)
+            lookup = Lookup(self._cluster, self._names, state)
+            yield ElasticsearchReader(lookup, Worklist(connection), self._caches.of(state.number))
 
     @contextmanager
     def write(self) -> Iterator[ElasticsearchWriter]:
@@ -81,21 +71,13 @@ class ElasticsearchStore:
 
     def close(self) -> None:
         """Close the idle connections."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().close()
+        self._readers.close()
         self._cluster.close()
 
     def _check(self) -> None:
         if not self._checked:
             self._states.check()
             self._checked = True
-
-    def _take(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return ledger.connect(self._path)
 
 
 def _home(connection: sqlite3.Connection, location: Location | None) -> Home:

@@ -2,14 +2,13 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hooke.model import Manifest, Snapshot
 from hooke.store.cache import NewestCache
-from hooke.store.database import driver_errors, one_writer
+from hooke.store.database import Readers, one_writer
 from hooke.store.sqlite.reader import SqliteReader
 from hooke.store.sqlite.schema import connect
 from hooke.store.sqlite.writer import SqliteWriter
@@ -20,8 +19,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = [connect(path)]
+        self._readers = Readers(path, connect)
         self._caches = NewestCache()
 
     @property
@@ -32,17 +30,9 @@ class SqliteStore:
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
         """Open the newest snapshot for one thread."""
-        connection = self._take()
-        try:
-            with driver_errors(self._path):
-                connection.execute("BEGIN")
-                snapshot = _newest(connection)
-                yield SqliteReader(connection, snapshot, self._caches.of(snapshot.id))
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            with self._lock:
-                self._idle.append(connection)
+        with self._readers.transaction() as connection:
+            snapshot = _newest(connection)
+            yield SqliteReader(connection, snapshot, self._caches.of(snapshot.id))
 
     @contextmanager
     def write(self) -> Iterator[SqliteWriter]:
@@ -58,15 +48,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the idle connections; readers that are open stay usable."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().close()
-
-    def _take(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return connect(self._path)
+        self._readers.close()
 
 
 def _newest(connection: sqlite3.Connection) -> Snapshot:
