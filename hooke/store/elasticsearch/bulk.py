@@ -18,6 +18,7 @@ _DOCUMENTS = 1_000
 _BYTES = 8 * 2**20
 _BUSY = (429, 502, 503, 504)
 _RETRIES = 8
+_FIRST_PAUSE_S = 0.2
 _REFUSED = 400
 """The status that speaks of a document; all others speak of the cluster."""
 EXISTS = 409
@@ -57,10 +58,10 @@ class Sent:
     reason: str | None
 
 
-class Bulk:
-    """Batches on their way; `send` waits when there are too many, so that memory stays bounded."""
+class Writes:
+    """Carries out actions on documents, one request after another; busy nodes are asked again."""
 
-    def __init__(self, cluster: Cluster, on_sent: Callable[[Sent], None]) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._client = cluster.client.options(
             request_timeout=cluster.settings.bulk_timeout_s,
@@ -69,24 +70,6 @@ class Bulk:
             # the same documents under the same ids: asking twice changes nothing
             retry_on_timeout=True,
         )
-        self._on_sent = on_sent
-        self._pool = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="bulk")
-        self._waiting: deque[Future[list[Sent]]] = deque()
-
-    def send(self, batch: Batch) -> None:
-        """Queue a batch. Raises BackendUnavailable for an earlier one that could not be sent."""
-        while len(self._waiting) >= _WAITING:
-            self._next()
-        self._waiting.append(self._pool.submit(self._carry_out, batch))
-
-    def drain(self) -> None:
-        """Wait for everything. Raises BackendUnavailable."""
-        while self._waiting:
-            self._next()
-
-    def close(self) -> None:
-        """Wait for what is under way and forget the rest."""
-        self._pool.shutdown(cancel_futures=True)
 
     def write(self, actions: Iterable[Body], *, ignored_status: int | None = None) -> Generator[tuple[str, str | None]]:
         """Carry out actions; gives each document's id and why it was refused, or None, in no order.
@@ -100,7 +83,7 @@ class Bulk:
             max_chunk_bytes=_BYTES,
             raise_on_error=False,
             max_retries=_RETRIES,
-            initial_backoff=0.2,
+            initial_backoff=_FIRST_PAUSE_S,
             max_backoff=10,
             retry_on_status=_BUSY,
         )
@@ -127,17 +110,42 @@ class Bulk:
                 done += 1
         return done
 
+
+class Bulk:
+    """Batches on their way; `send` waits when there are too many, so that memory stays bounded."""
+
+    def __init__(self, cluster: Cluster, on_sent: Callable[[Sent], None]) -> None:
+        self._writes = Writes(cluster)
+        self._on_sent = on_sent
+        self._pool = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="bulk")
+        self._waiting: deque[Future[list[Sent]]] = deque()
+
+    def send(self, batch: Batch) -> None:
+        """Queue a batch. Raises BackendUnavailable for an earlier one that could not be sent."""
+        while len(self._waiting) >= _WAITING:
+            self._next()
+        self._waiting.append(self._pool.submit(self._carry_out, batch))
+
+    def drain(self) -> None:
+        """Wait for everything. Raises BackendUnavailable."""
+        while self._waiting:
+            self._next()
+
+    def close(self) -> None:
+        """Wait for what is under way and forget the rest."""
+        self._pool.shutdown(cancel_futures=True)
+
     def _next(self) -> None:
         for sent in self._waiting.popleft().result():
             self._on_sent(sent)
 
     def _carry_out(self, batch: Batch) -> list[Sent]:
         # a set can only be refused for its field's name, and with it the records that have the field
-        deque(self.write(batch.sets, ignored_status=EXISTS), maxlen=0)
-        reasons = dict(self.write({"_index": batch.index, "_id": p.document_id, **p.body} for p in batch.puts))
+        deque(self._writes.write(batch.sets, ignored_status=EXISTS), maxlen=0)
+        reasons = dict(self._writes.write({"_index": batch.index, "_id": p.document_id, **p.body} for p in batch.puts))
         sent = [Sent(batch.index, put, reasons[put.document_id]) for put in batch.puts]
         dying = [s.put.supersedes for s in sent if s.put.supersedes and not s.reason]
-        self.write_all(update(batch.index, document, {"died": batch.state}) for document in dying)
+        self._writes.write_all(update(batch.index, document, {"died": batch.state}) for document in dying)
         return sent
 
 

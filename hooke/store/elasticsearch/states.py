@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from hooke.errors import Conflict, CorruptIndex, HookeError
-from hooke.store.elasticsearch.bulk import MISSING, Bulk, delete, update
+from hooke.store.elasticsearch.bulk import MISSING, Writes, delete, update
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
 from hooke.store.elasticsearch.document import FieldSet
 from hooke.store.elasticsearch.mapping import VERSION, Names, Part, alive, index_body, sequence_number, set_index
@@ -22,6 +22,7 @@ class States:
     def __init__(self, cluster: Cluster, names: Names) -> None:
         self._cluster = cluster
         self._names = names
+        self._writes = Writes(cluster)
 
     def create(self) -> None:
         """Make the indices, and state 0, in which there is nothing. Raises Conflict for a prefix that is taken."""
@@ -84,20 +85,20 @@ class States:
         """Turn the aliases for onlookers to a committed state, both at once."""
         self._alias(state, {part: self._names.current(part) for part in Part})
 
-    def clean(self, bulk: Bulk, committed: int, oldest: int) -> None:
+    def clean(self, committed: int, oldest: int) -> None:
         """Take back what was written after a commit, and drop the versions that only states before the oldest had."""
         self._refuse_stale(committed)
         self._refresh_all()
         for part in Part:
             index = self._names.versions(part)
             # first give back their lives, then take away what was to follow
-            revived = self._write(bulk, index, _after("died", committed), lambda i, d: update(i, d, {"died": None}))
-            unborn = self._write(bulk, index, _after("born", committed), delete)
+            revived = self._write(index, _after("died", committed), lambda i, d: update(i, d, {"died": None}))
+            unborn = self._write(index, _after("born", committed), delete)
             self._unalias(part, oldest)
-            self._write(bulk, index, {"range": {"died": {"lte": oldest}}}, delete)
+            self._write(index, {"range": {"died": {"lte": oldest}}}, delete)
             if revived or unborn:
                 logger.info("%s: took back %s records that were not committed", index, unborn)
-        self._write(bulk, self._names.sets, _after("seq", sequence_number(committed + 1, 0) - 1), delete)
+        self._write(self._names.sets, _after("seq", sequence_number(committed + 1, 0) - 1), delete)
         # what was taken back must not be found by the writer that asks next
         self._refresh_all()
         self.show(committed)
@@ -121,16 +122,12 @@ class States:
     def clean_if_possible(self, committed: int) -> None:
         """Take back what was written after a commit; what fails is done by the next writer."""
         with suppress(HookeError):
-            bulk = Bulk(self._cluster, lambda sent: None)
-            try:
-                self.clean(bulk, committed, 0)
-            finally:
-                bulk.close()
+            self.clean(committed, 0)
 
-    def _write(self, bulk: Bulk, index: str, query: Body, action: Callable[[str, str], Body]) -> int:
+    def _write(self, index: str, query: Body, action: Callable[[str, str], Body]) -> int:
         """Carry out an action on every document of a query; one that is gone meanwhile needs none."""
         hits = self._cluster.scan(index, {"query": query, "_source": False, "sort": ["_shard_doc"]}, size=_SCANNED)
-        return bulk.write_all((action(index, hit["_id"]) for hit in hits), ignored_status=MISSING)
+        return self._writes.write_all((action(index, hit["_id"]) for hit in hits), ignored_status=MISSING)
 
     def _alias(self, state: int, aliases: Mapping[Part, str]) -> None:
         actions: list[Body] = [

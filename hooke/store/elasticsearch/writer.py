@@ -61,7 +61,7 @@ class ElasticsearchWriter:
         self._refused_studies: set[str] = set()
         with driver_errors(path):
             committed = ledger.newest(connection)
-            self._states.clean(self._bulk, committed.number, self._oldest_state())
+            self._states.clean(committed.number, self._oldest_state())
             self._begin(committed)
 
     def put_studies(self, studies: Iterable[Study]) -> None:

@@ -9,12 +9,12 @@ from uuid import uuid4
 import numpy as np
 from elasticsearch import BadRequestError, NotFoundError
 
-from hooke.errors import BackendUnavailable, BadInput, CorruptIndex, HookeError
+from hooke.errors import BadInput, CorruptIndex, HookeError
 from hooke.settings import ClusterSettings
-from hooke.store.elasticsearch.cluster import Body, cluster_errors, connect, whole
+from hooke.store.elasticsearch.bulk import MISSING, Writes, delete
+from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors, whole
 from hooke.store.location import Location
 from hooke.vectors.base import Block, VectorReader
-from hooke.vectors.elasticsearch.bulk import Operation, apply, put, remove
 from hooke.vectors.elasticsearch.layout import (
     FLAT,
     Method,
@@ -46,8 +46,9 @@ class ElasticsearchVectors:
         self, location: Location, settings: ClusterSettings, fingerprint: str, *, method: Method = FLAT
     ) -> None:
         """method: of an index that is made; one that is there is read with its own."""
-        self._client = connect(location, settings)
-        self._bulk_client = self._client.options(request_timeout=settings.bulk_timeout_s)
+        self._cluster = Cluster(location, settings)
+        self._client = self._cluster.client
+        self._writes = Writes(self._cluster)
         self._location = location
         self._settings = settings
         self._fingerprint = fingerprint
@@ -57,16 +58,16 @@ class ElasticsearchVectors:
     def append(self, block: Block) -> str:
         """Write one segment, durably and wholly, and return its name.
 
-        Raises ZeroVector, BadInput, NoSpace, BackendUnavailable; what was written is then removed.
+        Raises ZeroVector, BadInput, BackendUnavailable; what was written is then removed.
         """
         check_block(block)
         self._prepare(block.vectors.shape[1])
         name = uuid4().hex
         try:
-            self._write(put(*document) for document in documents(name, sorted_block(block)))
+            self._put(documents(name, sorted_block(block)))
         except BaseException:
             with suppress(HookeError):  # the first error is the one to tell; `discard_except` removes what is left
-                self._write(map(remove, segment_ids(name, len(block.ordinals))))
+                self._remove(segment_ids(name, len(block.ordinals)))
             raise
         return name
 
@@ -90,10 +91,10 @@ class ElasticsearchVectors:
         """Remove segments that no snapshot names: what a killed indexer left behind."""
         if self._space() is None:
             return
-        self._refresh()
+        self._cluster.refresh(self._index)
         lost = {"bool": {"must_not": [{"terms": {"segment": list(segments)}}]}}
         while ids := self._some_ids(lost):
-            self._write(map(remove, ids))
+            self._remove(ids)
             logger.info("%d documents of segments without a snapshot removed from %s", len(ids), self._index)
 
     def size_bytes(self, segments: Sequence[str]) -> int:
@@ -124,7 +125,7 @@ class ElasticsearchVectors:
     def _create(self, space: Space) -> Space:
         with cluster_errors(self._location):
             try:
-                self._bulk_client.indices.create(
+                self._client.options(request_timeout=self._settings.bulk_timeout_s).indices.create(
                     index=self._index, mappings=mapping(space), settings=index_settings(self._settings)
                 )
             except BadRequestError as exc:
@@ -133,18 +134,15 @@ class ElasticsearchVectors:
                 raise
         return space
 
-    def _write(self, operations: Iterable[Operation]) -> None:
-        """Do all operations and show what they did. Raises as `append` does."""
-        apply(self._bulk_client, self._location, self._index, operations)
-        self._refresh()
+    def _put(self, documents: Iterable[tuple[str, Body]]) -> None:
+        """Write documents and show them. Raises as `append` does."""
+        self._writes.write_all({"_index": self._index, "_id": key, **document} for key, document in documents)
+        self._cluster.refresh(self._index)
 
-    def _refresh(self) -> None:
-        with cluster_errors(self._location):
-            answer = self._bulk_client.indices.refresh(index=self._index)
-        if answer["_shards"]["failed"]:
-            raise BackendUnavailable(
-                f"Elasticsearch at {self._location} has copies that do not take in what was written: run again later"
-            )
+    def _remove(self, ids: Iterable[str]) -> None:
+        """Remove documents that may be there, and show that they are gone."""
+        self._writes.write_all((delete(self._index, key) for key in ids), ignored_status=MISSING)
+        self._cluster.refresh(self._index)
 
     def _columns(self, segments: Sequence[str]) -> dict[str, Columns]:
         heads = self._parts([(name, 0) for name in segments])

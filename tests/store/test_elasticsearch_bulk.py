@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import ClassVar
@@ -10,9 +11,9 @@ import pytest
 
 from hooke.errors import BackendUnavailable
 from hooke.settings import ClusterSettings
-from hooke.store.elasticsearch.cluster import connect
+from hooke.store.elasticsearch.bulk import Writes
+from hooke.store.elasticsearch.cluster import Cluster
 from hooke.store.location import Location, read_location
-from hooke.vectors.elasticsearch.bulk import apply, put
 
 SETTINGS = ClusterSettings()
 
@@ -26,7 +27,8 @@ class _Busy(BaseHTTPRequestHandler):
         lines = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
         self.requests.append(len(lines) // 2)
         busy = {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue full"}}
-        items = [{"index": {"status": 201}}] + [{"index": busy}] * (len(lines) // 2 - 1)
+        ids = [json.loads(line)["index"]["_id"] for line in lines[::2]]
+        items = [{"index": {"_id": key, **(busy if place else {"status": 201})}} for place, key in enumerate(ids)]
         body = json.dumps({"errors": len(items) > 1, "items": items}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/vnd.elasticsearch+json; compatible-with=9")
@@ -41,7 +43,7 @@ class _Busy(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def busy_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Location]:
-    monkeypatch.setattr("hooke.vectors.elasticsearch.bulk._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("hooke.store.elasticsearch.bulk._FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(_Busy, "requests", [])
     with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
         thread = Thread(target=server.serve_forever)
@@ -51,12 +53,16 @@ def busy_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Location]:
         thread.join()
 
 
+def actions(count: int) -> list[dict[str, object]]:
+    return [{"_index": "x", "_id": str(number), "a": 1} for number in range(count)]
+
+
 def test_what_a_busy_node_refuses_is_sent_again(busy_node: Location) -> None:
-    with connect(busy_node, SETTINGS) as client:
-        apply(client, busy_node, "x", [put(str(number), {"a": 1}) for number in range(4)])
+    with closing(Cluster(busy_node, SETTINGS)) as cluster:
+        assert Writes(cluster).write_all(actions(4)) == 4
     assert _Busy.requests == [4, 3, 2, 1]
 
 
 def test_a_node_that_stays_busy_is_unavailable(busy_node: Location) -> None:
-    with connect(busy_node, SETTINGS) as client, pytest.raises(BackendUnavailable, match="too busy"):
-        apply(client, busy_node, "x", [put(str(number), {"a": 1}) for number in range(40)])
+    with closing(Cluster(busy_node, SETTINGS)) as cluster, pytest.raises(BackendUnavailable, match="queue full"):
+        Writes(cluster).write_all(actions(40))
