@@ -3,10 +3,13 @@
 Frozen, validated when built, no I/O. The words are those of DESIGN: study, dataset, image, term, mention.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hooke.errors import BadInput
+
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 TermId = str
 """A term by its CURIE, in its ontology's own spelling: `FBbi:00000246`."""
@@ -179,7 +182,7 @@ class Snapshot:
 
 
 def _check_id(text: str) -> None:
-    if not text or text != text.strip() or any(ord(c) < 32 for c in text):
+    if not text or text != text.strip() or _CONTROL.search(text):
         raise BadInput(f"an id is one line of text without spaces around it, not {text!r}")
     _check_text(text)
 

@@ -16,8 +16,11 @@ def tokens(text: str) -> tuple[str, ...]:
     >>> tokens("Light-sheet imaging of *Müller* cells, S-BIAD12")
     ('light', 'sheet', 'imaging', 'of', 'muller', 'cells', 's', 'biad12')
     """
-    words = _WORD.findall(_plain(text))
-    return tuple(word if len(word) <= MAX_TOKEN else _shorten(word) for word in words)
+    plain = _plain(text)
+    words = _WORD.findall(plain)
+    if len(plain) > MAX_TOKEN:
+        words = [word if len(word) <= MAX_TOKEN else _shorten(word) for word in words]
+    return tuple(words)
 
 
 def fold(text: str) -> str:
@@ -26,6 +29,8 @@ def fold(text: str) -> str:
     >>> fold("  CC BY\t4.0 ")
     'cc by 4.0'
     """
+    if text.isascii():
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -36,6 +41,8 @@ def number(text: str) -> float | None:
     (17.0, 0.001, 20210530.0, None, None)
     """
     stripped = text.strip()
+    if stripped[:1].isalpha():
+        return None
     date = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(?:T.*)?", stripped)
     if date:
         return float("".join(date.groups()))

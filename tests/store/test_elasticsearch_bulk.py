@@ -11,7 +11,7 @@ import pytest
 
 from hooke.errors import BackendUnavailable
 from hooke.settings import ClusterSettings
-from hooke.store.elasticsearch.bulk import Writes
+from hooke.store.elasticsearch.bulk import Action, Writes, put
 from hooke.store.elasticsearch.cluster import Cluster
 from hooke.store.location import Location, read_location
 
@@ -53,8 +53,8 @@ def busy_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Location]:
         thread.join()
 
 
-def actions(count: int) -> list[dict[str, object]]:
-    return [{"_index": "x", "_id": str(number), "a": 1} for number in range(count)]
+def actions(count: int) -> list[Action]:
+    return [put("x", str(number), {"a": 1}) for number in range(count)]
 
 
 def test_what_a_busy_node_refuses_is_sent_again(busy_node: Location) -> None:

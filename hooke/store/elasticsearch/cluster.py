@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from elastic_transport import ConnectionTimeout, SerializationError, TlsError, TransportError
-from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
+from elasticsearch import ApiError, Elasticsearch, OrjsonSerializer, UnsupportedProductError
 
 from hooke.errors import BackendUnavailable, BadInput, HookeError, SnapshotMismatch
 from hooke.settings import ClusterSettings
@@ -52,6 +52,7 @@ def connect(location: Location, settings: ClusterSettings) -> Elasticsearch:
             request_timeout=settings.timeout_s,
             max_retries=3,
             retry_on_status=_RETRIED,
+            serializer=OrjsonSerializer(),
             retry_on_timeout=False,  # a slow cluster is not helped by being asked again
             **options,
         )

@@ -1,18 +1,18 @@
 """A study or an image as a document, and back. Pure: nothing here asks a cluster."""
 
-import json
 import struct
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain
+from typing import NamedTuple
+
+import orjson
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
 from hooke.model import Dataset, Image, Mention, Method, Pixels, Study, Value
 from hooke.store.elasticsearch.cluster import Body
-from hooke.store.elasticsearch.mapping import BLOCK, field_key, set_field
+from hooke.store.elasticsearch.mapping import BLOCK, field_key, set_path
 from hooke.text import fold, number, tokens
 
 _LONGEST_KEY = 255
@@ -20,8 +20,7 @@ _REMEMBERED = 200_000
 _REMEMBERED_HEIRLOOMS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSet:
+class FieldSet(NamedTuple):
     """What a record has in one field: terms with their labels, and values as spelt; `key` names it in documents."""
 
     key: str
@@ -30,8 +29,7 @@ class FieldSet:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A record's search fields and payload, the sets they name, and a digest of it all."""
 
     body: Body
@@ -39,8 +37,7 @@ class Document:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(NamedTuple):  # one for every title and id: a frozen dataclass takes three times as long to make
     """What one value adds to a document.
 
     words: its tokens, plain and (`tokens`) under its field. phrases: the same in order, none for a single word.
@@ -64,23 +61,26 @@ class Searched:
 
 def searched(value: Value) -> Searched:
     """What a value adds to a document."""
-    terms = tuple(dict.fromkeys((m.field, m.term, m.label) for m in value.mentions))
-    counted = value.field not in UNCOUNTED_FIELDS and all(field != value.field for field, _, _ in terms)
-    key, folded, words = field_key(value.field), fold(value.text), tokens(value.text)
-    keyed = tuple(f"{key}={word}" for word in words)
-    stands_for = number(value.text) if counted else None
+    field, text = value.field, value.text
+    terms = tuple({(m.field, m.term, m.label): None for m in value.mentions}) if value.mentions else ()
+    counted = field not in UNCOUNTED_FIELDS and not (terms and any(grounded == field for grounded, _, _ in terms))
+    key, folded, words = field_key(field), fold(text), tokens(text)
+    keyed = tuple([f"{key}={word}" for word in words])
+    stands_for = number(text) if counted else None
+    whole = value_key(field, folded)
+    plain = (FieldSet(set_key(whole), field, (), (text,)),) if counted else ()
     return Searched(
-        value.field,
-        value.text,
+        field,
+        text,
         folded,
         words,
         keyed,
         (" ".join(words), " ".join(keyed)) if len(words) > 1 else None,
-        value_key(value.field, folded),
+        whole,
         terms,
         (key, number_key(stands_for)) if stands_for is not None else None,
         counted,
-        _alone(value, terms, folded if counted else None),
+        _alone(value, terms, folded if counted else None) if terms else plain,
         _packed(value),
     )
 
@@ -93,13 +93,15 @@ def _alone(value: Value, terms: Iterable[tuple[str, str, str]], folded: str | No
 
 
 def field_set(field: str, held: "Held") -> FieldSet:
-    """The set of what is held in a field."""
+    """The set of what is held in a field; a single value is its own key, as nearly all are."""
+    if len(held.texts) == 1 and not held.terms:
+        ((folded, text),) = held.texts.items()
+        return FieldSet(set_key(value_key(field, folded)), field, (), (text,))
     terms = tuple(sorted(held.terms.items()))
     return FieldSet(digest(field, terms, sorted(held.texts)), field, terms, tuple(held.texts.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What values put into one field: terms with labels, and values as spelt by their folded form."""
 
     terms: Mapping[str, str]
@@ -144,7 +146,7 @@ class Documents:
         for dataset in study.datasets:
             for field, held in _held(map(self._searched, dataset.values)).items():
                 if held.texts:
-                    yield field_set(field, replace(held, terms={}))
+                    yield field_set(field, held._replace(terms={}))
 
     def image(self, image: Image, study: Study) -> tuple[Document, Heirlooms]:
         """The document of an image, and what it inherits.
@@ -204,17 +206,23 @@ class Documents:
             seen = self._seen[id(value)] = (value, searched(value))
         return seen[1]
 
-    def _joined_sets(self, values: Sequence[Searched], inherited: Mapping[str, Held]) -> list[FieldSet]:
+    def _joined_sets(self, values: Iterable[Searched], inherited: Mapping[str, Held]) -> list[FieldSet]:
         """What values make of their fields, together with what is inherited there."""
-        alone: dict[str, FieldSet | None] = {}
+        sets: dict[str, FieldSet] = {}
+        several: dict[str, list[Searched]] = {}
+        first: dict[str, Searched] = {}
         for value in values:
             for held in value.alone:
-                alone[held.field] = None if held.field in alone or held.field in inherited else held
-        several = {field for field, held in alone.items() if held is None}
-        joined = {field: held for field, held in _held(values).items() if field in several} if several else {}
-        return [
-            held or self._made(field, _joined(joined[field], inherited.get(field))) for field, held in alone.items()
-        ]
+                field = held.field
+                if field in sets:
+                    several.setdefault(field, [first[field]]).append(value)
+                else:
+                    sets[field], first[field] = held, value
+        for field in inherited.keys() & sets.keys():
+            several.setdefault(field, [first[field]])
+        for field, group in several.items():
+            sets[field] = self._made(field, _joined(_held(group)[field], inherited.get(field)))
+        return list(sets.values())
 
     def _made(self, field: str, held: Held) -> FieldSet:
         content = (field, tuple(held.terms.items()), tuple(held.texts.values()))
@@ -230,14 +238,13 @@ def heritage(study: Study) -> str:
 
 
 def _held(values: Iterable[Searched]) -> dict[str, Held]:
-    found: dict[str, Held] = {}
+    found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     for value in values:
         for field, term, label in value.terms:
-            found.setdefault(field, Held({}, {})).terms[term] = label  # type: ignore[index]  # not shared yet
+            found.setdefault(field, ({}, {}))[0][term] = label
         if value.counted:
-            texts = found.setdefault(value.field, Held({}, {})).texts
-            texts.setdefault(value.folded, value.text)  # type: ignore[attr-defined]  # not shared yet
-    return found
+            found.setdefault(value.field, ({}, {}))[1].setdefault(value.folded, value.text)
+    return {field: Held(terms, texts) for field, (terms, texts) in found.items()}
 
 
 def _joined(own: Held, inherited: Held | None) -> Held:
@@ -249,40 +256,54 @@ def _joined(own: Held, inherited: Held | None) -> Held:
 def _set_keys(sets: Iterable[FieldSet]) -> Body:
     body: Body = {}
     for held in sets:
-        kind, key = set_field(held.field).split(".")
-        body.setdefault(kind, {})[key] = held.key
+        kind, key = set_path(held.field)
+        if kind not in body:
+            body[kind] = {}
+        body[kind][key] = held.key
     return body
 
 
 def _text_fields(values: Sequence[Searched]) -> Body:
     """What words, phrases, terms, numbers and whole values are looked up in."""
-    phrases = dict.fromkeys(value.phrases for value in values if value.phrases)
-    terms = {(field, term) for value in values for field, term, _ in value.terms}
-    fields = {value.field for value in values if value.words or value.field not in UNCOUNTED_FIELDS}
-    numbers: dict[str, list[str]] = {}
-    for key, stands_for in {value.number for value in values if value.number}:
-        numbers.setdefault(key, []).append(stands_for)
+    words: list[str] = []
+    keyed: list[str] = []
+    phrases: dict[tuple[str, str], None] = {}
+    terms: dict[tuple[str, str], None] = {}
+    fields: dict[str, None] = {}
+    numbers: dict[str, set[str]] = {}
+    for value in values:
+        words += value.words
+        keyed += value.tokens
+        if value.words or value.field not in UNCOUNTED_FIELDS:
+            fields[value.field] = None
+        if value.phrases:
+            phrases[value.phrases] = None
+        if value.number:
+            numbers.setdefault(value.number[0], set()).add(value.number[1])
+        for field, term, _ in value.terms:
+            terms[field, term] = fields[field] = None
     return {
-        "word": _distinct(value.words for value in values),
-        "token": _distinct(value.tokens for value in values),
-        "value": _distinct((value.whole,) for value in values),
+        "word": list(dict.fromkeys(words)),
+        "token": list(dict.fromkeys(keyed)),
+        "value": list(dict.fromkeys([value.whole for value in values])),
         "phrase": [phrase for phrase, _ in phrases],
         "field_phrase": [phrase for _, phrase in phrases],
         "term": sorted({term for _, term in terms}),
-        "field_term": sorted(f"{field_key(field)}={term}" for field, term in terms),
+        "field_term": sorted([f"{field_key(field)}={term}" for field, term in terms]),
         "number": {key: sorted(numbers[key]) for key in sorted(numbers)},
-        "field": sorted(fields | {field for field, _ in terms}),
+        "field": sorted(fields),
     }
-
-
-def _distinct(groups: Iterable[tuple[str, ...]]) -> list[str]:
-    return list(dict.fromkeys(chain.from_iterable(groups)))
 
 
 def value_key(field: str, folded: str) -> str:
     """A field's whole value as it is looked up; a long one by its digest, since a keyword has an end."""
     key = f"{field_key(field)}={folded}"
     return key if len(key) <= _LONGEST_KEY else f"{field_key(field)}#{digest(folded)}"
+
+
+def set_key(value: str) -> str:
+    """The name of the set that a value makes by itself; a document's id has at most 512 bytes."""
+    return value if value.isascii() else digest(value)
 
 
 def id_key(record_id: str) -> str:
@@ -306,13 +327,17 @@ def ordinal_bit(ordinal: int) -> float:
 
 
 def _methods(values: Iterable[Value]) -> Body:
-    return dict(Counter(str(mention.method) for value in values for mention in value.mentions))
+    methods: dict[str, int] = {}
+    for value in values:
+        for mention in value.mentions:
+            name = mention.method.value
+            methods[name] = methods.get(name, 0) + 1
+    return methods
 
 
 def digest(*content: object) -> str:
     """A short name of some content, the same wherever it is made."""
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+    return blake2b(orjson.dumps(content), digest_size=12).hexdigest()
 
 
 def study_payload(study: Study) -> Body:

@@ -17,7 +17,7 @@ from hooke.model import Level, Method
 from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.cluster import Body
 
-VERSION = 1
+VERSION = 2
 BLOCK = 48
 """Ordinals in a block of the bitmaps that aggregations make: a sum of distinct powers of two is exact below 2**53."""
 MAX_PAGE = 10_000
@@ -65,8 +65,7 @@ _IMAGE: Body = {
 _SET: Body = {
     "field": _KEYWORD,
     "seq": _LONG,
-    "terms": {"type": "object", "enabled": False},
-    "values": {"type": "object", "enabled": False},
+    "sets": {"type": "object", "enabled": False},
 }
 
 
@@ -92,7 +91,7 @@ class Names:
 
     @property
     def sets(self) -> str:
-        """The index of distinct sets of values."""
+        """The index of distinct sets of values: a document holds many of one field."""
         return f"{self.prefix}-sets-{self.uid}"
 
     def versions(self, part: Part) -> str:
@@ -155,8 +154,14 @@ def _index(uid: str, holds: str, shards: int, properties: Body, settings: Cluste
 
 
 def set_field(name: str) -> str:
-    """Where a record says which set of values it has in a field; the facets every archive has are mapped one by one."""
-    return f"facet.{name}" if name in FACET_FIELDS else f"column.{field_key(name)}"
+    """Where a record says which set of values it has in a field."""
+    return ".".join(set_path(name))
+
+
+@cache
+def set_path(name: str) -> tuple[str, str]:
+    """The same, step by step; the facets every archive has are mapped one by one."""
+    return ("facet", name) if name in FACET_FIELDS else ("column", field_key(name))
 
 
 @cache
@@ -172,5 +177,5 @@ def field_key(name: str) -> str:
 
 
 def sequence_number(state: int, made: int) -> int:
-    """The place of a set in the order in which they were made; a later state's are all later."""
+    """The place of a document of sets in the order in which they were made; a later state's are all later."""
     return (state << _SEQUENCE_BITS) + made

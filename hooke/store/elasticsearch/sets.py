@@ -1,6 +1,6 @@
 """The distinct sets of values of a field, and how many records have each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,36 @@ import numpy.typing as npt
 
 from hooke.errors import CorruptIndex
 from hooke.store.base import ValueSet
+from hooke.store.elasticsearch.bulk import Action, put
 from hooke.store.elasticsearch.cluster import Body
+from hooke.store.elasticsearch.document import FieldSet
 from hooke.store.elasticsearch.lookup import Lookup
-from hooke.store.elasticsearch.mapping import MAX_PAGE, sequence_number
+from hooke.store.elasticsearch.mapping import sequence_number
 from hooke.text import fold
+
+_PAGE = 200
+_TOGETHER = 2**20
+"""Characters of values in one document of sets: a value can be a page long, and a request has an end."""
+
+
+def by_field(sets: Iterable[FieldSet]) -> Iterator[Sequence[FieldSet]]:
+    """Sets of one field at a time, as many as go into a document, in the order given."""
+    groups: dict[str, list[FieldSet]] = {}
+    sizes: dict[str, int] = {}
+    for held in sets:
+        size = sum(map(len, held.values))
+        if sizes.get(held.field, 0) + size > _TOGETHER and held.field in groups:
+            yield groups.pop(held.field)
+            sizes[held.field] = 0
+        groups.setdefault(held.field, []).append(held)
+        sizes[held.field] = sizes.get(held.field, 0) + size
+    yield from groups.values()
+
+
+def set_action(index: str, sets: Sequence[FieldSet], sequence: int) -> Action:
+    """The action that adds sets of one field. Where one is there already, the first stands."""
+    body: Body = {"field": sets[0].field, "seq": sequence, "sets": [(s.key, s.terms, s.values) for s in sets]}
+    return put(index, f"set-{sequence}", body)
 
 
 @dataclass(frozen=True)
@@ -50,10 +76,11 @@ def read_column(lookup: Lookup, field: str) -> Column:
     positions: dict[str, int] = {}
     labels: dict[str, str] = {}
     spellings: dict[str, str] = {}
-    for hit in lookup.cluster.scan(lookup.names.sets, request, size=MAX_PAGE):
-        source = hit["_source"]
-        positions[hit["_id"]] = len(sets)
-        labels |= {term: label for term, label in source["terms"]}
-        values = (spellings.setdefault(fold(value), value) for value in source["values"])
-        sets.append(ValueSet(frozenset(term for term, _ in source["terms"]), frozenset(values)))
+    for hit in lookup.cluster.scan(lookup.names.sets, request, size=_PAGE):
+        for key, terms, values in hit["_source"]["sets"]:
+            if key not in positions:
+                positions[key] = len(sets)
+                labels.update(terms)
+                spelt = (spellings.setdefault(fold(value), value) for value in values)
+                sets.append(ValueSet(frozenset(term for term, _ in terms), frozenset(spelt)))
     return Column(tuple(sets), positions, labels)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from hooke.errors import Conflict, CorruptIndex, HookeError
-from hooke.store.elasticsearch.bulk import MISSING, Writes, delete, update
+from hooke.store.elasticsearch.bulk import MISSING, Action, Writes, delete, update
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors
-from hooke.store.elasticsearch.document import FieldSet
 from hooke.store.elasticsearch.mapping import VERSION, Names, Part, alive, index_body, sequence_number, set_index
 
 logger = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ class States:
         with suppress(HookeError):
             self.clean(committed, 0)
 
-    def _write(self, index: str, query: Body, action: Callable[[str, str], Body]) -> int:
+    def _write(self, index: str, query: Body, action: Callable[[str, str], Action]) -> int:
         """Carry out an action on every document of a query; one that is gone meanwhile needs none."""
         hits = self._cluster.scan(index, {"query": query, "_source": False, "sort": ["_shard_doc"]}, size=_SCANNED)
         return self._writes.write_all((action(index, hit["_id"]) for hit in hits), ignored_status=MISSING)
@@ -146,19 +145,6 @@ class States:
             actions: list[Body] = [{"remove": {"index": index, "alias": name}} for name in gone]
             if actions:
                 self._cluster.client.indices.update_aliases(actions=actions)
-
-
-def set_action(index: str, held: FieldSet, sequence: int) -> Body:
-    """The action that adds a set, if it is not there."""
-    return {
-        "_op_type": "create",
-        "_index": index,
-        "_id": held.key,
-        "field": held.field,
-        "seq": sequence,
-        "terms": [list(term) for term in held.terms],
-        "values": list(held.values),
-    }
 
 
 def _after(field: str, number: int) -> Body:

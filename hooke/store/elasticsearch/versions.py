@@ -1,7 +1,9 @@
 """The newest version of each record as the writer sees it: what is in the index, and what it wrote since it looked."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
 
 from hooke.store.elasticsearch.bulk import Put
 from hooke.store.elasticsearch.cluster import Body, Cluster
@@ -9,15 +11,17 @@ from hooke.store.elasticsearch.document import Document, id_key, ordinal_bit
 from hooke.store.elasticsearch.ledger import Extent
 
 _DIGESTLESS = ""
-_SOURCE = ["born", "ordinal", "digest", "study", "part", "gone"]
+_SOURCE = ["born", "ordinal", "digest", "study", "part", "gone", "facet", "column"]
 _SCANNED = 500
 NEWEST: Body = {"bool": {"must_not": [{"exists": {"field": "died"}}]}}
 """The versions that no later one followed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A record's newest version. gone: it says that the record is deleted. payload: None unless asked for."""
+class Version(NamedTuple):
+    """A record's newest version. gone: it says that the record is deleted. payload: None unless asked for.
+
+    sets: the keys of those that it names, where it was read from the index: it has them all.
+    """
 
     document_id: str
     ordinal: int
@@ -26,10 +30,10 @@ class Version:
     part: str
     gone: bool
     payload: Body | None = None
+    sets: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a record becomes. former: its newest version so far; without a document it is deleted.
 
     study_id: of a deleted record, whose document has no more than its ids.
@@ -91,14 +95,17 @@ class Side:
             "digest": digest,
             **(change.document.body if change.document else _tombstone(change)),
         }
-        return Put(change.record_id, document_id, body, former if former != document_id else None, change.was_live)
+        supersedes = former if former != document_id else None
+        return Put(
+            change.record_id, document_id, change.ordinal, orjson.dumps(body), supersedes, was_live=change.was_live
+        )
 
     def refuse(self, put: Put) -> None:
         """Forget a version that the cluster would not take; the one before it is the newest again, once refreshed."""
         self.fresh.pop(put.record_id, None)
         self.unsure = True
         if not put.was_live:
-            self.live.discard(put.body["ordinal"])
+            self.live.discard(put.ordinal)
 
     def refresh(self) -> None:
         """Make findable what was written; all of it must have arrived."""
@@ -151,4 +158,5 @@ def _version(hit: Body) -> Version:
         source["part"],
         source.get("gone", False),
         source.get("record"),
+        frozenset(key for kind in ("facet", "column") for key in source.get(kind, {}).values()),
     )

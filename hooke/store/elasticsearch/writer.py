@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +13,8 @@ from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved
 from hooke.store.base import Refused, Stored
 from hooke.store.database import driver_errors
 from hooke.store.elasticsearch import ledger
-from hooke.store.elasticsearch.bulk import Batch, Bulk, Sent
-from hooke.store.elasticsearch.cluster import Body, Cluster
+from hooke.store.elasticsearch.bulk import Action, Batch, Bulk, Put, Sent
+from hooke.store.elasticsearch.cluster import Cluster
 from hooke.store.elasticsearch.document import (
     Document,
     Documents,
@@ -26,12 +26,13 @@ from hooke.store.elasticsearch.document import (
 )
 from hooke.store.elasticsearch.ledger import State
 from hooke.store.elasticsearch.mapping import Names, Part, part_of, sequence_number
-from hooke.store.elasticsearch.states import States, set_action
+from hooke.store.elasticsearch.sets import by_field, set_action
+from hooke.store.elasticsearch.states import States
 from hooke.store.elasticsearch.versions import Change, Side, Version
 from hooke.store.worklist import Worklist
 
 T = TypeVar("T")
-_CHUNK = 500
+_CHUNK = 1_000
 _FRESH = 200_000
 _KNOWN_SETS = 1_000_000
 
@@ -83,7 +84,7 @@ class ElasticsearchWriter:
                 for key, image in unique.items()
                 if (home := homes[image.study_id])
             )
-            self._send(side, [change for change in changes if change])
+            self._send(side, changes)
 
     def delete(self, level: Level, ids: Iterable[str]) -> int:
         """Delete records, a study with its images."""
@@ -205,7 +206,7 @@ class ElasticsearchWriter:
                 self._image_change(read_image(former.payload or {}), former.study, studies[former.study], former)
                 for _, former in chunk
             )
-            self._send(side, [change for change in changes if change])
+            self._send(side, changes)
 
     def _image_change(
         self, image: Image, owner: int, study: Study, former: Version | None, part: str | None = None
@@ -220,7 +221,7 @@ class ElasticsearchWriter:
 
     def _image_document(self, image: Image, owner: int, study: Study) -> Document:
         document, heirlooms = self._documents.image(image, study)
-        return replace(document, body={**document.body, "heirlooms": self._heirlooms_ordinal(heirlooms, owner)})
+        return document._replace(body={**document.body, "heirlooms": self._heirlooms_ordinal(heirlooms, owner)})
 
     def _heirlooms_ordinal(self, heirlooms: Heirlooms, owner: int) -> int:
         """The number of what a group of images inherits, whose document is brought up to date on the way."""
@@ -232,7 +233,7 @@ class ElasticsearchWriter:
             ordinal = former.ordinal if former else side.take_ordinal()
             if former is None or former.digest != made:
                 body = {**heirlooms.document.body, "record": {"id": key}}
-                document = replace(heirlooms.document, body=body)
+                document = heirlooms.document._replace(body=body)
                 self._send(side, [Change(key, ordinal, owner, "", former, document)])
             self._heirlooms[key] = ordinal, made
         return ordinal
@@ -280,30 +281,38 @@ class ElasticsearchWriter:
         self._refresh(self._sides[Part.STUDIES])
         return self._sides[Part.STUDIES].newest(list(study_ids))
 
-    def _send(self, side: Side, changes: Sequence[Change]) -> None:
-        if not changes:
+    def _send(self, side: Side, changes: Iterable[Change | None]) -> None:
+        """Queue changes for the cluster, each as it is made: five hundred documents at once do not fit a cache."""
+        puts: list[Put] = []
+        sets: list[FieldSet] = []
+        overtaking = False
+        for change in changes:
+            if change:
+                overtaking |= change.record_id in side.fresh
+                puts.append(side.put(change, self._state))
+                sets += self._unknown(change)
+        if not puts:
             return
-        if any(change.record_id in side.fresh for change in changes):
-            self._bulk.drain()  # two versions of one record must not overtake each other
+        if overtaking:
+            self._bulk.drain()  # two versions of one record must arrive in their order
         self._changed = True
-        sets = [held for change in changes if change.document for held in change.document.sets]
-        puts = [side.put(change, self._state) for change in changes]
-        self._bulk.send(Batch(side.index, puts, self._state, self._new_sets(sets)))
+        self._bulk.send(Batch(side.index, puts, self._state, [self._set_action(group) for group in by_field(sets)]))
         if len(side.fresh) > _FRESH:
             self._refresh(side)
 
-    def _new_sets(self, sets: Iterable[FieldSet]) -> list[Body]:
-        """Actions for the sets that may not be in the index yet; one that is keeps its first spelling."""
+    def _unknown(self, change: Change) -> list[FieldSet]:
+        """The sets that a change names and that may not be in the index yet."""
+        former = change.former.sets if change.former else ()
+        sets = change.document.sets if change.document else ()
+        unknown = [held for held in sets if held.key not in self._known_sets and held.key not in former]
         if len(self._known_sets) > _KNOWN_SETS:
             self._known_sets.clear()
-        actions = []
-        for held in sets:
-            if held.key not in self._known_sets:
-                self._known_sets.add(held.key)
-                self._sets_made += 1
-                sequence = sequence_number(self._state, self._sets_made)
-                actions.append(set_action(self._names.sets, held, sequence))
-        return actions
+        self._known_sets.update([held.key for held in unknown])
+        return unknown
+
+    def _set_action(self, sets: Sequence[FieldSet]) -> Action:
+        self._sets_made += 1
+        return set_action(self._names.sets, sets, sequence_number(self._state, self._sets_made))
 
     def _settle(self, sent: Sent) -> None:
         if not sent.reason:

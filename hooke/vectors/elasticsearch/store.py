@@ -11,7 +11,7 @@ from elasticsearch import BadRequestError, NotFoundError
 
 from hooke.errors import BadInput, CorruptIndex, HookeError
 from hooke.settings import ClusterSettings
-from hooke.store.elasticsearch.bulk import MISSING, Writes, delete
+from hooke.store.elasticsearch.bulk import MISSING, Writes, delete, put
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors, whole
 from hooke.store.location import Location
 from hooke.vectors.base import Block, VectorReader
@@ -136,7 +136,7 @@ class ElasticsearchVectors:
 
     def _put(self, documents: Iterable[tuple[str, Body]]) -> None:
         """Write documents and show them. Raises as `append` does."""
-        self._writes.write_all({"_index": self._index, "_id": key, **document} for key, document in documents)
+        self._writes.write_all(put(self._index, key, document) for key, document in documents)
         self._cluster.refresh(self._index)
 
     def _remove(self, ids: Iterable[str]) -> None:
