@@ -132,7 +132,7 @@ def test_what_images_inherit_and_the_server_refuses_fails_the_load(store: Elasti
 @pytest.mark.slow
 def test_a_load_ends_well_on_a_server_that_turns_requests_away() -> None:
     """Both ways in which a server says 429: its queue is full, or it has no memory for one more request."""
-    busy = {"thread_pool.write.size": 1, "thread_pool.write.queue_size": 1, "indexing_pressure.memory.limit": "1200kb"}
+    busy = {"thread_pool.write.size": 1, "thread_pool.write.queue_size": 1, "indexing_pressure.memory.limit": "1800kb"}
     with running_cluster(heap_mb=512, settings=busy) as cluster:
         (url,) = cluster.urls
         with opened(url) as store:
