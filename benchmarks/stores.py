@@ -18,20 +18,22 @@ from contextlib import closing, contextmanager
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
+from sys import maxsize
 
+import numpy as np
 import orjson
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import parallel_bulk
 from pyroaring import BitMap
 
 from benchmarks.synthetic import images, studies
+from benchmarks.vectors import unit_rows
 from hooke.collector import without_collector
 from hooke.model import Image, Level, Manifest
 from hooke.query import And, Best, Equals, Everything, Node, Query, Range, Terms, Weighted, Words
 from hooke.settings import read_settings
 from hooke.store.cache import Cache
 from hooke.store.elasticsearch import ElasticsearchStore
-from hooke.store.elasticsearch.body import among
 from hooke.store.elasticsearch.bulk import Action, Batch, Bulk, Put, Sent, put
 from hooke.store.elasticsearch.cluster import Body, Cluster
 from hooke.store.elasticsearch.document import Documents, FieldSet
@@ -44,6 +46,9 @@ from hooke.store.elasticsearch.versions import Change, Side
 from hooke.store.location import Location, read_location
 from hooke.store.sqlite import SqliteStore
 from hooke.store.sqlite.reader import SqliteReader
+from hooke.vectors.base import Block, VectorReader, Vectors
+from hooke.vectors.segments import SegmentStore
+from search_api.engine import filtered
 
 FACETS = (
     "organism",
@@ -73,6 +78,7 @@ FILTERS: dict[str, Node] = {
     "a common method": Terms(frozenset({"FBbi:0", "FBbi:1", "FBbi:2"}), "imaging_method"),
     "a common organism": Terms(frozenset({"NCBITaxon:0"}), "organism"),
     "a rare organism": Terms(frozenset({"NCBITaxon:300"}), "organism"),
+    "most methods": Terms(frozenset(f"FBbi:{n}" for n in range(40)), "imaging_method"),
     "a gene": Equals("gene_symbol", "GENE77"),
 }
 QUERIES: tuple[Node, ...] = (
@@ -282,20 +288,33 @@ def ordinals_ms(reader: ElasticsearchReader | SqliteReader, node: Node) -> float
     return median_ms(lambda: fresh(reader).ordinals(Level.IMAGE, node))
 
 
-def other_ways(store: ElasticsearchStore) -> Iterator[str]:
-    """A filter's ordinals as hits from a point in time, and asking about the nearest 200 images alone."""
-    yield f"{'filter':20} {'images':>9} {'bit sums':>12} {'hits of a PIT':>14} {'about 200':>12}"
-    few = among(list(range(0, 200_000, 1000)))
+def other_ways(store: ElasticsearchStore, vectors: VectorReader) -> Iterator[str]:
+    """A filter's ordinals as hits from a point in time; and the ten nearest images, by its ordinals or asked about."""
+    yield f"{'filter':20} {'images':>9} {'bit sums':>12} {'hits of a PIT':>14} {'all, then':>12} {'nearest first':>14}"
+    query = unit_rows(1, vectors.dim)
     with store.read() as reader:
         for label, node in FILTERS.items():
             clause = reader._condition(Level.IMAGE, node)
             times = (
                 median_ms(partial(reader._lookup.ordinals, Part.IMAGES, clause)),
                 seconds(partial(as_hits, reader._lookup, clause)) * 1000,
-                median_ms(partial(reader._lookup.ordinals, Part.IMAGES, {"bool": {"filter": [clause, few]}})),
+                *(median_ms(partial(ten_nearest, reader, vectors, query, node, above)) for above in (maxsize, -1)),
             )
             cells = "".join(f"{time:11.1f} ms" for time in times)
             yield f"{label:20} {reader.count(Level.IMAGE, node):9,} {cells}"
+
+
+def ten_nearest(reader: ElasticsearchReader, vectors: VectorReader, query: Vectors, node: Node, above: int) -> None:
+    filtered.NEAREST_FIRST_ABOVE = above
+    filtered.nearest(uncached(reader, reader._lookup), vectors, query, 10, node, BitMap())
+
+
+@contextmanager
+def vectors_of(count: int, folder: Path) -> Iterator[VectorReader]:
+    """A short row for each image, unlike its neighbours': what is nearest has nothing to do with what is allowed."""
+    store = SegmentStore(folder / "vectors", "benchmark")
+    rows = Block(unit_rows(count, 16), np.arange(count, dtype=np.uint32), np.zeros(count, np.uint64))
+    yield store.read([store.append(rows)])
 
 
 def as_hits(lookup: Lookup, clause: Body) -> BitMap:
@@ -361,7 +380,8 @@ def measure(
         print(f"queries, {len(fields)} facets: ratio {total:.2f} (at most 1.3); each {ratios}")
         print("    " + ", ".join(f"{hooke:.1f}/{bare:.1f} ms" for hooke, bare in times))
     print("\n".join(filter_rows({"ES": clustered, "SQLite": embedded})))
-    print("\n".join(other_ways(clustered)))
+    with tempfile.TemporaryDirectory() as folder, vectors_of(count, Path(folder)) as vectors:
+        print("\n".join(other_ways(clustered, vectors)))
 
 
 if __name__ == "__main__":

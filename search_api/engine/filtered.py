@@ -11,8 +11,11 @@ from hooke.query import Among, And, Everything, Node
 from hooke.store.base import MetadataReader
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 
-NEAREST_FIRST_ABOVE = 500_000
-"""Matching images from which asking about the nearest costs a remote store less; measured by benchmarks/stores.py."""
+NEAREST_FIRST_ABOVE = 200_000
+"""Matching images from which asking about the nearest costs a remote store less, by benchmarks/stores.py.
+
+They are level at some ten thousand; but what was fetched is remembered, and serves every later request with the filter.
+"""
 _FIRST_ASKED = 100
 _MOST_ASKED_ABOUT = 20_000
 
