@@ -1,5 +1,6 @@
 """The distinct sets of values of a field, and how many records have each."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,20 +18,19 @@ from hooke.text import fold
 
 _PAGE = 200
 _TOGETHER = 2**20
-"""Characters of values in one document of sets: a value can be a page long, and a request has an end."""
+"""Characters of values that fill a document of sets: a value can be a page long, and a request has an end."""
 
 
 def by_field(sets: Iterable[FieldSet]) -> Iterator[Sequence[FieldSet]]:
     """Sets of one field at a time, as many as go into a document, in the order given."""
     groups: dict[str, list[FieldSet]] = {}
-    sizes: dict[str, int] = {}
+    sizes: Counter[str] = Counter()
     for held in sets:
-        size = sum(map(len, held.values))
-        if sizes.get(held.field, 0) + size > _TOGETHER and held.field in groups:
-            yield groups.pop(held.field)
-            sizes[held.field] = 0
         groups.setdefault(held.field, []).append(held)
-        sizes[held.field] = sizes.get(held.field, 0) + size
+        sizes[held.field] += sum(map(len, held.values))
+        if sizes[held.field] > _TOGETHER:
+            yield groups.pop(held.field)
+            del sizes[held.field]
     yield from groups.values()
 
 

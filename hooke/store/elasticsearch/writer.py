@@ -285,16 +285,14 @@ class ElasticsearchWriter:
         """Queue changes for the cluster, each as it is made: five hundred documents at once do not fit a cache."""
         puts: list[Put] = []
         sets: list[FieldSet] = []
-        overtaking = False
         for change in changes:
             if change:
-                overtaking |= change.record_id in side.fresh
+                if change.record_id in side.fresh:
+                    self._bulk.drain()  # neither may a version overtake the one before it, nor its refusal come later
                 puts.append(side.put(change, self._state))
                 sets += self._unknown(change)
         if not puts:
             return
-        if overtaking:
-            self._bulk.drain()  # two versions of one record must arrive in their order
         self._changed = True
         self._bulk.send(Batch(side.index, puts, self._state, [self._set_action(group) for group in by_field(sets)]))
         if len(side.fresh) > _FRESH:
