@@ -129,6 +129,9 @@ def search(
     limit: Annotated[int, typer.Option(help="Hits on a page, at most 10,000.")] = 10,
     cursor: Annotated[str | None, typer.Option(help="Where the last page ended.")] = None,
     strict: Annotated[bool, typer.Option(help="Refuse text that does not parse.")] = False,
+    exclude_inferred: Annotated[
+        bool, typer.Option("--exclude-inferred", help="A term stands for itself, without what is below it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Search by words, terms and fields.
@@ -137,7 +140,17 @@ def search(
     """
     filters, ranges = read_conditions(filter_, not_)
     request = SearchRequest(
-        level, text, filters, ranges, tuple(facet), facet_limit, read_expand(expand), limit, cursor, strict
+        level,
+        text,
+        filters,
+        ranges,
+        tuple(facet),
+        facet_limit,
+        read_expand(expand),
+        limit,
+        cursor,
+        strict,
+        exclude_inferred,
     )
     with _open(index) as archive:
         show.emit(archive.search(request), json, show.search_result)

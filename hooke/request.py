@@ -30,6 +30,7 @@ class SearchRequest:
     """A search: text and filters, and what to give back.
 
     expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
+    exclude_inferred: a term stands for itself, without what is below it.
     """
 
     level: Level = Level.STUDY
@@ -42,6 +43,7 @@ class SearchRequest:
     limit: int = 10
     cursor: str | None = None
     strict: bool = False
+    exclude_inferred: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:

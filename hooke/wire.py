@@ -37,6 +37,8 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
         parameters.append(("cursor", request.cursor))
     if request.strict:
         parameters.append(("strict", "true"))
+    if request.exclude_inferred:
+        parameters.append(("exclude_inferred", "true"))
     if request.facets:
         parameters.append(("facets", ",".join(request.facets)))
     for chosen in request.filters:

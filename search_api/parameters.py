@@ -1,6 +1,6 @@
 """Query parameters, form fields and JSON bodies, narrowed to one `SearchRequest`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from hooke.errors import BadInput
@@ -10,7 +10,7 @@ from hooke.request import Filter, SearchRequest, read_expand, read_filters, read
 
 Pairs = Iterable[tuple[str, str]]
 
-_PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict")
+_PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict", "exclude_inferred")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
@@ -48,7 +48,8 @@ def _request(
         read_expand(plain.get("expand")),
         _whole(size, plain.get(size, "10")),
         plain.get("cursor") or None,
-        plain.get("strict", "").casefold() in ("true", "1", "yes"),
+        _switch("strict", plain),
+        _switch("exclude_inferred", plain),
     )
 
 
@@ -76,6 +77,13 @@ def _whole(name: str, text: str) -> int:
         return int(text)
     except ValueError as exc:
         raise BadInput(f"{name} must be a whole number, not {text!r}") from exc
+
+
+def _switch(name: str, plain: Mapping[str, str]) -> bool:
+    text = plain.get(name, "false").casefold()
+    if text not in ("true", "1", "yes", "false", "0", "no", ""):
+        raise BadInput(f"{name} must be true or false, not {text!r}")
+    return text in ("true", "1", "yes")
 
 
 def _unknown(name: str) -> BadInput:

@@ -27,6 +27,7 @@ _FACETS = Annotated[str, Query(description="fields to count, separated by commas
 _FACET_LIMIT = Annotated[int, Query(description="the most values of one facet")]
 _EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (the default)")]
 _STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
+_EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself, without what is below it")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -43,6 +44,7 @@ def _documented(
     facet_limit: _FACET_LIMIT = MAX_FACET_VALUES,
     expand: _EXPAND = None,
     strict: _STRICT = False,
+    exclude_inferred: _EXCLUDE_INFERRED = False,
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 

@@ -70,14 +70,17 @@ class Archive:
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
         page_size: int = 100,
+        exclude_inferred: bool = False,
         **fields: Choice,
     ) -> "Results":
         """Records that match text and fields.
 
         A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
-        may have; `where` takes conditions such as `"year>=2020"`. Results fetch their next page when it is needed.
+        may have; `where` takes conditions such as `"year>=2020"`; with `exclude_inferred` a term stands for itself,
+        without what is below it. Results fetch their next page when it is needed.
         """
-        request = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
+        asked = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
+        request = replace(asked, exclude_inferred=exclude_inferred)
         return Results(self._backend, request, self._backend.search(request))
 
     def similar(

@@ -96,6 +96,8 @@ class QueryTerms:
 
     def closure(self, targets: Iterable[TermId]) -> frozenset[TermId]:
         """The terms and those below them; of the latter only what is indexed, which is all that can match."""
+        if self._request.exclude_inferred:
+            return frozenset(targets)
         used = self._reader.terms_in_use(self._level)
         below = (self._catalogue.descendants(target, self._request.expand) & used for target in targets)
         return frozenset(targets).union(*below)

@@ -68,6 +68,8 @@ def test_choices_are_equal_over_http_and_in_process(local: Archive, remote: Arch
             gene=("TP53", "Trp53"),
         )
         assert {hit.id for hit in found} == {image_id(name) for name in ("plain.png", "a b.png", "tag#1.png")}
+        direct = archive.search("brain", level="image", exclude_inferred=True)
+        assert {hit.id for hit in direct} == {image_id(name) for name in ("a b.png", "tag#1.png")}
 
 
 def test_look_alikes_are_equal_over_http_and_in_process(local: Archive, remote: Archive, index: Path) -> None:

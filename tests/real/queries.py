@@ -179,6 +179,7 @@ class Requests:
             chance.choice([DEFAULT_RELATIONS, DEFAULT_RELATIONS, (IS_A,), ()]),
             chance.choice([7, 40, 200]),
             strict=chance.random() < 0.2,
+            exclude_inferred=chance.random() < 0.1,
         )
 
     def _maybe(self, share: float, make: Callable[[], T]) -> tuple[T, ...]:

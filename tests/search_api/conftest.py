@@ -83,11 +83,23 @@ def search(engine: Engine) -> Search:
         limit: int = 100,
         cursor: str | None = None,
         strict: bool = False,
+        exclude_inferred: bool = False,
     ) -> SearchResult:
         chosen, ranges = read_conditions(filters, without)
         wanted = read_expand(expand)
         return engine.search(
-            SearchRequest(level, text, chosen, ranges, facets, expand=wanted, limit=limit, cursor=cursor, strict=strict)
+            SearchRequest(
+                level,
+                text,
+                chosen,
+                ranges,
+                facets,
+                expand=wanted,
+                limit=limit,
+                cursor=cursor,
+                strict=strict,
+                exclude_inferred=exclude_inferred,
+            )
         )
 
     return ask

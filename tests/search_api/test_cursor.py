@@ -58,6 +58,7 @@ def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> No
         {"level": Level.STUDY},
         {"ranges": (Range("size_x", low=3.0),)},
         {"strict": True},
+        {"exclude_inferred": True},
     ],
 )
 # Any: a part of a request by the name of its field

@@ -172,6 +172,19 @@ def test_is_a_alone_leaves_parts_out(search: Search) -> None:
     assert search("brain", expand="is_a").query.notices == ()
 
 
+@pytest.mark.parametrize("query", [("brain",), ("anatomy:brain",), ("UBERON:0000955",), ("", "anatomy=brain")])
+def test_what_is_below_a_term_can_be_left_out(search: Search, query: tuple[str, ...]) -> None:
+    assert ids(search(*query)) == names("plain.png", "a b.png", "tag#1.png")
+    found = search(*query, exclude_inferred=True)
+    assert ids(found) == names("a b.png", "tag#1.png")
+    assert {reason.kind for hit in found.hits for reason in hit.why} <= {"direct", "text", "value"}
+
+
+def test_what_is_below_a_term_can_be_left_out_of_what_is_excluded(search: Search) -> None:
+    kept = ids(search("", without=("anatomy=brain",), exclude_inferred=True))
+    assert kept - ids(search("", without=("anatomy=brain",))) == names("plain.png")
+
+
 def test_is_a_alone_on_merged_relations_says_so(search: Search) -> None:
     (notice,) = search("neuron", expand="is_a").query.notices
     assert "cl" in notice
