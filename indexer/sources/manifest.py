@@ -80,9 +80,9 @@ def status(path: Path) -> os.stat_result | None:
 
 
 def find_manifest(folder: Path) -> Path | None:
-    """The manifest of a folder: the table in it that names images, `manifest.*` before others; None without one."""
+    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then CSV before JSON."""
     tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in TABLE_SUFFIXES]
-    tables.sort(key=lambda path: not path.stem.lower().startswith("manifest"))
+    tables.sort(key=lambda path: (not path.stem.lower().startswith("manifest"), is_records(path)))
     return next((path for path in tables if names_images(path)), None)
 
 
