@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hooke.errors import UnreadableSource
 from hooke.fields import ONTOLOGY_FIELDS
@@ -26,7 +27,17 @@ ORIGIN = "bia-website"
 ARCHIVE = "BioImage Archive"
 
 _STUDIES, _IMAGES = "datasets", "images"
-# "" is left out: the record itself says it elsewhere, or it is a list of thousands of UUIDs
+_UUIDS = frozenset(
+    {
+        "image_uuids",
+        "annfile_uuids",
+        "annotation_images",
+        "corresponding_ann_source_im_uuids",
+        "corresponding_source_im_ann_uuids",
+    }
+)
+"""Lists and maps of thousands of UUIDs, left out: each image names its own and its study."""
+# "" is left out: the record says it elsewhere
 _STUDY_FIELDS: Mapping[str, str] = {
     "accession_id": "",
     "imaging_type": "imaging_method",
@@ -35,10 +46,7 @@ _STUDY_FIELDS: Mapping[str, str] = {
     "links url": "link_url",
     "links name": "",
     "links type": "",
-    "image_uuids": "",
-    "annfile_uuids": "",
 }
-_UUID_MAPS = ("annotation_images ", "corresponding_ann_source_im_uuids ", "corresponding_source_im_ann_uuids ")
 _IMAGE_FIELDS: Mapping[str, str] = {
     "study_accession_id": "",
     "study_title": "",
@@ -145,7 +153,7 @@ def _record(place: str, text: str) -> _Record:
     if not isinstance(parsed, dict):
         raise UnreadableSource("a record is an object, not a text, a number or a list")
     texts: dict[str, list[str]] = {}
-    for key, found in cells(parsed):
+    for key, found in cells({key: value for key, value in parsed.items() if key not in _UUIDS}):
         texts.setdefault(key, []).append(found)
     return _Record(place, {key: tuple(found) for key, found in texts.items()})
 
@@ -153,8 +161,8 @@ def _record(place: str, text: str) -> _Record:
 def _values(record: _Record, fields: Mapping[str, str]) -> Iterator[Value]:
     taxon = term_ids(record.first("biosample_organism_ncbi_taxon"), field="organism")
     for key, texts in record.texts.items():
-        field = fields.get(key, _own_field(key))
-        if field and not key.startswith(_UUID_MAPS):
+        field = fields[key] if key in fields else _own_field(key)
+        if field:
             yield from (value for text in texts for value in _field_values(field, text, taxon))
 
 
@@ -169,6 +177,7 @@ def _field_values(field: str, text: str, taxon: tuple[str, ...]) -> Iterator[Val
         yield Value(field, text)
 
 
+@lru_cache(maxsize=4096)  # the keys of one export are few; a broken one may have millions
 def _own_field(key: str) -> str:
     own = key.removeprefix("attributes ")
     return "channels" if _CHANNEL.fullmatch(own) else canonical_field(own) or "attribute"

@@ -105,7 +105,7 @@ def scalar(value: Json) -> str:
 
 
 def _joined(label: str, key: str) -> str:
-    if field_name(label) in ONTOLOGY_FIELDS and key.casefold() in _LABEL_KEYS:
+    if key.casefold() in _LABEL_KEYS and field_name(label) in ONTOLOGY_FIELDS:
         return label
     return f"{label} {key}".strip()
 

@@ -14,6 +14,7 @@ from hooke.settings import read_settings
 from hooke.text import tokens
 from indexer.merge import merge_studies
 from indexer.sources import Source, discover
+from tests.indexer.archives import held, index_all
 from tests.indexer.sourcing import Read, read, texts
 
 DATA = read_settings().shared_data
@@ -227,3 +228,13 @@ def test_each_submission_is_read_by_itself_too() -> None:
     for path in sorted(SUBMISSIONS.glob("*.json")):
         (study,) = read(Path(path)).studies
         assert study.id == path.stem
+
+
+def test_an_index_of_both_holds_every_study_and_image_and_the_next_run_reads_nothing(tmp_path: Path) -> None:
+    report = index_all(tmp_path / "index", SUBMISSIONS, EXPORTS)
+    assert not report.quarantined
+    assert (report.studies, report.images, report.embedded) == (65, 735, 0)
+    stored = held(tmp_path / "index")
+    shared = {value.text for value in stored.studies["S-BIAD954"] if value.field in ("n_images", "file_list")}
+    assert len(shared) == 2, "one study that both sources describe has what each says"
+    assert index_all(tmp_path / "index", SUBMISSIONS, EXPORTS).unchanged == 24
