@@ -74,16 +74,20 @@ def members(text: str, report: Report, line: int = 1) -> Iterator[Member]:
 def cells(record: Json, label: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """The scalars in a record, each under its keys as one label; lists give several, null and blanks give none.
 
+    A pair of `name` and `value`, as in the file lists of BioStudies, is a value under that name.
     Raises UnreadableSource for what is nested too deep.
 
     >>> list(cells({"organism": {"label": "Homo sapiens", "id": 9606}, "size": {"x": [1, 2.5]}, "stain": None}))
     [('organism', 'Homo sapiens'), ('organism id', '9606'), ('size x', '1'), ('size x', '2.5')]
+    >>> list(cells({"attributes": [{"name": "Cell line", "value": "HeLa"}]}))
+    [('Cell line', 'HeLa')]
     """
     if depth > DEPTH:
         raise UnreadableSource(f"nested more than {DEPTH} deep: flatten it")
     if isinstance(record, dict):
-        for key, value in record.items():
-            yield from cells(value, _joined(label, key), depth + 1)
+        pair = _pair_name(record, label)
+        for key, value in ({pair: record["value"]} if pair else record).items():
+            yield from cells(value, pair or _joined(label, key), depth + 1)
     elif isinstance(record, list):
         for item in record:
             yield from cells(item, label, depth + 1)
@@ -102,6 +106,11 @@ def scalar(value: Json) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else ""
+
+
+def _pair_name(record: dict[str, Json], label: str) -> str:
+    is_pair = label and record.keys() == {"name", "value"} and field_name(label) not in ONTOLOGY_FIELDS
+    return scalar(record["name"]) if is_pair else ""
 
 
 def _joined(label: str, key: str) -> str:

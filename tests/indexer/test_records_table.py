@@ -78,6 +78,23 @@ def test_the_same_table_says_the_same_in_every_format(tmp_path: Path) -> None:
     assert texts(found[0].images[0].values, "cell_line") == ["HeLa", "U2OS"]
 
 
+def test_a_file_list_of_biostudies_is_a_table_of_its_files(tmp_path: Path) -> None:
+    attributes = [{"name": "Organism", "value": "Mus musculus"}, {"name": "Size Z", "value": 5}]
+    found = read_text(tmp_path, json.dumps([{"path": "a.png", "size": 17, "type": "file", "attributes": attributes}]))
+    assert {(value.field, value.text) for value in found.images[0].values} == {
+        ("path", "a.png"),
+        ("size", "17"),
+        ("type", "file"),
+        ("organism", "Mus musculus"),
+        ("size_z", "5"),
+    }
+
+
+def test_columns_called_name_and_value_are_columns(tmp_path: Path) -> None:
+    found = read_text(tmp_path, '[{"name": "a.png", "value": 3}]')
+    assert [(image.id, texts(image.values, "value")) for image in found.images] == [("cells/a.png", ["3"])]
+
+
 def test_settings_map_nested_columns_too(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "hooke.toml").write_text('[fields]\n"where file" = "path"\n"species name" = "organism"\n')
