@@ -109,7 +109,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """An accessioned deposit. `origins` names the sources it was read from (`idr`, `ro-crate`, `folder`)."""
+    """An accessioned deposit. `origins` names the sources it was read from (`idr`, `ro-crate`, `biostudies` …)."""
 
     id: str
     title: str

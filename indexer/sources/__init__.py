@@ -4,12 +4,14 @@
 row stops a reader: it goes to `quarantine` with its reason, and the reader goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import file_digest
 
-from hooke.errors import HookeError
+from hooke.errors import HookeError, UnreadableSource
 from hooke.model import Image, Study
 from indexer.sources.base import Document, Input, Quarantine, Quarantined, Source, documents
+from indexer.sources.bia_website import read_export, read_export_images
+from indexer.sources.biostudies import read_submission, read_submission_images
 from indexer.sources.detect import Discovery, discover, kind
 from indexer.sources.folder import folder_digest, read_folder_images, read_folder_studies
 from indexer.sources.idr_study import read_study
@@ -28,10 +30,36 @@ __all__ = [
     "read_studies",
 ]
 
-_READERS = {
-    Source.IDR_STUDY: read_study,
-    Source.IDR_TABLE: read_table_study,
-    Source.RO_CRATE: read_crate,
+
+def _crate_studies(document: Document, quarantine: Quarantine) -> Iterator[Study]:
+    yield read_crate(document)
+
+
+def _submission_studies(document: Document, quarantine: Quarantine) -> Iterator[Study]:
+    yield read_submission(document, quarantine)
+
+
+def _idr_studies(read: Callable[[Document], Study | None]) -> Callable[[Document, Quarantine], Iterator[Study]]:
+    def studies(document: Document, quarantine: Quarantine) -> Iterator[Study]:
+        study = read(document)
+        if study is None:
+            raise UnreadableSource("no IDR accession (idrNNNN) in the file or its name; rename it")
+        yield study
+
+    return studies
+
+
+_STUDIES: Mapping[Source, Callable[[Document, Quarantine], Iterator[Study]]] = {
+    Source.IDR_STUDY: _idr_studies(read_study),
+    Source.IDR_TABLE: _idr_studies(read_table_study),
+    Source.RO_CRATE: _crate_studies,
+    Source.BIOSTUDIES: _submission_studies,
+    Source.BIA_WEBSITE: read_export,
+}
+_IMAGES: Mapping[Source, Callable[[Document, Quarantine], Iterator[Image]]] = {
+    Source.IDR_TABLE: read_table_images,
+    Source.BIOSTUDIES: read_submission_images,
+    Source.BIA_WEBSITE: read_export_images,
 }
 
 
@@ -53,23 +81,23 @@ def read_studies(source: Input, quarantine: Quarantine) -> Iterator[Study]:
         return
     for document in _documents(source, quarantine):
         try:
-            study = _READERS[source.source](document)
+            yield from _STUDIES[source.source](document, quarantine)
         except HookeError as error:
             quarantine(Quarantined(document.label, str(error)))
-            continue
-        if study is None:
-            quarantine(Quarantined(document.label, "no IDR accession (idrNNNN) in the file or its name; rename it"))
-        else:
-            yield study
 
 
 def read_images(source: Input, quarantine: Quarantine) -> Iterator[Image]:
     """The images in an input, one at a time; none for an input that describes studies only."""
     if source.source is Source.FOLDER:
         yield from read_folder_images(source.path, quarantine)
-    elif source.source is Source.IDR_TABLE:
-        for document in _documents(source, quarantine):
-            yield from read_table_images(document, quarantine)
+        return
+    if source.source not in _IMAGES:
+        return
+    for document in _documents(source, quarantine):
+        try:
+            yield from _IMAGES[source.source](document, quarantine)
+        except HookeError as error:
+            quarantine(Quarantined(document.label, str(error)))
 
 
 def _documents(source: Input, quarantine: Quarantine) -> Iterator[Document]:

@@ -44,6 +44,8 @@ class Source(StrEnum):
     IDR_STUDY = "idr-study"
     IDR_TABLE = "idr-table"
     RO_CRATE = "ro-crate"
+    BIOSTUDIES = "biostudies"
+    BIA_WEBSITE = "bia-website"
     FOLDER = "folder"
 
 
@@ -60,7 +62,7 @@ class Input:
     @property
     def has_images(self) -> bool:
         """Whether `read_images` can yield anything."""
-        return self.source in (Source.IDR_TABLE, Source.FOLDER)
+        return self.source not in (Source.IDR_STUDY, Source.RO_CRATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,35 @@ from indexer.sources.base import (
     is_tar,
     one_line,
 )
-from indexer.sources.manifest import SETTINGS_NAME, children, find_manifest, is_image, is_zarr, names_images, status
+from indexer.sources.manifest import (
+    SETTINGS_NAME,
+    TABLE_SUFFIXES,
+    children,
+    find_manifest,
+    is_image,
+    is_zarr,
+    names_images,
+    status,
+)
 
 FORCED = {
     "idr": (Source.IDR_STUDY, Source.IDR_TABLE),
     "ro-crate": (Source.RO_CRATE,),
+    "biostudies": (Source.BIOSTUDIES,),
+    "bia-website": (Source.BIA_WEBSITE,),
     "folder": (Source.FOLDER,),
 }
 """The sources that a name on the command line stands for."""
 
 EXPECTED = (
     "an IDR study file (idrNNNN-study.txt) or annotation table, an RO-Crate (ro-crate-metadata.json), "
-    "a .tar.gz of these, or a folder of images"
+    "a BioStudies submission (page-tab JSON), an export of the BioImage Archive's website, a .tar.gz of these, "
+    "a folder of images, or a table of images (CSV, TSV, JSON, JSON Lines)"
 )
 
 _STUDY_KEY = re.compile(rb"(?:^|[\r\n])\"?(?:Comment ?\[IDR Study Accession\]|Study Title)\t", flags=re.IGNORECASE)
+_STUDY_SECTION = re.compile(rb'"section"\s*:\s*\{')
+_EXPORTED = re.compile(rb'"(?:images|datasets)"\s*:\s*\{')
 _TABLE_NAME = re.compile(r"idr\d{4,}.*annotations?[^/]*\.(?:csv|tsv|txt)(?:\.gz)?", flags=re.IGNORECASE)
 _TABLE_HEADER = re.compile(rb"[^\r\n]*\b(?:Image Name|Well)\b[^\r\n]*")
 
@@ -72,6 +86,10 @@ def kind(name: str, start: bytes) -> Source | None:
         text.startswith(b"{") and (b'"@graph"' in text or b"w3id.org/ro/crate" in text)
     ):
         return Source.RO_CRATE
+    if text.startswith(b"{") and _STUDY_SECTION.search(text) and (b'"accno"' in text or b'"attributes"' in text):
+        return Source.BIOSTUDIES
+    if text.startswith(b"{") and _EXPORTED.search(text) and b'accession_id"' in text:
+        return Source.BIA_WEBSITE
     if _STUDY_KEY.search(start) or re.fullmatch(r"idr\d{4,}.*-study\.txt(?:\.gz)?", base):
         return Source.IDR_STUDY
     if _TABLE_NAME.search(base):
@@ -106,7 +124,7 @@ def _file(path: Path, sources: Sequence[Source]) -> list[Input]:
     if is_tar(path):
         return _in_tar(path, sources)
     found = kind(path.name, head(path))
-    if found is None and Source.FOLDER in sources and path.name.lower().endswith((".csv", ".tsv")):
+    if found is None and Source.FOLDER in sources and path.suffix.lower() in TABLE_SUFFIXES:
         found = Source.FOLDER if names_images(path) else None
     return [Input(found, path)] if found in sources and found else []
 

@@ -90,7 +90,7 @@ def _image(row: Row, path: str, pixels: Pixels | None, study: str, used: dict[st
 
 
 def _row_values(cells: Sequence[tuple[str, str]]) -> Iterator[Value]:
-    present = [(name, text) for name, text in cells if text and name != "dataset"]
+    present = _terms_together([(name, text) for name, text in cells if text and name != "dataset"])
     ids = {base: text for name, text in present if (base := _id_base(name))}
     labelled = {name for name, _ in present}
     for name, text in present:
@@ -102,6 +102,17 @@ def _row_values(cells: Sequence[tuple[str, str]]) -> Iterator[Value]:
             yield from (Value(base, i, (i,)) for i in term_ids(text, field=base) if base not in labelled)
         else:
             yield Value(name, spdx(text) if name == "licence" else text)
+
+
+def _terms_together(cells: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The cells in order, but several of one ontology field, or of its ids, as one: their order pairs them."""
+    several: dict[str, list[str]] = {}
+    for name, text in cells:
+        several.setdefault(name, []).append(text)
+    if len(several) == len(cells):
+        return cells
+    joined = {name: ";".join(texts) for name, texts in several.items() if name in ONTOLOGY_FIELDS or _id_base(name)}
+    return list(dict.fromkeys((name, joined.get(name, text)) for name, text in cells))
 
 
 def _term_values(name: str, text: str, ids: str) -> Iterator[Value]:

@@ -8,7 +8,7 @@ from hooke.fields import field_name
 from hooke.model import Dataset, Study, Value
 from indexer.sources.base import Document, decode
 from indexer.sources.licence import spdx
-from indexer.sources.values import canonical_field, clean, distinct, line_of, term_ids
+from indexer.sources.values import bare_doi, canonical_field, clean, distinct, line_of, term_ids
 
 ORIGIN = "idr"
 ARCHIVE = "IDR"
@@ -195,7 +195,7 @@ def _text_values(name: str, text: str, ids: tuple[str, ...]) -> Iterator[Value]:
     elif name == "authors":
         yield from (Value(name, author.strip()) for author in re.split(r"[,;]", text) if author.strip())
     elif name == "doi":
-        yield Value(name, re.sub(r"^https?://(?:dx\.)?doi\.org/(?=.)", "", text))
+        yield Value(name, bare_doi(text))
     else:
         yield Value(name, text, ids)
     year = re.search(r"\b(?:19|20)\d\d\b", text) if name == "release_date" else None

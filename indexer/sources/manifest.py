@@ -1,5 +1,7 @@
 """The rows of an image folder: a manifest's, or one for each image where there is none.
 
+A manifest is a CSV or TSV, or the same as JSON (a list of objects) or JSON Lines.
+
 `hooke.toml` in the folder says what a manifest cannot: `[study]` holds the study's id, title and other values,
 `[fields]` maps columns to the names of fields (`path`, `study` and `dataset` among them).
 """
@@ -14,9 +16,13 @@ from pathlib import Path, PurePosixPath
 from hooke.fields import field_name
 from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
 from indexer.sources.delimited import read_rows
+from indexer.sources.json_text import Report
+from indexer.sources.records import LINES_SUFFIXES, Record, is_records, read_records
+from indexer.sources.records import SUFFIXES as RECORD_SUFFIXES
 from indexer.sources.values import clean, line_of, utf8
 
 SETTINGS_NAME = "hooke.toml"
+TABLE_SUFFIXES = (".csv", ".tsv", *RECORD_SUFFIXES)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -74,9 +80,9 @@ def status(path: Path) -> os.stat_result | None:
 
 
 def find_manifest(folder: Path) -> Path | None:
-    """The manifest of a folder: the table in it that names images, `manifest.*` before others; None without one."""
-    tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in (".csv", ".tsv")]
-    tables.sort(key=lambda path: not path.stem.lower().startswith("manifest"))
+    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then CSV before JSON."""
+    tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in TABLE_SUFFIXES]
+    tables.sort(key=lambda path: (not path.stem.lower().startswith("manifest"), is_records(path)))
     return next((path for path in tables if names_images(path)), None)
 
 
@@ -86,8 +92,14 @@ def names_images(table: Path) -> bool:
         start = head(table)
     except UNPACKING_ERRORS:
         return False
-    # the last line of a longer file is cut
-    rows = _first_rows(decode(start if len(start) < HEAD else start.rpartition(b"\n")[0]))
+    if is_records(table):
+        text = decode(start)
+        # an object in a file of JSON is other metadata, whatever is in it
+        listed = text.lstrip().startswith("[") or table.suffix.lower() in LINES_SUFFIXES
+        rows = _first_records(text) if listed else []
+    else:
+        # the last line of a longer file is cut
+        rows = _first_rows(decode(start if len(start) < HEAD else start.rpartition(b"\n")[0]))
     if not rows or (re.search(r"idr\d{4,}", table.name) and "Characteristics" in " ".join(rows[0])):
         return False
     return _path_column(rows, table.parent, read_settings(table.parent, ignore)) is not None
@@ -109,24 +121,52 @@ def _manifest_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
         quarantine(Quarantined(str(path), f"cannot be read: {one_line(error)}"))
         return
     settings = read_settings(path.parent, ignore)
-    column = _path_column(_first_rows(text), path.parent, settings)
+    first = _first_records(text) if is_records(path) else _first_rows(text)
+    column = _path_column(first, path.parent, settings)
+
+    def report(line: int, reason: str) -> None:
+        quarantine(Quarantined(f"{path}:{line}", reason))
+
     if column is None:
+        _ = [*read_records(text, report)] if is_records(path) else []  # tells what is broken in it
         quarantine(Quarantined(str(path), "no column of image paths; name it `path` or map it in hooke.toml"))
-        return
-    rows = read_rows(text, lambda line, reason: quarantine(Quarantined(f"{path}:{line}", reason)))
+    elif is_records(path):
+        yield from _rows(path, _record_cells(text, first[0][column], settings, report), quarantine)
+    else:
+        yield from _rows(path, _delimited_cells(text, column, settings, report), quarantine)
+
+
+def _rows(path: Path, found: Iterator[tuple[int, str, Record]], quarantine: Quarantine) -> Iterator[Row]:
+    for line, image, cells in found:
+        place = f"{path}:{line}"
+        if line_of(image):
+            yield Row(place, image.strip().replace("\\", "/"), tuple((name, clean(cell)) for name, cell in cells))
+        else:
+            quarantine(Quarantined(place, "a row without a path"))
+
+
+def _delimited_cells(text: str, column: int, settings: Settings, report: Report) -> Iterator[tuple[int, str, Record]]:
+    """The line, the path and the other cells by field of each row."""
+    rows = read_rows(text, report)
     _, header = next(rows)
     names = [_column_field(label, position, settings) for position, label in enumerate(header)]
     for line, row in rows:
-        place = f"{path}:{line}"
-        if column >= len(row) or not line_of(row[column]):
-            quarantine(Quarantined(place, "a row without a path"))
-            continue
         # cells beyond the header keep a name of their own
         labels = [*names, *(f"column_{n}" for n in range(len(names) + 1, len(row) + 1))]
-        cells = tuple(
-            (name, clean(cell)) for n, (name, cell) in enumerate(zip(labels, row, strict=False)) if n != column
-        )
-        yield Row(place, row[column].strip().replace("\\", "/"), cells)
+        cells = zip(labels, row, strict=False)
+        image = row[column] if column < len(row) else ""
+        yield line, image, tuple(cell for position, cell in enumerate(cells) if position != column)
+
+
+def _record_cells(text: str, column: str, settings: Settings, report: Report) -> Iterator[tuple[int, str, Record]]:
+    """The line, the path and the other cells by field of each record."""
+    names: dict[str, str] = {}
+    for line, record in read_records(text, report):
+        at = next((position for position, (label, _) in enumerate(record) if label == column), None)
+        for position, (label, _) in enumerate(record):
+            names[label] = names.get(label) or _column_field(label, position, settings)
+        cells = tuple((names[label], cell) for position, (label, cell) in enumerate(record) if position != at)
+        yield line, "" if at is None else record[at][1], cells
 
 
 def _column_field(label: str, position: int, settings: Settings) -> str:
@@ -173,6 +213,14 @@ def inside(path: str, root: Path) -> Path | None:
 def _first_rows(text: str) -> list[list[str]]:
     rows = read_rows(text, lambda line, reason: None)
     return [row for (_, row), _ in zip(rows, range(_SAMPLE_ROWS), strict=False)]
+
+
+def _first_records(text: str) -> list[list[str]]:
+    """The first records as rows below a header, the first value of each label."""
+    read = read_records(text, lambda line, reason: None)
+    first = [record for (_, record), _ in zip(read, range(_SAMPLE_ROWS), strict=False)]
+    header = list(dict.fromkeys(label for record in first for label, _ in record))
+    return [header, *([next((c for name, c in record if name == label), "") for label in header] for record in first)]
 
 
 def _images_below(folder: Path, quarantine: Quarantine) -> Iterator[Path]:

@@ -4,20 +4,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from hooke.errors import UnreadableSource
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Study, Value
 from indexer.sources.base import Document, decode, one_line
+from indexer.sources.json_text import Json
 from indexer.sources.licence import spdx
-from indexer.sources.values import distinct, line_of, utf8
+from indexer.sources.values import accession_of, distinct, line_of, utf8
 
 ORIGIN = "ro-crate"
 GENE_ONTOLOGY = "gene_ontology"
 """The field of GO terms: a crate does not say which aspect a term is of, the ontology does."""
-
-Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 _DESCRIPTOR = "ro-crate-metadata.json"
 _ARCHIVES = {"BioImage Archive": "BioImage Archive", "Image Data Resource": "IDR", "SSBD": "SSBD", "EMPIAR": "EMPIAR"}
@@ -140,9 +138,7 @@ def _accession(root: Node, label: str) -> str:
     addresses = (*root.texts("identifier"), *root.refs("identifier"), root.id, file)
     ends = [line_of(address.rstrip("/").rsplit("/", 1)[-1]) for address in addresses]
     accession = next((end for end in ends if end.strip(".#")), file)
-    if re.fullmatch(r"(idr|ssbd-repos-)\d+", accession, flags=re.IGNORECASE):
-        return accession.lower()
-    return accession.upper() if re.fullmatch(r"(s-\w+|empiar-)\d+", accession, flags=re.IGNORECASE) else accession
+    return accession_of(accession)
 
 
 def _root_values(root: Node, graph: Graph, identifier: str) -> Iterator[Value]:

@@ -1,7 +1,7 @@
 """Cells into values: what a cell says once template leftovers are gone, and the term ids that belong to it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
@@ -64,6 +64,49 @@ def term_ids(cell: str, ref: str = "", field: str = "") -> tuple[str, ...]:
     parts = (part.strip() for part in re.split(r"[;,|]", spelt))
     ids = (_with_prefix(word, prefix) for part in parts for word in _words(part))
     return tuple(dict.fromkeys(identifier for identifier in ids if any(c.isdigit() for c in identifier)))
+
+
+def accession_of(text: str) -> str:
+    """An accession in its archive's own spelling; other ids as they are.
+
+    >>> accession_of("s-biad15"), accession_of("IDR0056"), accession_of("My study")
+    ('S-BIAD15', 'idr0056', 'My study')
+    """
+    if re.fullmatch(r"(idr|ssbd-repos-)\d+", text, flags=re.IGNORECASE):
+        return text.lower()
+    return text.upper() if re.fullmatch(r"(s-\w+|empiar-)\d+", text, flags=re.IGNORECASE) else text
+
+
+def organism_values(text: str, ids: tuple[str, ...] = ()) -> Iterator[Value]:
+    """An organism, its common name a value of its own where the BioImage Archive's form put it in brackets.
+
+    >>> [(value.field, value.text) for value in organism_values("Homo sapiens (human)")]
+    [('organism', 'Homo sapiens'), ('common_name', 'human')]
+    """
+    both = re.fullmatch(r"(\w+ \w[^()]*?) \(([^()]+)\)", text)
+    yield Value("organism", both.group(1) if both else text, ids)
+    if both:
+        yield Value("common_name", both.group(2))
+
+
+def bare_doi(text: str) -> str:
+    """A DOI without the address of its resolver.
+
+    >>> bare_doi("https://doi.org/10.1016/j.cub.2019.11.089"), bare_doi("10.6019/S-BIAD15")
+    ('10.1016/j.cub.2019.11.089', '10.6019/S-BIAD15')
+    """
+    return re.sub(r"^https?://(?:dx\.)?doi\.org/(?=.)", "", text)
+
+
+def year_values(date: str) -> Iterator[Value]:
+    """The year of an ISO date; nothing of any other text.
+
+    >>> [value.text for date in ("2024-03-01", "March 2024") for value in year_values(date)]
+    ['2024']
+    """
+    year = re.match(r"(?:19|20)\d\d(?!\d)", date)
+    if year:
+        yield Value("year", year.group())
 
 
 def distinct(values: Iterable[Value]) -> tuple[Value, ...]:

@@ -1,5 +1,6 @@
 """What a path is, told by content."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.indexer.sourcing import tar
 CRATE = b'{"@context": "https://w3id.org/ro/crate/1.2/context", "@graph": []}'
 STUDY = b"Comment[IDR Study Accession]\tidr9001\nStudy Title\tx\n"
 TABLE = b"Plate,Well,Characteristics [Organism]\np,A1,Homo sapiens\n"
+SUBMISSION = b'{"accno": "S-BIAD1", "attributes": [], "section": {"type": "Study"}}'
+EXPORT = b'{"collections": {}, "images": {"u": {"study_accession_id": "S-BIAD1", "name": "a.tif"}}, "datasets": {}}'
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 
 
@@ -35,6 +38,15 @@ def write(path: Path, data: bytes) -> Path:
         ("anything.json", CRATE, Source.RO_CRATE),
         ("notes.txt", STUDY, Source.IDR_STUDY),
         ("idr9001-plates.csv", TABLE, Source.IDR_TABLE),
+        ("S-BIAD1.json", SUBMISSION, Source.BIOSTUDIES),
+        ("no-accession.json", b'{"attributes": [], "section": {"type": "Study"}}', Source.BIOSTUDIES),
+        ("cut.json", SUBMISSION[:-4], Source.BIOSTUDIES),
+        ("export.json", EXPORT, Source.BIA_WEBSITE),
+        ("export.json.gz", gzip.compress(EXPORT), Source.BIA_WEBSITE),
+        ("studies.json", b'{"images": {}, "datasets": {"S-1": {"accession_id": "S-1"}}}', Source.BIA_WEBSITE),
+        ("images.json", b'[{"path": "a.png"}]', Source.FOLDER),
+        ("cut-table.json", b'[{"path": "a.png"}, {"path', Source.FOLDER),
+        ("images.jsonl", b'{"file": "a.tif"}\n{"file": "b.tif"}\n', Source.FOLDER),
         ("x/experimentA-idr0070-experimentA-annotation.csv", b"", Source.IDR_TABLE),
     ],
 )
@@ -82,6 +94,26 @@ def test_a_tar_of_several_sources_is_an_input_of_each(tmp_path: Path) -> None:
     assert [i.source for i in found_in(path).inputs] == [Source.IDR_STUDY, Source.RO_CRATE]
 
 
+def test_submissions_and_exports_in_a_tar_are_inputs_beside_crates(tmp_path: Path) -> None:
+    path = tar(tmp_path / "all.tar", {"a/b.json": SUBMISSION, "c.json": EXPORT, "d.json": CRATE, "e.json": b"[]"})
+    assert [i.source for i in found_in(path).inputs] == [Source.BIA_WEBSITE, Source.BIOSTUDIES, Source.RO_CRATE]
+
+
+def test_records_beside_images_are_the_folders_manifest(tmp_path: Path) -> None:
+    table = write(tmp_path / "cells" / "table.jsonl", b'{"path": "a.png"}\n')
+    write(tmp_path / "cells" / "a.png", PNG)
+    write(tmp_path / "cells" / "notes.json", b'{"path": "a.png"}')
+    submission = write(tmp_path / "S-BIAD1.json", SUBMISSION)
+    assert found_in(tmp_path).inputs == (Input(Source.BIOSTUDIES, submission), Input(Source.FOLDER, table))
+
+
+def test_a_manifest_of_text_goes_before_other_tables_in_any_format(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", b'[{"path": "a.png"}]')
+    manifest = write(tmp_path / "manifest.ndjson", b'{"path": "a.png"}')
+    write(tmp_path / "z.csv", b"path\na.png\n")
+    assert found_in(tmp_path).inputs == (Input(Source.FOLDER, manifest),)
+
+
 def test_a_path_given_twice_is_one_input(tmp_path: Path) -> None:
     path = write(tmp_path / "ro-crate-metadata.json", CRATE)
     assert len(found_in(path, path, tmp_path).inputs) == 1
@@ -105,7 +137,15 @@ def test_a_forced_folder_is_one_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [("notes.txt", b"hello"), ("table.csv", b"a,b\n1,2\n"), ("x.tar.gz", b"\x1f\x8bbroken")]
+    ("name", "data"),
+    [
+        ("notes.txt", b"hello"),
+        ("table.csv", b"a,b\n1,2\n"),
+        ("x.tar.gz", b"\x1f\x8bbroken"),
+        ("settings.json", b'{"file": "a.png"}'),
+        ("list.json", b'["a.png"]'),
+        ("deep.json", b"[" * 10_000),
+    ],
 )
 def test_a_file_that_is_nothing_known_is_refused_by_name(tmp_path: Path, name: str, data: bytes) -> None:
     with pytest.raises(UnreadableSource, match=name):

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from hooke.model import Value
 from tests.indexer.sourcing import Read, read
+from tests.indexer.test_bia_website import EXPORT
+from tests.indexer.test_biostudies import SUBMISSION
 from tests.indexer.test_idr_study import STUDY
 from tests.indexer.test_idr_table import EXPERIMENT, SCREEN
+from tests.indexer.test_records_table import RECORDS
 from tests.indexer.test_ro_crate import NODES
 
 CRATE = json.dumps({"@graph": NODES})
@@ -20,6 +23,10 @@ DOCUMENTS = {
     "idr9001-screenA-annotation.csv": ("idr", SCREEN),
     "idr9001-experimentA-annotation.csv": ("idr", EXPERIMENT),
     "ro-crate-metadata.json": ("ro-crate", CRATE),
+    "S-BIAD9001.json": ("biostudies", json.dumps(SUBMISSION)),
+    "export.json": ("bia-website", json.dumps(EXPORT)),
+    "manifest.json": ("folder", json.dumps(RECORDS, indent=1)),
+    "manifest.jsonl": ("folder", "\n".join(map(json.dumps, RECORDS))),
     "manifest.csv": ("folder", "path,organism,organism_id\na.png,Homo sapiens,9606\nb.png,Mus,10090\n"),
 }
 SCRAPS = st.sampled_from(['"', "\t", ",", "\r", "\n", "\x00", "\x07", "\xa0", "/", "[", "{", "Term", "é", "1;2", " "])
@@ -62,20 +69,54 @@ def test_bytes_of_no_format_are_quarantined(name: str, data: bytes) -> None:
     check(read_data(name, DOCUMENTS[name][0], data))
 
 
-@given(
-    root=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["@id", "@type", "@value", "name", "about", "size", "license"]), inner, max_size=4
-            )
-        ),
+def json_of(keys: list[str]) -> st.SearchStrategy[object]:
+    """JSON of any shape, under keys that mean something to a source."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner, max_size=4),
         max_leaves=12,
     )
-)
+
+
+@given(root=json_of(["@id", "@type", "@value", "name", "about", "size", "license"]))
 @settings(max_examples=60, deadline=None)
 def test_a_graph_of_anything_is_read_or_quarantined(root: object) -> None:
     nodes = [{"@id": "ro-crate-metadata.json", "about": {"@id": "./"}}, {"@id": "./", "@type": "Dataset"}]
     graph = [*nodes, {"@id": "./", "name": root, "about": root, "keywords": root, "identifier": root}, root]
     check(read_data("ro-crate-metadata.json", "ro-crate", json.dumps({"@graph": graph}).encode()))
+
+
+@given(
+    root=json_of(["type", "name", "value", "valqual", "attributes", "subsections", "files", "links", "path", "accno"])
+)
+@settings(max_examples=100, deadline=None)
+def test_a_submission_of_anything_is_read_or_quarantined(root: object) -> None:
+    study = {"type": root, "attributes": root, "subsections": [root, {"type": "Study Component", "files": root}]}
+    for submission in (root, {"accno": "S-1", "section": root}, {"accno": "S-1", "section": {**study, "links": root}}):
+        found = read_data("S-1.json", "biostudies", json.dumps(submission).encode())
+        check(found)
+        assert found.studies or found.quarantined
+
+
+@given(root=json_of(["accession_id", "study_accession_id", "original_relpath", "organism", "attributes", "sizeX"]))
+@settings(max_examples=100, deadline=None)
+def test_an_export_of_anything_is_read_or_quarantined(root: object) -> None:
+    parts = ({"u": root, "v": {"study_accession_id": "S-1", "name": root, "attributes": root}}, root)
+    for part in parts:
+        found = read_data("export.json", "bia-website", json.dumps({"images": part, "datasets": part}).encode())
+        check(found)
+        assert {image.study_id for image in found.images} <= {study.id for study in found.studies}
+
+
+@given(
+    records=st.lists(json_of(["path", "study", "dataset", "organism", "organism_id", "id", "label", ""]), max_size=4)
+)
+@settings(max_examples=100, deadline=None)
+def test_every_record_of_anything_is_an_image_or_quarantined(records: list[object]) -> None:
+    rows = [{"path": "first.png"}, *records]
+    lines = "\n".join(map(json.dumps, rows))
+    for name, text in (("manifest.json", json.dumps(rows)), ("manifest.jsonl", lines)):
+        found = read_data(name, "folder", text.encode())
+        check(found)
+        complaints = [q for q in found.quarantined if "no such file" not in q.reason]
+        assert len(found.images) + len(complaints) >= len(rows) if name.endswith("l") else found.images
