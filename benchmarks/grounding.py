@@ -8,7 +8,7 @@ the label grounded, and the terms compared with the id's.
 - An id stands for its current term (alternative and replaced ids are followed). A pair whose id no loaded ontology has
   is left out, and counted.
 - A term of another ontology is the same thing only where the label of one is the label or an exact synonym of the
-  other, whatever the case, punctuation, spaces and a last word "cell" or "cell line": `HeLa` of EFO and `HeLa cell` of CLO.
+  other, whatever the case, punctuation, spaces and a last word "cell" or "cell line": EFO's `HeLa`, CLO's `HeLa cell`.
 - A phenotype's label is its `Term Name`. The author's own words beside it are scored apart: they are no names.
 - A column of a table in which one label carries more than 20 ids was filled by dragging in a spreadsheet and is left
   out. It is the second measurement: of its false ids, those that count up from the label's first, how many are noted

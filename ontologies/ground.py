@@ -13,8 +13,9 @@ id has no mention, only its place beside the term's (`given_id`).
 A text is read in this order, and the first reading that names a term counts:
 
     as it is written                                              score of `ontologies.lookup`
-    without a last parenthesis, with or without the field's noun  0.65   `HeLa cells`, `round nucleus (phenotype)`
-    as the label of one single term of the other fields           0.80   a plant's organ given as its phenotype
+    without a last parenthesis; with the field's noun, or a line  0.65   `round nucleus` for `round nucleus phenotype`,
+      without it                                                         `HeLa cells` for `HeLa`
+    as the label of one single term of a specimen's other fields  0.80   a plant's organ given as its phenotype
 
 An id at the end, `nucleus (GO:0005634)`, is the submitter's id as if it had a column of its own.
 """
@@ -50,9 +51,16 @@ _NOUNS = {
     "imaging_method": ("microscopy",),
     "phenotype": ("phenotype",),
 }
-"""What a field's names may end with or leave out: in its column `HeLa`, `HeLa cells` and `HeLa cell line` are one."""
-# Names of cell lines are any letters at all ("Brain", "Human"): as words they would be found everywhere.
-_ELSEWHERE = frozenset(prefix for prefixes in ONTOLOGY_FIELDS.values() for prefix in prefixes) - {"CVCL", "CLO", "BTO"}
+"""What a field's values leave out of a name, for their column says it: `round nucleus (phenotype)`."""
+# Not organisms, methods and compounds, nor cell lines: `Glycine` is an amino acid here and the soybean there.
+_SPECIMEN = (
+    *("anatomy", "cell_type", "cellular_component", "biological_process"),
+    *("disease", "phenotype", "developmental_stage"),
+)
+"""The fields that say what of an organism is seen; archives put a name of one under another."""
+_SPECIMEN_PREFIXES = frozenset(prefix for field in _SPECIMEN for prefix in ONTOLOGY_FIELDS[field])
+_SHORT = 3
+"""Letters of a name that is too short to be looked for outside its field's ontologies."""
 
 Grounded = tuple[tuple[Mention, ...], tuple[Unresolved, ...]]
 
@@ -181,7 +189,7 @@ def _readings(text: str, field: str) -> Iterator[str]:
     for noun in _NOUNS.get(field, ()):
         without = re.sub(rf"(?i)\s+{noun}s?$", "", method)
         # Lines are named by digits and capitals, "HeLa", "COS-7"; in "stem cells" the first word alone names nothing.
-        if field != "cell_line" or re.search(r"\d|\w[A-Z]", without):
+        if field == "cell_line" and re.search(r"\d|\w[A-Z]", without):
             yield without
         yield f"{without} {noun}"
 
@@ -212,10 +220,10 @@ def _one_of(equal: list[Match], text: str, catalogue: Catalogue) -> _Named:
 
 
 def _elsewhere(text: str, field: str, catalogue: Catalogue) -> _Named:
-    """The one term of other fields' ontologies that has the text for its label; an organism is none of theirs."""
-    if field == "organism" or not text:
+    """The one term of the other fields of a specimen that has the text for its label."""
+    if field not in _SPECIMEN or len(text) <= _SHORT:
         return _Named()
-    found = [match for match in catalogue.find(text, _ELSEWHERE) if match.method is Method.LABEL]
+    found = [match for match in catalogue.find(text, _SPECIMEN_PREFIXES) if match.method is Method.LABEL]
     return _Named(replace(found[0], score=ELSEWHERE)) if len(found) == 1 else _Named()
 
 

@@ -197,6 +197,8 @@ def test_the_label_of_a_term_of_another_field_is_found_where_the_own_ontologies_
     assert _mentions(catalogue, "phenotype", "liver") == [(LIVER, 0.8, None)]
     assert _unresolved(catalogue, "phenotype", "encephalon").reason == "no_term"
     assert _unresolved(catalogue, "organism", "liver").reason == "no_term"
+    assert _unresolved(catalogue, "compound", "liver").reason == "no_term"
+    assert _unresolved(catalogue, "phenotype", "Homo sapiens").reason == "no_term"
 
 
 def test_an_abbreviation_in_a_label_is_a_name_of_its_own(tmp_path: Path) -> None:
