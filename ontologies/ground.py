@@ -30,7 +30,7 @@ from hooke.text import fold
 from ontologies.catalogue import Catalogue
 from ontologies.ids import key, keys, prefix_of
 from ontologies.model import Match, Resolution
-from ontologies.names import abbreviated, normal
+from ontologies.names import abbreviated, forms, normal
 
 AGREES, DIFFERS, CONFLICTS = 1.0, 0.9, 0.5
 REREAD, ELSEWHERE = 0.65, 0.80
@@ -283,7 +283,7 @@ def _agrees(text: str, found: Resolution, catalogue: Catalogue) -> bool:
         for name in (term.label, *(synonym.text for synonym in term.synonyms)):
             # EFO and UBERON mark a dead term in its label too: `obsolete_breast carcinoma`.
             current = re.sub(r"^obsolete[_ ]", "", name)
-            if plain in (normal(current), abbreviated(current)):
+            if plain in (*forms(current), abbreviated(current)):
                 return True
     return False
 

@@ -207,6 +207,7 @@ def test_an_abbreviation_in_a_label_is_a_name_of_its_own(tmp_path: Path) -> None
         for text in ("TEM", "transmission electron microscopy", "transmission electron microscope"):
             ((term, _, note),) = _mentions(catalogue, "imaging_method", text)
             assert (term, note) == ("FBbi:00000258", None)
+        assert _mentions(catalogue, "imaging_method", "TEM", "FBbi:00000258") == [("FBbi:00000258", 1.0, None)]
 
 
 @pytest.mark.parametrize("text", ["Not Applicable", "NA", "-", "none", "unknown", "# leave blank", ""])
