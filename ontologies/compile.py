@@ -18,7 +18,7 @@ from hooke.text import fold
 from ontologies.graph import FIRST_RELATIONS, Graph, Ints, build, save
 from ontologies.ids import key, prefix_of
 from ontologies.model import Scope, Term
-from ontologies.names import abbreviated, normal
+from ontologies.names import abbreviated, forms
 from ontologies.stored import Stored
 
 DATABASE = "terms.sqlite"
@@ -149,7 +149,7 @@ def _name_rows(terms: Iterable[tuple[int, Term]]) -> Iterator[tuple[str, int, in
 def _name_keys(term: TermId, name: str) -> Iterator[str]:
     if folded := fold(name):
         yield AS_WRITTEN + folded
-    if plain := normal(name):
+    for plain in forms(name):
         yield NORMAL + plain
     if prefix_of(term) == "NCBITaxon" and (short := abbreviated(name)):
         yield ABBREVIATED + short

@@ -6,22 +6,34 @@ Scores of ids; those of text are in `ontologies.lookup`:
     id whose term has another name                                0.90   note label_differs
     id whose text names another term                              0.50   note id_label_conflict, on both mentions
 
-An id in conflict keeps its mention: its submitter may be right, and a search by that id must find the record.
+An id in conflict keeps its mention: its submitter may be right, and a search by that id must find the record. An id
+that its own ontology does not have is in conflict too where that ontology has a term of just the text's name; such an
+id has no mention, only its place beside the term's (`given_id`).
+
+A text is read in this order, and the first reading that names a term counts:
+
+    as it is written                                              score of `ontologies.lookup`
+    without a last parenthesis; with the field's noun, or a line  0.65   `round nucleus` for `round nucleus phenotype`,
+      without it                                                         `HeLa cells` for `HeLa`
+    as the label of one single term of a specimen's other fields  0.80   a plant's organ given as its phenotype
+
+An id at the end, `nucleus (GO:0005634)`, is the submitter's id as if it had a column of its own.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import IS_A, Mention, Method, TermId, Unresolved, Value
 from hooke.text import fold
 from ontologies.catalogue import Catalogue
-from ontologies.ids import prefix_of
+from ontologies.ids import key, keys, prefix_of
 from ontologies.model import Match, Resolution
-from ontologies.names import abbreviated, normal
+from ontologies.names import abbreviated, forms, normal
 
 AGREES, DIFFERS, CONFLICTS = 1.0, 0.9, 0.5
+REREAD, ELSEWHERE = 0.65, 0.80
 
 _NO_VALUES = frozenset(
     {
@@ -32,6 +44,23 @@ _NO_VALUES = frozenset(
 )
 _GO_ASPECTS = {"GO:0008150": "biological_process", "GO:0005575": "cellular_component"}
 _SURE = (Method.LABEL, Method.EXACT_SYNONYM)
+_NOUNS = {
+    "cell_line": ("cell line", "cell"),
+    "cell_type": ("cell",),
+    "developmental_stage": ("stage",),
+    "imaging_method": ("microscopy",),
+    "phenotype": ("phenotype",),
+}
+"""What a field's values leave out of a name, for their column says it: `round nucleus (phenotype)`."""
+# Not organisms, methods and compounds, nor cell lines: `Glycine` is an amino acid here and the soybean there.
+_SPECIMEN = (
+    *("anatomy", "cell_type", "cellular_component", "biological_process"),
+    *("disease", "phenotype", "developmental_stage"),
+)
+"""The fields that say what of an organism is seen; archives put a name of one under another."""
+_SPECIMEN_PREFIXES = frozenset(prefix for field in _SPECIMEN for prefix in ONTOLOGY_FIELDS[field])
+_SHORT = 3
+"""Letters of a name that is too short to be looked for outside its field's ontologies."""
 
 Grounded = tuple[tuple[Mention, ...], tuple[Unresolved, ...]]
 
@@ -51,16 +80,19 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
     """
     prefixes = ONTOLOGY_FIELDS.get(value.field)
     text = "" if is_no_value(value.text) else value.text
-    resolved, unknown = _resolve(value.ids, catalogue, prefixes or ())
+    text, written_id = _without_id(text, catalogue)
+    resolved, unknown = _resolve(value.ids or written_id, catalogue, prefixes or ())
     if prefixes is None:
         mentions = (_by_id(value, found, catalogue, AGREES, None) for found in resolved)
         return tuple(replace(mention, field=_field(mention, catalogue)) for mention in mentions), ()
     if not resolved and text:
         written = catalogue.resolve(text)
         resolved = (written,) if written else ()
-    parts = _parts(text, catalogue, prefixes)
+    parts = _parts(text, value.field, catalogue)
     if resolved:
-        return _with_ids(value, resolved, parts, catalogue), ()
+        return _with_ids(value, text, resolved, parts, catalogue), ()
+    if not any(part.match or part.candidates for part in parts):
+        parts = [_elsewhere(text, value.field, catalogue)]
     return _by_text(value, parts, unknown)
 
 
@@ -108,36 +140,98 @@ def _cells(cell: str, catalogue: Catalogue, prefixes: Sequence[str]) -> list[str
     return parts
 
 
-def _parts(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> list[_Named]:
+def _without_id(text: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]]:
+    """A text without the id in its last parenthesis, and that id: `nucleus (GO:0005634)`."""
+    parted = re.fullmatch(r"(.*\S)\s*\(\s*([A-Za-z]+\s*[:_]\s*\d+)\s*\)", text)
+    if parted and catalogue.resolve(parted[2]):
+        return parted[1], (parted[2],)
+    return text, ()
+
+
+def _parts(text: str, field: str, catalogue: Catalogue) -> list[_Named]:
     """What a text names: one term, or, when only its parts are names (`liver; brain`), one for each part."""
-    whole = _name(text, catalogue, prefixes)
+    whole = _name(text, field, catalogue)
     pieces = [piece.strip() for piece in re.split(r"[;|]|,\s", text) if piece.strip()]
     if whole.match or whole.candidates or len(pieces) < 2:
         return [whole]
-    named = [_name(piece, catalogue, prefixes) for piece in pieces]
+    named = [_name(piece, field, catalogue) for piece in pieces]
     return named if all(part.match for part in named) else [whole]
 
 
-def _name(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> _Named:
-    """The best method wins, then the field's order of ontologies; two terms of one ontology are ambiguous."""
+def _name(text: str, field: str, catalogue: Catalogue) -> _Named:
+    """What the first reading of a text surely names, else what the first names that names anything.
+
+    So `HeLa cells` is the line that `HeLa` is, though another ontology has `HeLa cell`.
+    """
+    first = _Named()
+    for reading in dict.fromkeys(_readings(text, field)):
+        found = _best(reading, catalogue, ONTOLOGY_FIELDS[field])
+        if found.match and found.match.method in _SURE:
+            return found if reading == text else _reread(found.match)
+        if not (first.match or first.candidates):
+            first = found if reading == text or not found.match else _reread(found.match)
+    return first
+
+
+def _reread(match: Match) -> _Named:
+    return _Named(replace(match, method=Method.NORMALISED, score=min(match.score, REREAD)))
+
+
+def _readings(text: str, field: str) -> Iterator[str]:
+    """A text as it is written, and as it may be meant in its field."""
+    yield text
+    bare = re.sub(r"\s*\([^()]*\)$", "", text)
+    if not re.search(r"[^\W\d_].*[^\W_]", bare):  # a number, or one letter, is no name
+        return
+    yield bare
+    method = re.sub(r"(?i)\bmicroscopes?\b", "microscopy", bare) if field == "imaging_method" else bare
+    yield method
+    for noun in _NOUNS.get(field, ()):
+        without = re.sub(rf"(?i)\s+{noun}s?$", "", method)
+        # Lines are named by digits and capitals, "HeLa", "COS-7"; in "stem cells" the first word alone names nothing.
+        if field == "cell_line" and re.search(r"\d|\w[A-Z]", without):
+            yield without
+        yield f"{without} {noun}"
+
+
+def _best(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> _Named:
+    """A sure name (label or exact synonym) wins, and among these the field's order of ontologies, then the score.
+
+    A fly's organ of just this name does not win over the general term that has it as a synonym.
+    """
     matches = catalogue.find(text, prefixes) if text else ()
-    best = [match for match in matches if match.score == matches[0].score]
+    sure = [match for match in matches if match.method in _SURE]
+    best = sure or [match for match in matches if match.score == matches[0].score]
     for prefix in prefixes:
-        equal = [match for match in best if prefix_of(match.term) == prefix]
-        # Capitals as written decide between names that differ in nothing else.
-        exact = [match for match in equal if match.name == text] or equal
-        if len(exact) == 1:
-            return _Named(exact[0])
-        if exact:
-            return _Named(None, tuple(match.term for match in exact))
+        own = [match for match in best if prefix_of(match.term) == prefix]
+        if own:
+            return _one_of([match for match in own if match.score == own[0].score], text, catalogue)
     return _Named()
+
+
+def _one_of(equal: list[Match], text: str, catalogue: Catalogue) -> _Named:
+    """One of equally good terms of an ontology: that with the capitals as written, or that above the others."""
+    exact = [match for match in equal if match.name == text] or equal
+    terms = {match.term for match in exact}
+    above = [match for match in exact if all(match.term in catalogue.ancestors(term) for term in terms)]
+    if len(terms) == 1 or len(above) == 1:
+        return _Named((above or exact)[0])
+    return _Named(None, tuple(match.term for match in exact))
+
+
+def _elsewhere(text: str, field: str, catalogue: Catalogue) -> _Named:
+    """The one term of the other fields of a specimen that has the text for its label."""
+    if field not in _SPECIMEN or len(text) <= _SHORT:
+        return _Named()
+    found = [match for match in catalogue.find(text, _SPECIMEN_PREFIXES) if match.method is Method.LABEL]
+    return _Named(replace(found[0], score=ELSEWHERE)) if len(found) == 1 else _Named()
 
 
 def _by_text(value: Value, parts: list[_Named], unknown: tuple[str, ...]) -> Grounded:
     named = [part.match for part in parts if part.match]
     if named:
-        note, given = ("unknown_id", "; ".join(unknown)) if unknown else (None, None)
-        return tuple(_by_name(value, match, given, note) for match in named), ()
+        given = "; ".join(unknown) or None
+        return tuple(_by_name(value, match, given, _note(match, value.field, unknown)) for match in named), ()
     if is_no_value(value.text) and not unknown:
         return (), ()
     candidates = tuple(term for part in parts for term in part.candidates)
@@ -145,13 +239,21 @@ def _by_text(value: Value, parts: list[_Named], unknown: tuple[str, ...]) -> Gro
     return (), (Unresolved(value.field, value.text, value.ids, reason, candidates),)
 
 
+def _note(match: Match, field: str, unknown: tuple[str, ...]) -> str | None:
+    """What unknown ids are beside a term that the text names: a term has one id in its own ontology."""
+    spelt = {spelling.partition(":")[0] for given in unknown for spelling in keys(given, ONTOLOGY_FIELDS[field])}
+    if match.method in _SURE and key(match.term).partition(":")[0] in spelt:
+        return "id_label_conflict"
+    return "unknown_id" if unknown else None
+
+
 def _with_ids(
-    value: Value, resolved: tuple[Resolution, ...], parts: list[_Named], catalogue: Catalogue
+    value: Value, text: str, resolved: tuple[Resolution, ...], parts: list[_Named], catalogue: Catalogue
 ) -> tuple[Mention, ...]:
     """Mentions of the ids, and beside them of a term that the text surely names and no id does."""
     named = [part.match for part in parts if part.match and part.match.method in _SURE]
     terms = {found.term for found in resolved}
-    agreeing = {found.term for found in resolved if _agrees(value.text, found, catalogue)}
+    agreeing = {found.term for found in resolved if _agrees(text, found, catalogue)}
     others = [] if agreeing or len(resolved) > 1 else [match for match in named if match.term not in terms]
     conflicts = [match for match in others if not _close(match, resolved[0].term, catalogue)]
     mentions = [_by_name(value, match, resolved[0].given, "id_label_conflict") for match in conflicts]
@@ -159,7 +261,7 @@ def _with_ids(
     for found in resolved:
         if conflicts:
             mentions.append(_by_id(value, found, catalogue, CONFLICTS, "id_label_conflict"))
-        elif found.term in agreeing or not normal(value.text) or _names_all(named, terms):
+        elif found.term in agreeing or not normal(text) or _names_all(named, terms):
             mentions.append(_by_id(value, found, catalogue, AGREES, None))
         else:
             mentions.append(_by_id(value, found, catalogue, DIFFERS, "label_differs"))
@@ -181,7 +283,7 @@ def _agrees(text: str, found: Resolution, catalogue: Catalogue) -> bool:
         for name in (term.label, *(synonym.text for synonym in term.synonyms)):
             # EFO and UBERON mark a dead term in its label too: `obsolete_breast carcinoma`.
             current = re.sub(r"^obsolete[_ ]", "", name)
-            if plain in (normal(current), abbreviated(current)):
+            if plain in (*forms(current), abbreviated(current)):
                 return True
     return False
 

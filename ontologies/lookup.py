@@ -8,11 +8,15 @@ Scores, for every method that grounds a text (a submitter's id has those of `ont
     normalised label            0.70   case counts for none of these; punctuation, plural, British spelling do here
     normalised synonym          0.65
     abbreviated species name    0.60   `H. sapiens`
+    letters and digits parted   0.60   `T47D` for `T-47D`, `MCF 10A` for `MCF10A`
+      or joined
     fuzzy                       0.50 x likeness, only ever suggested
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import product
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -27,6 +31,8 @@ from ontologies.names import normal
 
 _LIKENESS = 0.75
 """Below this (0 … 1) a name is another word, not a misspelling."""
+_PARTS = 6
+"""Runs of letters or digits in a name, beyond which it is too long to be spelled in every way."""
 _likeness = OSA.normalized_similarity  # two letters changed round are one mistake: mosue
 
 
@@ -41,12 +47,13 @@ class Lookup:
         folded, plain = fold(phrase), normal(phrase)
         if not plain:
             return ()
-        named = self._database.names((AS_WRITTEN + folded, NORMAL + plain, ABBREVIATED + plain))
+        spellings = (NORMAL + spelling for spelling in _spellings(plain))
+        named = self._database.names((AS_WRITTEN + folded, NORMAL + plain, ABBREVIATED + plain, *spellings))
         wanted = None if prefixes is None else frozenset(prefixes)
         best: dict[str, tuple[tuple[float, bool, str], Match]] = {}
         for name in named:
             if name.obsolete == obsolete and (wanted is None or prefix_of(name.id) in wanted):
-                match = self._match(name)
+                match = self._match(name, plain)
                 # Among equals the name with the phrase's own capitals comes first.
                 rank = (-match.score, name.name != phrase, name.id)
                 if name.id not in best or rank < best[name.id][0]:
@@ -79,8 +86,9 @@ class Lookup:
         ontology = self._database.sources[name.source].name
         return Match(name.id, name.label, Method.FUZZY, round(ratio / 2, 3), name.name, name.scope, ontology)
 
-    def _match(self, name: Named) -> Match:
-        method, score = _method(name.key[0], name.scope)
+    def _match(self, name: Named, plain: str) -> Match:
+        respelt = name.key[0] == NORMAL and name.key[1:] != plain
+        method, score = _method(ABBREVIATED if respelt else name.key[0], name.scope)
         ontology = self._database.sources[name.source].name
         return Match(name.id, name.label, method, score, name.name, name.scope, ontology)
 
@@ -93,3 +101,18 @@ def _method(kind: str, scope: Scope) -> tuple[Method, float]:
     if scope is Scope.LABEL:
         return Method.LABEL, 0.95
     return (Method.EXACT_SYNONYM, 0.90) if scope is Scope.EXACT else (Method.OTHER_SYNONYM, 0.75)
+
+
+def _spellings(plain: str) -> Iterator[str]:
+    """A name's other spellings where letters meet digits: writers part them by nothing, a space or a hyphen.
+
+    >>> sorted(_spellings("t47d"))
+    ['t 47 d', 't 47d', 't47 d']
+    """
+    parts = re.findall(r"[^\W\d]+|\d+", plain)
+    if not any(part.isdecimal() for part in parts) or len(parts) > _PARTS:
+        return
+    for gaps in product(("", " "), repeat=len(parts) - 1):
+        spelling = "".join(part + gap for part, gap in zip(parts, (*gaps, ""), strict=True))
+        if spelling != plain:
+            yield spelling

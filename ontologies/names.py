@@ -26,6 +26,7 @@ _IRREGULAR = {
     "teeth": "tooth",
     "women": "woman",
 }
+_ABBREVIATION = re.compile(r"[A-Z][A-Za-z]?[A-Z]{1,6}")
 _SPELLINGS = (
     (re.compile(r"(?<=\w)our$"), "or"),
     (re.compile(r"is(e|ed|er|ing|ation)$"), r"iz\1"),
@@ -46,6 +47,29 @@ def normal(text: str) -> str:
     (True, True)
     """
     return " ".join(map(_plain_word, tokens(text)))
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """The normal forms of a label: the whole, and where it explains an abbreviation, each of the two alone.
+
+    A parenthesis in lower case tells homonyms apart, "bract (moss)", and stays.
+
+    >>> forms("stimulated emission depletion (STED)")
+    ('stimulated emission depletion sted', 'stimulated emission depletion', 'sted')
+    >>> forms("PALM (photoactivation localization microscopy)")[1:], forms("bract (moss)")
+    (('palm', 'photoactivation localization microscopy'), ('bract moss',))
+    """
+    explained = re.fullmatch(r"(.*\S)\s+\((.*)\)", name)
+    alone = explained.groups() if explained and _explains(*explained.groups()) else ()
+    return tuple(filter(None, dict.fromkeys(map(normal, (name, *alone)))))
+
+
+def _explains(name: str, other: str) -> bool:
+    """Whether one is an abbreviation and the other has its letters in their order, the first one first."""
+    short, long = sorted((name, other), key=len)
+    letters = iter(long.casefold())
+    begins = short[:1].casefold() == long[:1].casefold()
+    return begins and bool(_ABBREVIATION.fullmatch(short)) and all(c in letters for c in short.casefold())
 
 
 def abbreviated(name: str) -> str | None:

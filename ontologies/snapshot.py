@@ -25,7 +25,7 @@ from ontologies.stored import Stored, open_stored, store
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many parts are done, and of how many."""
 
-_FORMAT = 1
+_FORMAT = 2
 """Counts up when the layout or the making of names and ids changes, so that a version names what it was made by."""
 _CURRENT = "CURRENT"
 

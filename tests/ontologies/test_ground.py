@@ -127,7 +127,87 @@ def test_two_equally_good_terms_of_one_ontology_are_ambiguous(catalogue: Catalog
 
 def test_an_unknown_id_is_reported_unless_its_text_has_a_term(catalogue: Catalogue) -> None:
     assert _unresolved(catalogue, "organism", "", "NCBITaxon:424242").reason == "unknown_id"
-    assert _mentions(catalogue, "organism", "human", "NCBITaxon:424242") == [(HUMAN, 0.9, "unknown_id")]
+    assert _mentions(catalogue, "anatomy", "brain", "T-1234") == [(BRAIN, 0.95, "unknown_id")]
+
+
+def test_an_unknown_id_of_the_ontology_that_has_the_text_for_a_name_is_in_conflict(catalogue: Catalogue) -> None:
+    mentions, unresolved = ground(Value("organism", "human", ("NCBITaxon:424242",)), catalogue)
+    assert unresolved == ()
+    given = [(mention.term, mention.given_id, mention.note) for mention in mentions]
+    assert given == [(HUMAN, "NCBITaxon:424242", "id_label_conflict")]
+
+
+def test_an_unknown_id_beside_a_spelling_is_no_conflict(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "organism", "H. sapiens", "NCBITaxon:424242") == [(HUMAN, 0.6, "unknown_id")]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "term"),
+    [
+        ("cell_line", "HeLa cells", "EFO:0001185"),
+        ("cell_line", "HeLa cell line", "EFO:0001185"),
+        ("cell_line", "MCF10A cells", "EFO:0001200"),
+        ("imaging_method", "fluorescence microscope", "FBbi:00000246"),
+        ("imaging_method", "fluorescence", "FBbi:00000246"),
+        ("anatomy", "brain (left half)", BRAIN),
+    ],
+)
+def test_a_value_is_read_with_and_without_the_noun_of_its_field(
+    catalogue: Catalogue, field: str, text: str, term: str
+) -> None:
+    ((found, score, note),) = _mentions(catalogue, field, text)
+    assert (found, note) == (term, None)
+    assert score <= 0.65
+
+
+def test_words_before_the_noun_are_no_cell_line(tmp_path: Path) -> None:
+    frames = "[Term]\nid: CVCL:0001\nname: Stem\n\n[Term]\nid: CVCL:0002\nname: T\n"
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        assert _unresolved(catalogue, "cell_line", "stem cells").reason == "no_term"
+        assert _unresolved(catalogue, "cell_line", "T cells").reason == "no_term"
+
+
+def test_an_id_at_the_end_of_the_text_is_the_submitters_id(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "anatomy", "brain (UBERON:0000955)") == [(BRAIN, 1.0, None)]
+    assert _mentions(catalogue, "anatomy", "brain (UBERON_0000955)") == [(BRAIN, 1.0, None)]
+    conflict = _mentions(catalogue, "anatomy", "brain (UBERON:0002107)")
+    assert conflict == [(BRAIN, 0.95, "id_label_conflict"), (LIVER, 0.5, "id_label_conflict")]
+
+
+def test_a_general_organ_by_its_synonym_wins_over_one_animals_organ_by_its_label(tmp_path: Path) -> None:
+    frames = (
+        '[Term]\nid: UBERON:0001135\nname: smooth muscle tissue\nsynonym: "smooth muscle" EXACT []\n\n'
+        "[Term]\nid: WBbt:0005781\nname: smooth muscle\n"
+    )
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        assert _mentions(catalogue, "anatomy", "smooth muscle") == [("UBERON:0001135", 0.9, None)]
+
+
+def test_of_equal_names_the_term_above_the_others_is_meant(tmp_path: Path) -> None:
+    frames = (
+        '[Term]\nid: NCBITaxon:7215\nname: Drosophila <genus>\nsynonym: "Drosophila" EXACT []\n\n'
+        '[Term]\nid: NCBITaxon:32281\nname: Drosophila <subgenus>\nsynonym: "Drosophila" EXACT []\n'
+        "is_a: NCBITaxon:7215\n"
+    )
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        assert _mentions(catalogue, "organism", "Drosophila") == [("NCBITaxon:7215", 0.9, None)]
+
+
+def test_the_label_of_a_term_of_another_field_is_found_where_the_own_ontologies_have_none(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "phenotype", "liver") == [(LIVER, 0.8, None)]
+    assert _unresolved(catalogue, "phenotype", "encephalon").reason == "no_term"
+    assert _unresolved(catalogue, "organism", "liver").reason == "no_term"
+    assert _unresolved(catalogue, "compound", "liver").reason == "no_term"
+    assert _unresolved(catalogue, "phenotype", "Homo sapiens").reason == "no_term"
+
+
+def test_an_abbreviation_in_a_label_is_a_name_of_its_own(tmp_path: Path) -> None:
+    frames = "[Term]\nid: FBbi:00000258\nname: transmission electron microscopy (TEM)\n"
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        for text in ("TEM", "transmission electron microscopy", "transmission electron microscope"):
+            ((term, _, note),) = _mentions(catalogue, "imaging_method", text)
+            assert (term, note) == ("FBbi:00000258", None)
+        assert _mentions(catalogue, "imaging_method", "TEM", "FBbi:00000258") == [("FBbi:00000258", 1.0, None)]
 
 
 @pytest.mark.parametrize("text", ["Not Applicable", "NA", "-", "none", "unknown", "# leave blank", ""])
