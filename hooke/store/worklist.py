@@ -75,4 +75,9 @@ class Worklist:
 
 def _entry(row: tuple[str, str, str, str, str, int]) -> Unresolved:
     field, text, ids, reason, candidates = row[:5]
-    return Unresolved(field, text, tuple(json.loads(ids)), reason, tuple(json.loads(candidates)))
+    return Unresolved(field, text, _texts(ids), reason, _texts(candidates))
+
+
+def _texts(stored: str) -> tuple[str, ...]:
+    # most entries have neither ids nor candidates, and a curator's page reads them all
+    return () if stored == "[]" else tuple(json.loads(stored))

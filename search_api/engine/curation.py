@@ -69,7 +69,8 @@ class Curation:
         """The terms with names like the text, or in it; a name in it counts by its share of the text."""
         prefixes = ONTOLOGY_FIELDS[found.field]
         best: dict[TermId, Candidate] = {}
-        alike = [(match, 1.0) for match in self._catalogue.suggest(found.text, CANDIDATES, prefixes)]
+        ways = (self._catalogue.suggest, self._catalogue.resembling)
+        alike = [(match, 1.0) for way in ways for match in way(found.text, CANDIDATES, prefixes)]
         for match, share in (*alike, *self._inside(found.text, prefixes)):
             candidate = Candidate(match.term, match.label, round(match.score * share, 3))
             if match.term not in best or best[match.term].score < candidate.score:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.curation import read_decisions
+from hooke.curation import Decisions, read_decisions
 from hooke.embed.base import Raster
-from hooke.errors import BadInput, UnknownRecord
+from hooke.errors import BadInput, CorruptIndex, UnknownRecord
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
@@ -177,12 +177,12 @@ class Engine:
     def unresolved(self, field: str | None = None, limit: int = 100) -> CurationList:
         """The values that found no term, most frequent first, with the terms that may be meant."""
         with self._reading() as (reader, catalogue):
-            return Curation(reader, catalogue, read_decisions(self._index.decisions)).unresolved(field, limit)
+            return Curation(reader, catalogue, self._decisions()).unresolved(field, limit)
 
     def conflicts(self, field: str | None = None, limit: int = 100) -> CurationList:
         """The values whose text and ids disagree, most frequent first, with the terms of both."""
         with self._reading() as (reader, catalogue):
-            return Curation(reader, catalogue, read_decisions(self._index.decisions)).conflicts(field, limit)
+            return Curation(reader, catalogue, self._decisions()).conflicts(field, limit)
 
     def fields(self, level: Level) -> list[Mapping[str, object]]:
         """The fields of a level and how many records have each."""
@@ -209,6 +209,12 @@ class Engine:
     def _reading(self) -> Iterator[tuple[MetadataReader, Catalogue]]:
         with self._store.read() as reader:
             yield reader, self._catalogue_of(reader.snapshot.manifest.ontologies)
+
+    def _decisions(self) -> Decisions:
+        try:
+            return read_decisions(self._index.decisions)
+        except BadInput as exc:  # edited by hand: whoever asks for the list is not to blame
+            raise CorruptIndex(str(exc)) from exc
 
     def _catalogue_of(self, version: str) -> Catalogue:
         with self._lock:

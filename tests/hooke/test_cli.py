@@ -237,7 +237,7 @@ def test_the_worklist_goes_out_as_csv_and_comes_back_as_decisions(tmp_path: Path
     assert (done.exit_code, done.stdout.splitlines()[0][:22]) == (0, "1 decisions, 1 of them")
     shown = hooke("curation", "unresolved", "--index", waiting).stdout
     assert "4 of 4" in shown
-    assert f"{MOUSE} (Mus musculus) 0.46" in shown
+    assert f"{MOUSE} (Mus musculus) 0.48" in shown
     assert hooke("index", tmp_path / "archive", "--index", waiting, "--no-embed").exit_code == 0
     assert wells(waiting, f"organism:{MOUSE}") == {1, 2, 3, 4, 5}
     left = json.loads(hooke("curation", "unresolved", "--index", waiting, "--json").stdout)

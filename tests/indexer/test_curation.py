@@ -24,7 +24,7 @@ from hooke.curation import (
 )
 from hooke.errors import BadInput, UnknownIndex
 from hooke.index import IndexDirectory
-from hooke.model import Dataset, Image, Study, Value
+from hooke.model import Dataset, Image, Method, Study, Value
 from hooke.results import Candidate, CurationEntry
 from hooke.store.sqlite import SqliteStore
 from indexer.annotate import Annotator
@@ -95,6 +95,15 @@ def test_a_conflict_is_listed_and_is_not_counted_as_unresolved(index: Path) -> N
     assert set(conflicts(index)) == {"Mus musculus"}
     with closing(SqliteStore(IndexDirectory(index).metadata)) as store, store.read() as reader:
         assert len(reader.unresolved()) == 5
+
+
+def test_terms_whose_names_share_words_are_for_a_person_to_choose_from(catalogue: Catalogue) -> None:
+    text = "microscopy, confocal (Zeiss)"
+    assert catalogue.suggest(text, prefixes=("FBbi",)) == ()
+    (found,) = catalogue.resembling(text, prefixes=("FBbi",))
+    assert (found.term, found.method) == ("FBbi:00000251", Method.FUZZY)
+    assert 0.3 < found.score < 0.5
+    assert catalogue.resembling(text, prefixes=("NCBITaxon",)) == ()
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hooke.errors import BadInput, UnknownField
+from hooke.errors import BadInput, CorruptIndex, UnknownField
 from hooke.results import Candidate, CurationEntry
 from hooke.wire import to_plain
 from search_api.engine import EmbedderChoice, Engine
@@ -37,7 +37,7 @@ def test_the_most_frequent_comes_first_with_the_terms_that_may_be_meant(waiting:
     ]
     assert found.total == 4
     misspelled, described, odd, _ = (entry.candidates for entry in found.entries)
-    assert misspelled[0] == Candidate(MOUSE, "Mus musculus", 0.462)
+    assert misspelled[0] == Candidate(MOUSE, "Mus musculus", 0.48)
     assert [candidate.term for candidate in described] == [MOUSE], "a name in the text"
     assert odd == ()
 
@@ -103,6 +103,13 @@ def test_an_error_is_a_problem(http: httpx.Client, query: str, detail: str) -> N
     response = http.get(f"/v1/curation/unresolved?{query}")
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
     assert detail in response.json()["detail"]
+
+
+def test_decisions_broken_by_hand_are_the_fault_of_the_index(tmp_path: Path) -> None:
+    index = build(tmp_path, [("unicorn", "")])
+    (index / "decisions.csv").write_text("text,decision\n")
+    with closing(Engine(index, EmbedderChoice())) as engine, pytest.raises(CorruptIndex, match=r"decisions\.csv"):
+        engine.unresolved()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
