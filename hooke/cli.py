@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 
 from hooke import show
+from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
 from hooke.model import Level
 from hooke.request import SearchRequest, read_conditions, read_expand
+from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
 
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 ontologies_app = typer.Typer(no_args_is_help=True, help="The ontologies of an index.")
 app.add_typer(ontologies_app, name="ontologies")
+curation_app = typer.Typer(no_args_is_help=True, help="What waits for a curator, and what curators decide.")
+app.add_typer(curation_app, name="curation")
 
 _errors = Console(stderr=True)
 
@@ -43,6 +47,10 @@ Nots = Annotated[list[str], typer.Option("--not", metavar="FIELD=VALUE", help="L
 FacetNames = Annotated[list[str], typer.Option("--facet", metavar="FIELD", help="Count the values of a field.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="A timm model name.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A local weights file (.safetensors, .pth).")]
+
+OntologyField = Annotated[str | None, typer.Option("--field", help="Only this field, such as anatomy.")]
+Entries = Annotated[int, typer.Option("--limit", help="Entries, the most frequent first, at most 10,000.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a column for decisions, for `hooke curation accept`.")]
 
 
 def main() -> None:
@@ -336,6 +344,56 @@ def ontologies_show(
 
     with closing(open_engine(index)) as engine:
         show.emit(engine.term(curie), json, show.term)
+
+
+@_command(curation_app, "unresolved")
+def curation_unresolved(
+    index: Index, field: OntologyField = None, limit: Entries = 100, csv: Csv = False, json: Json = False
+) -> None:
+    """List the values that found no term, with the terms that may be meant.
+
+    Example: hooke curation unresolved --index my-index --field anatomy --csv > worklist.csv
+    """
+    from hooke.client.local import open_engine
+
+    with closing(open_engine(index)) as engine:
+        _emit_worklist(engine.unresolved(field, limit), csv, json)
+
+
+@_command(curation_app, "conflicts")
+def curation_conflicts(
+    index: Index, field: OntologyField = None, limit: Entries = 100, csv: Csv = False, json: Json = False
+) -> None:
+    """List the values whose text names another term than their ids.
+
+    Example: hooke curation conflicts --index my-index
+    """
+    from hooke.client.local import open_engine
+
+    with closing(open_engine(index)) as engine:
+        _emit_worklist(engine.conflicts(field, limit), csv, json)
+
+
+def _emit_worklist(worklist: CurationList, csv: bool, json: bool) -> None:
+    if csv:
+        sys.stdout.write(worklist_table(worklist.entries))
+    else:
+        show.emit(worklist, json, show.worklist)
+
+
+@_command(curation_app, "accept")
+def curation_accept(
+    file: Annotated[Path, typer.Argument(help="The CSV of the worklist, its column `decision` filled in.")],
+    index: Index,
+    json: Json = False,
+) -> None:
+    """Keep decisions for the next `hooke index`: term ids, several parted by `;`, or `none` for no term.
+
+    Example: hooke curation accept worklist.csv --index my-index
+    """
+    from indexer.decisions import accept
+
+    show.emit(accept(file, index, read_settings().cluster), json, show.accepted)
 
 
 @contextmanager

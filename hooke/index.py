@@ -10,7 +10,7 @@ METADATA = "metadata.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class IndexDirectory:
-    """`my-index/ metadata.sqlite  ontologies/  vectors/  spaces/  thumbnails/`."""
+    """`my-index/ metadata.sqlite  ontologies/  vectors/  spaces/  thumbnails/  decisions.csv`."""
 
     root: Path
 
@@ -33,6 +33,11 @@ class IndexDirectory:
     def spaces(self) -> Path:
         """What each embedding space is made of, one file a fingerprint."""
         return self.root / "spaces"
+
+    @property
+    def decisions(self) -> Path:
+        """What curators decided, for the next run to use."""
+        return self.root / "decisions.csv"
 
     def thumbnail(self, ordinal: int) -> Path:
         """The JPEG of an image."""

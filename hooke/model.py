@@ -75,9 +75,17 @@ class Value:
         _check_text(self.field, self.text, *self.ids)
 
 
+ID_LABEL_CONFLICT = "id_label_conflict"
+"""The note of mentions, and the reason of a worklist entry, where a value's text names another term than its ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A value of an ontology field that no term was found for, or more than one; never guessed silently."""
+    """A value of an ontology field that waits for a curator; never guessed silently.
+
+    No term was found for it, or more than one (unknown_id, no_term, ambiguous): it is unresolved. Or its text names
+    another term than its ids (ID_LABEL_CONFLICT): it is found by both, and candidates are the text's term, then theirs.
+    """
 
     field: str
     text: str

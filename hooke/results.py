@@ -206,3 +206,38 @@ class RecordDetail:
     embedded: bool
     images: int | None = None
     more: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A term that a value of the worklist may stand for; score is in (0, 1], best 1."""
+
+    term: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurationEntry:
+    """A value that waits for a curator, in how many records, and why.
+
+    ids: the submitter's; `*` where more ids than one can look at stand beside one text. decision: what was decided
+    since the records were indexed.
+    """
+
+    field: str
+    text: str
+    ids: tuple[str, ...]
+    records: int
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+    decision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CurationList:
+    """The most frequent entries of the worklist, and how many there are in all."""
+
+    total: int
+    entries: tuple[CurationEntry, ...]
+    snapshot: int

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hooke.curation import Accepted
 from hooke.results import (
+    CurationList,
     FacetValue,
     IndexInfo,
     OntologySummary,
@@ -133,6 +135,26 @@ def report(done: object, console: Console) -> None:
     console.print(table)
     for each in quarantined[:20]:
         console.print(f"  {each['path']}: {each['reason']}", soft_wrap=True)
+
+
+def worklist(waiting: CurationList, console: Console) -> None:
+    """What waits for a curator, one value a line."""
+    table = Table("records", "field", "text", "ids", "reason", "may be", "decided", box=None, padding=(0, 2, 0, 0))
+    for each in waiting.entries:
+        near = "; ".join(f"{found.term} ({found.label}) {found.score:.2f}" for found in each.candidates)
+        text = " ".join(each.text.split())[:60]
+        table.add_row(f"{each.records:,}", each.field, text, "; ".join(each.ids), each.reason, near, each.decision)
+    console.print(f"{len(waiting.entries):,} of {waiting.total:,}")
+    if waiting.entries:
+        console.print(table)
+
+
+def accepted(done: Accepted, console: Console) -> None:
+    """What became of a curator's table."""
+    console.print(
+        f"{done.decisions} decisions, {done.changed} of them new; {done.kept} are kept in {done.path}", soft_wrap=True
+    )
+    console.print("`hooke index` on the same inputs applies them")
 
 
 def _line(value: object) -> str:

@@ -1,22 +1,28 @@
-"""Grounding of everything that comes in: each distinct value once, however many records have it."""
+"""Grounding of everything that comes in: each distinct value once, however many records have it.
+
+What a curator decided comes before all else; what is left for one to decide is counted.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hooke.curation import Decisions
 from hooke.fields import ONTOLOGY_FIELDS
-from hooke.model import Dataset, Image, Study, Unresolved, Value
+from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Method, Study, Unresolved, Value
+from indexer.decisions import curated
 from ontologies.catalogue import Catalogue
-from ontologies.ground import ground
+from ontologies.ground import Grounded, ground
 
 _Grounded = tuple[Value, tuple[Unresolved, ...]]
 
 
 class Annotator:
-    """Gives values their mentions, and counts in how many records a value found no term."""
+    """Gives values their mentions, and counts in how many records a value waits for a curator."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, decisions: Decisions | None = None) -> None:
         self._catalogue = catalogue
+        self._decisions = decisions or Decisions()
         self._known: dict[Value, _Grounded] = {}
         self._seen: dict[int, tuple[Value, _Grounded]] = {}
         self.unresolved: Counter[Unresolved] = Counter()
@@ -51,7 +57,22 @@ class Annotator:
             return seen[1]
         known = self._known.get(value)
         if known is None:
-            mentions, unresolved = ground(value, self._catalogue)
+            mentions, unresolved = self._made(value)
             known = self._known[value] = (replace(value, mentions=mentions) if mentions else value, unresolved)
         self._seen[id(value)] = (value, known)
         return known
+
+    def _made(self, value: Value) -> Grounded:
+        decided = curated(value, self._decisions, self._catalogue)
+        if decided is not None:
+            return decided, ()
+        mentions, unresolved = ground(value, self._catalogue)
+        return mentions, unresolved + _conflict(value, mentions)
+
+
+def _conflict(value: Value, mentions: tuple[Mention, ...]) -> tuple[Unresolved, ...]:
+    """What a curator is told of a value whose text names another term than its ids: the text's term, then theirs."""
+    conflicting = [mention for mention in mentions if mention.note == ID_LABEL_CONFLICT]
+    conflicting.sort(key=lambda mention: mention.method is Method.ID)
+    terms = tuple(dict.fromkeys(mention.term for mention in conflicting))
+    return (Unresolved(value.field, value.text, value.ids, ID_LABEL_CONFLICT, terms),) if terms else ()

@@ -1,8 +1,9 @@
 """One study out of what several sources say of it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from hooke.model import Dataset, Study
+from hooke.model import Dataset, Study, Value
 
 
 def merge_studies(studies: Iterable[Study]) -> dict[str, Study]:
@@ -31,3 +32,13 @@ def merge(parts: Sequence[Study]) -> Study:
         tuple(datasets.values()),
         tuple(dict.fromkeys(origin for part in parts for origin in part.origins)),
     )
+
+
+def as_submitted(study: Study) -> Study:
+    """A stored study as its sources gave it, to be grounded anew with what they say now."""
+    datasets = tuple(Dataset(dataset.name, _bare(dataset.values)) for dataset in study.datasets)
+    return replace(study, values=_bare(study.values), datasets=datasets)
+
+
+def _bare(values: Iterable[Value]) -> tuple[Value, ...]:
+    return tuple(replace(value, mentions=()) if value.mentions else value for value in values)

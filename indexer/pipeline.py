@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from hooke.collector import without_collector
+from hooke.curation import Decisions, read_decisions
 from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
@@ -23,13 +24,13 @@ from hooke.store.location import Location
 from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
-from indexer.merge import merge, merge_studies
+from indexer.merge import as_submitted, merge, merge_studies
 from indexer.report import Progress, Report, peak_memory_bytes, silent
 from indexer.sources import Discovery, Input, Quarantined, Source, digest, discover, read_images, read_studies
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
 
@@ -58,6 +59,7 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     quarantined: list[Quarantined] = []
     found = discover(job.paths, source=job.source, quarantine=quarantined.append)
     index = new_or_existing_index(job.directory)
+    decisions = read_decisions(index.decisions)
     with closing(open_store(index, job.cluster, job.store)) as store:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
@@ -68,7 +70,7 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
                 embedding.load()
             version = _ontologies(job, index, store, writer, progress)
             with closing(Catalogue.open(index.ontologies, version)) as catalogue, without_collector():
-                run = _Run(store, catalogue, quarantined, progress)
+                run = _Run(store, catalogue, decisions, quarantined, progress)
                 run.metadata(found, writer)
             if embedding:
                 embedding.run(writer)
@@ -148,11 +150,17 @@ class _Run:
     """The metadata half of one run."""
 
     def __init__(
-        self, store: MetadataStore, catalogue: Catalogue, quarantined: list[Quarantined], progress: Progress
+        self,
+        store: MetadataStore,
+        catalogue: Catalogue,
+        decisions: Decisions,
+        quarantined: list[Quarantined],
+        progress: Progress,
     ) -> None:
         self._store = store
-        self._annotator = Annotator(catalogue)
+        self._annotator = Annotator(catalogue, decisions)
         self._ontologies = catalogue.version
+        self._decisions = decisions.digest
         self._quarantined = quarantined
         self._progress = progress
         self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
@@ -180,7 +188,9 @@ class _Run:
         return changed
 
     def _state(self, source: Input) -> str:
-        return f"{PIPELINE_VERSION}:{self._ontologies}:{digest(source)}"
+        """What the records of an input are made of: the same again gives the same records."""
+        grounding = (PIPELINE_VERSION, self._ontologies, self._decisions)
+        return ":".join((*filter(None, grounding), digest(source)))
 
     def _changed_studies(self, inputs: Sequence[Input], reader: MetadataReader) -> dict[str, Study]:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
@@ -189,11 +199,11 @@ class _Run:
         studies = {}
         for done, (key, part) in enumerate(parts.items()):
             self._progress("studies", done, len(parts))
+            stored = known.get(key)
+            if stored is not None and not set(stored.origins) <= set(part.origins):
+                part = merge([part, as_submitted(stored)])
             study = self._annotator.study(part)
             self._unresolved[key] = self._annotator.take_unresolved()
-            stored = known.get(key)
-            if stored is not None and not set(stored.origins) <= set(study.origins):
-                study = merge([study, stored])
             if study != stored:
                 studies[key] = study
         return studies

@@ -127,6 +127,10 @@ class Catalogue:
         """Terms whose label is spelled nearly like the text: for "did you mean", never to ground silently."""
         return self._opened.lookup.suggest(text, limit, prefixes) if self._opened else ()
 
+    def resembling(self, text: str, limit: int = 3, prefixes: Iterable[str] | None = None) -> tuple[Match, ...]:
+        """Terms whose names share words with the text: more than `suggest` gives, for a person to choose from."""
+        return self._opened.lookup.resembling(text, limit, prefixes) if self._opened else ()
+
     def _replaced(self, matches: tuple[Match, ...], prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         wanted = None if prefixes is None else frozenset(prefixes)
         current: dict[TermId, Match] = {}

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import product
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 from hooke.model import Method
@@ -34,6 +34,9 @@ _LIKENESS = 0.75
 _PARTS = 6
 """Runs of letters or digits in a name, beyond which it is too long to be spelled in every way."""
 _likeness = OSA.normalized_similarity  # two letters changed round are one mistake: mosue
+_SAME_WORDS = 65
+"""Below this (0 … 100) what two names share is chance."""
+_same_words = fuzz.token_sort_ratio
 
 
 class Lookup:
@@ -41,6 +44,7 @@ class Lookup:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._chosen: dict[frozenset[str] | None, tuple[list[Named], list[str]]] = {}
 
     def find(self, phrase: str, prefixes: Iterable[str] | None, *, obsolete: bool = False) -> tuple[Match, ...]:
         """The terms named so, best first; obsolete: whether obsolete terms are looked for, instead of those in use."""
@@ -62,20 +66,33 @@ class Lookup:
 
     def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         """The terms whose labels or exact synonyms are most like the text, each once."""
-        names, folded = self._sure_names
-        wanted = None if prefixes is None else frozenset(prefixes)
-        choices = {
-            place: name for place, name in enumerate(folded) if wanted is None or prefix_of(names[place].id) in wanted
-        }
-        near = process.extract(fold(text), choices, scorer=_likeness, score_cutoff=_LIKENESS, limit=4 * limit)
+        names, folded = self._names_of(None if prefixes is None else frozenset(prefixes))
+        near = process.extract(fold(text), folded, scorer=_likeness, score_cutoff=_LIKENESS, limit=4 * limit)
+        return self._each_once(((names[place], ratio) for _, ratio, place in near), limit)
+
+    def resembling(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
+        """The terms whose labels or exact synonyms have words most like the text's, in any order, each once."""
+        names, folded = self._names_of(None if prefixes is None else frozenset(prefixes))
+        near = process.extract(fold(text), folded, scorer=_same_words, score_cutoff=_SAME_WORDS, limit=4 * limit)
+        return self._each_once(((names[place], ratio / 100) for _, ratio, place in near), limit)
+
+    def _each_once(self, near: Iterable[tuple[Named, float]], limit: int) -> tuple[Match, ...]:
         found: dict[str, Match] = {}
-        for _, ratio, place in near:
-            found.setdefault(names[place].id, self._suggestion(names[place], ratio))
+        for name, ratio in near:
+            found.setdefault(name.id, self._suggestion(name, ratio))
         return tuple(found.values())[:limit]
 
     def by_id(self, term: Term) -> tuple[Match, ...]:
         """A term found by its id."""
         return (Match(term.id, term.label, Method.ID, 1.0, term.id, Scope.LABEL, term.ontology),)
+
+    def _names_of(self, prefixes: frozenset[str] | None) -> tuple[list[Named], list[str]]:
+        """The names that are compared, and as they are compared; kept, since a worklist asks for the same each time."""
+        known = self._chosen.get(prefixes)
+        if known is None:
+            pairs = [pair for pair in zip(*self._sure_names, strict=True) if _is_of(pair[0], prefixes)]
+            known = self._chosen[prefixes] = ([name for name, _ in pairs], [folded for _, folded in pairs])
+        return known
 
     @cached_property
     def _sure_names(self) -> tuple[list[Named], list[str]]:
@@ -91,6 +108,10 @@ class Lookup:
         method, score = _method(ABBREVIATED if respelt else name.key[0], name.scope)
         ontology = self._database.sources[name.source].name
         return Match(name.id, name.label, method, score, name.name, name.scope, ontology)
+
+
+def _is_of(name: Named, prefixes: frozenset[str] | None) -> bool:
+    return prefixes is None or prefix_of(name.id) in prefixes
 
 
 def _method(kind: str, scope: Scope) -> tuple[Method, float]:

@@ -11,7 +11,7 @@ from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
 from hooke.request import MAX_FACET_VALUES, SearchRequest
-from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
+from hooke.results import CombinedResult, CurationList, IndexInfo, RecordDetail, SearchResult, SimilarResult
 from hooke.settings import Settings
 from search_api.engine import Engine, Example
 from search_api.parameters import json_pairs, read_request
@@ -187,6 +187,22 @@ def term(curie: str, engine: TheEngine) -> dict[str, object]:
 def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, object]]:
     """Every field that a record has, and how many records have it."""
     return [dict(found) for found in engine.fields(level)]
+
+
+_CURATED_FIELD = Annotated[str | None, Query(description="only this field")]
+_ENTRIES = Annotated[int, Query(description="entries, 1 to 10,000")]
+
+
+@router.get("/curation/unresolved", summary="Values that found no term")
+def curation_unresolved(engine: TheEngine, field: _CURATED_FIELD = None, limit: _ENTRIES = 100) -> CurationList:
+    """The most frequent first, each with the three terms most likely meant. Decisions are taken by the command only."""
+    return engine.unresolved(field, limit)
+
+
+@router.get("/curation/conflicts", summary="Values whose text and ids disagree")
+def curation_conflicts(engine: TheEngine, field: _CURATED_FIELD = None, limit: _ENTRIES = 100) -> CurationList:
+    """The most frequent first, each with the text's term and those of its ids."""
+    return engine.conflicts(field, limit)
 
 
 @router.get("/index/state", summary="What the index holds")

@@ -162,11 +162,11 @@ class MetadataReader(Protocol):
         ...
 
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
-        """The worklist: values that no term was found for and how many records have them, most frequent first."""
+        """The worklist: values that wait for a curator and how many records have them, most frequent first."""
         ...
 
     def unresolved_count(self) -> int:
-        """How many distinct values wait in the worklist."""
+        """How many distinct values no term was found for; the worklist has those in conflict with their ids too."""
         ...
 
     def mention_counts(self) -> Mapping[str, int]:

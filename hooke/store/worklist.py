@@ -1,11 +1,11 @@
-"""What an index directory knows of its inputs: which were indexed whole, and which of their values found no term."""
+"""What an index directory knows of its inputs: which were indexed whole, and which values wait for a curator."""
 
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from hooke.model import Unresolved
+from hooke.model import ID_LABEL_CONFLICT, Unresolved
 
 TABLES = """
 CREATE TABLE unresolved (
@@ -44,15 +44,16 @@ class Worklist:
         """Entries summed over inputs, most frequent first."""
         rows = self._connection.execute(
             "SELECT field, text, ids, reason, candidates, sum(records) AS n FROM unresolved "
-            "GROUP BY field, text, ids, reason, candidates ORDER BY n DESC, field, text LIMIT ?",
+            "GROUP BY field, text, ids, reason, candidates "
+            "ORDER BY n DESC, field, text, ids, reason, candidates LIMIT ?",
             (limit,),
         )
         return tuple((_entry(row), row[5]) for row in rows)
 
     def count(self) -> int:
-        """How many distinct values there are."""
-        statement = "SELECT count(*) FROM (SELECT DISTINCT field, text, ids, reason FROM unresolved)"
-        return int(self._connection.execute(statement).fetchone()[0])
+        """How many distinct values found no term; those in conflict have one."""
+        statement = "SELECT count(*) FROM (SELECT DISTINCT field, text, ids, reason FROM unresolved WHERE reason != ?)"
+        return int(self._connection.execute(statement, (ID_LABEL_CONFLICT,)).fetchone()[0])
 
     def digest(self, part: str) -> str | None:
         """The digest an input was indexed whole under."""
@@ -74,4 +75,9 @@ class Worklist:
 
 def _entry(row: tuple[str, str, str, str, str, int]) -> Unresolved:
     field, text, ids, reason, candidates = row[:5]
-    return Unresolved(field, text, tuple(json.loads(ids)), reason, tuple(json.loads(candidates)))
+    return Unresolved(field, text, _texts(ids), reason, _texts(candidates))
+
+
+def _texts(stored: str) -> tuple[str, ...]:
+    # most entries have neither ids nor candidates, and a curator's page reads them all
+    return () if stored == "[]" else tuple(json.loads(stored))

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
+from hooke.curation import Decisions, read_decisions
 from hooke.embed.base import Raster
-from hooke.errors import BadInput, UnknownRecord
+from hooke.errors import BadInput, CorruptIndex, UnknownRecord
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
@@ -20,6 +21,7 @@ from hooke.request import SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
+    CurationList,
     FacetValue,
     IndexInfo,
     RecordDetail,
@@ -33,6 +35,7 @@ from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
+from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term
 from search_api.engine.explain import Explainer
@@ -171,6 +174,16 @@ class Engine:
             embedded, space = self._embedded(reader), self._visuals.space(reader.snapshot)
             return describe_index(reader, catalogue, embedded, space, self._index, self._store.location)
 
+    def unresolved(self, field: str | None = None, limit: int = 100) -> CurationList:
+        """The values that found no term, most frequent first, with the terms that may be meant."""
+        with self._reading() as (reader, catalogue):
+            return Curation(reader, catalogue, self._decisions()).unresolved(field, limit)
+
+    def conflicts(self, field: str | None = None, limit: int = 100) -> CurationList:
+        """The values whose text and ids disagree, most frequent first, with the terms of both."""
+        with self._reading() as (reader, catalogue):
+            return Curation(reader, catalogue, self._decisions()).conflicts(field, limit)
+
     def fields(self, level: Level) -> list[Mapping[str, object]]:
         """The fields of a level and how many records have each."""
         with self._reading() as (reader, _):
@@ -196,6 +209,12 @@ class Engine:
     def _reading(self) -> Iterator[tuple[MetadataReader, Catalogue]]:
         with self._store.read() as reader:
             yield reader, self._catalogue_of(reader.snapshot.manifest.ontologies)
+
+    def _decisions(self) -> Decisions:
+        try:
+            return read_decisions(self._index.decisions)
+        except BadInput as exc:  # edited by hand: whoever asks for the list is not to blame
+            raise CorruptIndex(str(exc)) from exc
 
     def _catalogue_of(self, version: str) -> Catalogue:
         with self._lock:

@@ -475,6 +475,15 @@ class StoreContract:
             assert reader.part_digest("a") == "digest"
             assert reader.part_digest("b") is None
 
+    def test_a_conflict_is_in_the_worklist_and_is_not_unresolved(self, store: MetadataStore) -> None:
+        conflict = Unresolved("organism", "mouse", ("X:1",), "id_label_conflict", ("T:1", "X:1"))
+        with store.write() as writer:
+            writer.put_unresolved("a", {conflict: 3, Unresolved("organism", "yeti", (), "no_term"): 1})
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert reader.unresolved()[0] == (conflict, 3)
+            assert reader.unresolved_count() == 1
+
     def test_mentions_are_counted_by_method(self, reader: MetadataReader) -> None:
         assert reader.mention_counts() == {"label": 3}
 

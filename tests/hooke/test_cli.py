@@ -16,6 +16,7 @@ from tests.small_index import PICTURES, image_id, shared_index
 
 COMMANDS = ("index", "search", "similar", "info", "why", "serve", "demo")
 ONTOLOGY_COMMANDS = ("add", "list", "show")
+CURATION_COMMANDS = ("unresolved", "conflicts", "accept")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,14 @@ def process(*arguments: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("command", [(c,) for c in COMMANDS] + [("ontologies", c) for c in ONTOLOGY_COMMANDS])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *((command,) for command in COMMANDS),
+        *(("ontologies", command) for command in ONTOLOGY_COMMANDS),
+        *(("curation", command) for command in CURATION_COMMANDS),
+    ],
+)
 def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
     result = hooke(*command, "--help")
     assert result.exit_code == 0
@@ -41,7 +49,7 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
 
 def test_help_lists_every_command() -> None:
     shown = hooke("--help").stdout
-    assert all(command in shown for command in (*COMMANDS, "ontologies"))
+    assert all(command in shown for command in (*COMMANDS, "ontologies", "curation"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +70,9 @@ def test_help_lists_every_command() -> None:
         (["why", "nothing", "mouse"], 1, "nothing"),
         (["why", "people/tag#1.png", "rodents"], 1, "does not match"),
         (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
+        (["curation", "unresolved", "--field", "organsm"], 2, "did you mean organism"),
+        (["curation", "conflicts", "--limit", "0"], 2, "1 to 10000"),
+        (["curation", "accept", "nowhere.csv"], 1, "nowhere.csv"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(index: Path, arguments: list[str], code: int, message: str) -> None:
@@ -214,3 +225,26 @@ def test_an_image_file_that_is_not_there_is_told_from_an_unknown_id(index: Path)
     missing = hooke("similar", "nothere.png", "--index", index)
     assert missing.exit_code == 1
     assert "neither an image file here nor an indexed image's id" in missing.stderr
+
+
+def test_the_worklist_goes_out_as_csv_and_comes_back_as_decisions(tmp_path: Path) -> None:
+    from tests.waiting_index import MOUSE, build, filled, wells
+
+    waiting = build(tmp_path)
+    printed = hooke("curation", "unresolved", "--index", waiting, "--csv").stdout_bytes.decode()
+    (tmp_path / "table.csv").write_text(filled(printed, {"Mus muscullus": MOUSE}), newline="")
+    done = hooke("curation", "accept", tmp_path / "table.csv", "--index", waiting)
+    assert (done.exit_code, done.stdout.splitlines()[0][:22]) == (0, "1 decisions, 1 of them")
+    shown = hooke("curation", "unresolved", "--index", waiting).stdout
+    assert "4 of 4" in shown
+    assert f"{MOUSE} (Mus musculus) 0.48" in shown
+    assert hooke("index", tmp_path / "archive", "--index", waiting, "--no-embed").exit_code == 0
+    assert wells(waiting, f"organism:{MOUSE}") == {1, 2, 3, 4, 5}
+    left = json.loads(hooke("curation", "unresolved", "--index", waiting, "--json").stdout)
+    assert (left["total"], "Mus muscullus" in str(left)) == (3, False)
+    assert "id_label_conflict" in hooke("curation", "conflicts", "--index", waiting, "--field", "organism").stdout
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("field,text,ids,decision\norganism,unicorn,NCBITaxon:424242,NCBITaxon:96066\n")
+    refused = hooke("curation", "accept", wrong, "--index", waiting)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "line 2: no term 'NCBITaxon:96066'" in refused.stderr

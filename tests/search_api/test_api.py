@@ -274,6 +274,8 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
         ("/v1/studies/{study_id}", "get"),
         ("/v1/terms/{curie}", "get"),
         ("/v1/fields", "get"),
+        ("/v1/curation/unresolved", "get"),
+        ("/v1/curation/conflicts", "get"),
         ("/v1/index/state", "get"),
         ("/health", "get"),
         ("/ready", "get"),
@@ -290,6 +292,7 @@ def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
         (f"/v1/images/{quote(IDS[0], safe='')}", "/v1/images/{image_id}"),
         (f"/v1/images/{quote(IDS[0], safe='')}/similar?k=2", "/v1/images/{image_id}/similar"),
         ("/v1/index/state", "/v1/index/state"),
+        ("/v1/curation/unresolved", "/v1/curation/unresolved"),
     ):
         schema = api["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft202012Validator({**schema, "components": api["components"]}).validate(http.get(path).json())

@@ -195,7 +195,7 @@ class SqliteReader:
         return self._worklist.most_frequent(limit)
 
     def unresolved_count(self) -> int:
-        """How many distinct values wait in the worklist."""
+        """How many distinct values no term was found for."""
         return self._worklist.count()
 
     def mention_counts(self) -> Mapping[str, int]:
