@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from hooke.results import (
+    CompletionResult,
     FacetValue,
     IndexInfo,
     OntologySummary,
@@ -79,6 +80,20 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
+
+
+def completions(result: CompletionResult, console: Console) -> None:
+    """Completions, best first, each with the name that matched where it is another."""
+    if not result.completions:
+        console.print("nothing begins so")
+        return
+    table = Table("completion", "kind", "count", "id", "matched", "in", box=None, padding=(0, 2, 0, 0))
+    for each in result.completions:
+        matched = f"{each.name} ({each.scope.lower()})" if each.scope and each.name != each.text else ""
+        count = "" if each.count is None else str(each.count)
+        where = ", ".join(each.fields) or each.label[:80]
+        table.add_row(each.text, each.kind, count, each.id if each.kind == "term" else "", matched, where)
+    console.print(table)
 
 
 def explanation(hit: SearchHit, console: Console) -> None:

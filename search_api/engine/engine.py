@@ -16,10 +16,11 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import SearchRequest
+from hooke.request import CompletionRequest, SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
+    CompletionResult,
     FacetValue,
     IndexInfo,
     RecordDetail,
@@ -33,6 +34,7 @@ from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
+from search_api.engine.autocomplete import Completer
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term
 from search_api.engine.explain import Explainer
@@ -65,6 +67,7 @@ class Engine:
         self._index = existing_index(directory)
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
+        self._completer = Completer()
         self._visuals = Visuals(self._index, choice, cluster)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
@@ -135,6 +138,12 @@ class Engine:
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
             )
+
+    def complete(self, request: CompletionRequest) -> CompletionResult:
+        """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""
+        with self._reading() as (reader, catalogue):
+            field = None if request.field is None else _facet_field(request.field, request.level, reader)
+            return self._completer.complete(replace(request, field=field), reader, catalogue)
 
     def why(self, record_id: str, request: SearchRequest) -> SearchHit:
         """Why a record matches a query. Raises UnknownRecord when it does not."""
