@@ -74,9 +74,9 @@ class Suggestions:
         return len(self._items)
 
     @property
-    def names(self) -> int:
-        """How many names there are to find."""
-        return len(self._names)
+    def names(self) -> list[str]:
+        """Every name there is to find."""
+        return [name.text for name in self._names]
 
     def matching(self, words: str, limit: int, *, unfinished: bool) -> list[Completion]:
         """The best for some words: whole names first, then names that begin so, then names with such a word inside."""

@@ -40,12 +40,7 @@ class WordStarts:
         order = np.array(sorted(range(len(starts)), key=lambda i: self._rest(starts[i])), np.int64)
         self._starts: Ints = starts[order].astype(np.int32)
         self._ranks: Ints = ranks[order].astype(np.int32)
-        self.names = len(names)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes this takes."""
-        return len(self._text) + self._starts.nbytes + self._ranks.nbytes
+        self._names = len(names)
 
     def find(self, words: str, *, unfinished: bool) -> Found:
         """The names with a word from which on these words are written; unfinished: the last may go on."""
@@ -53,7 +48,7 @@ class WordStarts:
         exact = self._slice(typed + _END, typed + _END)
         # the end of a name and the space after a word sort right after each other, before any letter
         found = self._slice(typed, typed) if unfinished else self._slice(typed + _END, typed + _SPACE)
-        return Found(exact[exact < self.names], found)
+        return Found(exact[exact < self._names], found)
 
     def _slice(self, low: bytes, high: bytes) -> Ints:
         def key(start: int) -> bytes:

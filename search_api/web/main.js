@@ -196,7 +196,7 @@ async function start() {
   await show(state);
 }
 
-const suggestions = new Suggestions($("q"), $("suggestions"), () => state.level);
+const suggestions = new Suggestions($("q"), $("suggestions"), () => state.level ?? "images");
 const zone = new DropZone($("drop"), { take, navigate, back: withoutExample });
 const panel = new FacetPanel($("facets"), labels, navigate);
 const detail = new DetailDialog($("detail"), navigate);
