@@ -37,7 +37,8 @@ class WordStarts:
         owners = np.cumsum(is_first) - 1
         starts = np.flatnonzero(is_first | ((before == ord(_SPACE)) & ~first_only[owners]))
         ranks = np.where(is_first[starts], owners[starts], owners[starts] + len(names))
-        order = np.array(sorted(range(len(starts)), key=lambda i: self._rest(starts[i])), np.int64)
+        rests = [self._rest(start) for start in starts.tolist()]
+        order = np.array(sorted(range(len(rests)), key=rests.__getitem__), np.int64)
         self._starts: Ints = starts[order].astype(np.int32)
         self._ranks: Ints = ranks[order].astype(np.int32)
         self._names = len(names)

@@ -87,7 +87,7 @@ def test_a_term_says_how_many_records_have_it_and_in_which_fields(complete: Comp
 
 def test_only_terms_that_a_record_has_or_has_below_it_are_suggested(complete: Complete) -> None:
     assert "organ" in texts(complete("organ"))
-    assert texts(complete("obsolete rodent")) == []
+    assert texts(complete("obsolete")) == []
     assert texts(complete("Eukaryota", Level.STUDY)) == ["Eukaryota"]
 
 
@@ -129,21 +129,21 @@ def test_the_last_words_are_completed_and_the_result_says_which_part(
 def test_a_space_ends_the_last_word(complete: Complete) -> None:
     assert "Mammalia" in texts(complete("mammal"))
     assert texts(complete("mammal ")) == []
-    assert texts(complete("light "))[0] == "light microscopy"
+    assert texts(complete("light ")) == ["light", "light microscopy"]
 
 
 def test_studies_are_suggested_by_their_id(complete: Complete) -> None:
     for text in ("idr9", "IDR9001", "idr"):
         found = {each.id: each for each in complete(text).completions if each.kind == "record"}
         assert found["idr9001"].label == "Kinesins at the spindle of p53 mutants"
-    assert texts(complete("mice")).count("mice") == 1
+    assert [(each.kind, each.fields) for each in complete("people", Level.STUDY).completions] == [("record", ())]
 
 
 def test_values_are_suggested_by_their_start_with_their_count(complete: Complete) -> None:
     assert complete("cdc").completions == (
         Completion("value", "CDC28", "CDC28", "CDC28", "CDC28", count=2, fields=("gene",)),
     )
-    assert texts(complete("cc by", Level.STUDY)) == ["CC BY 4.0"]
+    assert texts(complete("cc by", Level.STUDY)) == ["CC-BY-4.0"]
     assert all(each.kind != "value" for each in complete("dapi").completions)
 
 
