@@ -162,7 +162,7 @@ class CombinedResult:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One way to complete what is typed; `text` takes its place.
+    """One way to complete what is typed; `text` takes its place: a term's id where its label would be read as syntax.
 
     kind: `term`, `value` (of a field, grounded to no term) or `record` (a study; its label is its title).
     name: what matched, of a term its label or a synonym, with the `scope` of that (LABEL, EXACT, NARROW …).

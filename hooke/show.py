@@ -89,10 +89,11 @@ def completions(result: CompletionResult, console: Console) -> None:
         return
     table = Table("completion", "kind", "count", "id", "matched", "in", box=None, padding=(0, 2, 0, 0))
     for each in result.completions:
-        matched = f"{each.name} ({each.scope.lower()})" if each.scope and each.name != each.text else ""
+        matched = f"{each.name} ({each.scope.lower()})" if each.scope and each.name != each.label else ""
         count = "" if each.count is None else str(each.count)
         where = ", ".join(each.fields) or each.label[:80]
-        table.add_row(each.text, each.kind, count, each.id if each.kind == "term" else "", matched, where)
+        shown = each.id if each.kind == "record" else each.label
+        table.add_row(shown, each.kind, count, each.id if each.kind == "term" else "", matched, where)
     console.print(table)
 
 

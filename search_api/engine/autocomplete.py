@@ -5,21 +5,22 @@ Everything is worked out once for a snapshot and kept, so that a keystroke asks 
 - terms that a record has directly or below it, by label and every synonym, at any word of the name;
 - studies by id, at any word of it;
 - values by their start: of the facets every archive has the 50,000 most frequent each, and all of any other field of at
-  most 5,000. Values over 200 characters are prose, and outside the shared facets those without a letter are numbers:
-  neither is completed. A field that is asked for by name gives its 50,000 most frequent, numbers too.
+  most 5,000. Values over 200 characters are prose, and outside the shared facets those without a letter are numbers
+  and those of one or two characters soon typed: none is completed. A field that is asked for by name gives its 50,000
+  most frequent, numbers too.
 """
 
+import re
 import threading
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
-from hooke.model import DEFAULT_RELATIONS, Level
+from hooke.model import Level
 from hooke.query import Everything, Terms
 from hooke.request import CompletionRequest
 from hooke.results import Completion, CompletionResult
@@ -27,7 +28,7 @@ from hooke.store.base import MetadataReader
 from hooke.text import located, tokens
 from ontologies.catalogue import Catalogue
 from ontologies.model import Scope
-from search_api.engine.facets import build_table
+from search_api.engine.understand import LONGEST_NAME
 from search_api.engine.word_starts import Ints, WordStarts
 
 _WORDS_READ = 12
@@ -38,10 +39,14 @@ _FEW_TOKENS = 4 * _FEW_VALUES
 _LONGEST_VALUE = 200
 _STUDIES_AT_ONCE = 1_000
 _KEPT = 32
-_KINDS = ("term", "value", "record")
 _SCOPES = {scope: place for place, scope in enumerate(Scope)}
+_SYNTAX = re.compile(r'[()\[\]{}":^~*?\\/]')
 _ACCESSION = "accession"
 """The field of the studies' ids, which stand for themselves."""
+
+
+_Place = tuple[Level, str | None]
+"""Where something is completed: on a level, by one field or by all."""
 
 
 class _Name(NamedTuple):
@@ -62,9 +67,10 @@ class _FieldCounts:
 
 
 class Suggestions:
-    """Everything that can be suggested on one level of one snapshot, the most frequent first."""
+    """Everything that can be suggested on one level of one snapshot, in the order in which it is."""
 
-    def __init__(self, items: Iterable[Completion], catalogue: Catalogue) -> None:
+    def __init__(self, snapshot: int, items: Iterable[Completion], catalogue: Catalogue) -> None:
+        self.snapshot = snapshot
         self._items = sorted(items, key=_place)
         self._names, written = _names(self._items, catalogue)
         of_values = np.array([self._items[name.item].kind == "value" for name in self._names], bool)
@@ -99,47 +105,50 @@ class Suggestions:
 
 
 class Completer:
-    """Completes text; what it looks in is kept by snapshot, and made by one thread while others wait for it."""
+    """Completes text. One thread makes what it looks in; others wait for the first, or use that of the last state."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, str, Level, str | None], Suggestions] = OrderedDict()
+        self._kept: OrderedDict[_Place, Suggestions] = OrderedDict()
         self._lock = threading.Lock()
         self._making = threading.Lock()
 
     def complete(self, request: CompletionRequest, reader: MetadataReader, catalogue: Catalogue) -> CompletionResult:
         """The suggestions for the longest run of last words that any fits. The field's name is the store's own."""
         typed = located(request.text)[-_WORDS_READ:]
-        suggestions = self._suggestions(request.level, request.field, reader, catalogue) if typed else None
+        suggestions = self.suggestions((request.level, request.field), reader, catalogue)
         unfinished = request.text == request.text.rstrip()
         for first in range(len(typed)):
             words = " ".join(word for word, _, _ in typed[first:])
-            found = suggestions.matching(words, request.limit, unfinished=unfinished) if suggestions else []
+            found = suggestions.matching(words, request.limit, unfinished=unfinished)
             if found:
-                return CompletionResult((typed[first][1], typed[-1][2]), tuple(found), reader.snapshot.id)
-        return CompletionResult((len(request.text), len(request.text)), (), reader.snapshot.id)
+                return CompletionResult((typed[first][1], typed[-1][2]), tuple(found), suggestions.snapshot)
+        return CompletionResult((len(request.text), len(request.text)), (), suggestions.snapshot)
 
-    def _suggestions(
-        self, level: Level, field: str | None, reader: MetadataReader, catalogue: Catalogue
-    ) -> Suggestions:
-        key = (reader.snapshot.id, catalogue.version, level, field)
-        kept = self._find(key)
-        if kept is None:
-            with self._making:
-                kept = self._find(key) or self._keep(key, make_suggestions(level, field, reader, catalogue))
-        return kept
+    def suggestions(self, place: _Place, reader: MetadataReader, catalogue: Catalogue) -> Suggestions:
+        """What there is on a level, in a field or anywhere; one state late while another thread makes it anew."""
+        kept = self._find(place)
+        if kept is not None and kept.snapshot >= reader.snapshot.id:
+            return kept
+        # many who type at once must not all wait: they would leave no thread to answer searches
+        if not self._making.acquire(blocking=kept is None):
+            return kept  # type: ignore[return-value]  # None never comes here: it waits for the lock
+        try:
+            made = self._find(place)
+            if made is None or made.snapshot < reader.snapshot.id:
+                made = self._keep(place, make_suggestions(*place, reader, catalogue))
+            return made
+        finally:
+            self._making.release()
 
-    def _find(self, key: tuple[int, str, Level, str | None]) -> Suggestions | None:
+    def _find(self, place: _Place) -> Suggestions | None:
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            if place in self._kept:
+                self._kept.move_to_end(place)
+            return self._kept.get(place)
 
-    def _keep(self, key: tuple[int, str, Level, str | None], made: Suggestions) -> Suggestions:
+    def _keep(self, place: _Place, made: Suggestions) -> Suggestions:
         with self._lock:
-            self._kept[key] = made
-            # older snapshots are read no more, but for requests that began just before a commit
-            for past in [other for other in self._kept if other[0] < key[0]]:
-                del self._kept[past]
+            self._kept[place] = made
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return made
@@ -149,11 +158,12 @@ def make_suggestions(level: Level, field: str | None, reader: MetadataReader, ca
     """All that can be suggested; field None: of every field, and the studies."""
     if field is not None:
         counted = [_count(field, level, reader, catalogue)]
-        return Suggestions([*_terms(counted, level, reader, catalogue), *_values(counted)], catalogue)
+        of_field = [*_terms(counted, level, reader, catalogue), *_values(counted)]
+        return Suggestions(reader.snapshot.id, of_field, catalogue)
     counted = [_count(name, level, reader, catalogue) for name in _completed_fields(level, reader)]
-    plain = [_without_numbers(each) for each in counted if each.name != _ACCESSION]
+    plain = [_worth_completing(each) for each in counted if each.name != _ACCESSION]
     items = [*_terms(counted, level, reader, catalogue), *_values(plain), *_studies(reader)]
-    return Suggestions(items, catalogue)
+    return Suggestions(reader.snapshot.id, items, catalogue)
 
 
 def _completed_fields(level: Level, reader: MetadataReader) -> list[str]:
@@ -165,29 +175,37 @@ def _completed_fields(level: Level, reader: MetadataReader) -> list[str]:
 
 
 def _has_few_values(name: str, level: Level, reader: MetadataReader) -> bool:
-    # words first: they are counted without reading a column of file names, which is large and would stay in memory
-    if len(reader.tokens(level, "", field=name, limit=_FEW_TOKENS + 1)) > _FEW_TOKENS:
+    # words first: they tell a column of file names or numbers, which would be large to read and stay in memory
+    words = reader.tokens(level, "", field=name, limit=_FEW_TOKENS + 1)
+    if len(words) > _FEW_TOKENS or not any(map(_has_letter, words)):
         return False
     return len({value for held in reader.value_sets(level, name) for value in held.values}) <= _FEW_VALUES
 
 
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
+
+
 def _count(name: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> _FieldCounts:
-    table = build_table(reader, catalogue, level, name, DEFAULT_RELATIONS)
+    """Counts by what the sets of a field amount to, as the facets count."""
+    terms: Counter[str] = Counter()
+    values: Counter[str] = Counter()
     (counts,) = reader.count_sets(level, [name], Everything())
-    plain = {value for held in reader.value_sets(level, name) for value in held.values}
-    found = table.count(counts, len(table.ids))
-    values = ((each.id, each.count) for each in found if each.id in plain and len(each.id) <= _LONGEST_VALUE)
-    return _FieldCounts(
-        name,
-        {each.id: each.count for each in found if each.id not in plain},
-        dict(islice(values, _MOST_VALUES)),
-    )
+    for held, count in zip(reader.value_sets(level, name), counts.tolist(), strict=True):
+        if count:
+            terms.update(dict.fromkeys(_closure(held.terms, catalogue), count))
+            values.update({value: count for value in held.values if len(value) <= _LONGEST_VALUE})
+    return _FieldCounts(name, terms, dict(values.most_common(_MOST_VALUES)))
 
 
-def _without_numbers(counted: _FieldCounts) -> _FieldCounts:
+def _closure(terms: frozenset[str], catalogue: Catalogue) -> frozenset[str]:
+    return terms.union(*map(catalogue.ancestors, terms))
+
+
+def _worth_completing(counted: _FieldCounts) -> _FieldCounts:
     if counted.name in FACET_FIELDS:
         return counted
-    return replace(counted, values={v: n for v, n in counted.values.items() if any(map(str.isalpha, v))})
+    return replace(counted, values={v: n for v, n in counted.values.items() if len(v) > 2 and _has_letter(v)})
 
 
 def _terms(
@@ -204,7 +222,15 @@ def _terms(
         # a record that has a term in two fields is one record
         count = counts[term] if len(names) == 1 else reader.count(level, Terms(catalogue.descendants(term) & used))
         label = catalogue.label(term)
-        yield Completion("term", label, term, label, count=count, fields=tuple(names))
+        yield Completion(
+            "term", label if _reads_as_name(label) else term, term, label, count=count, fields=tuple(names)
+        )
+
+
+def _reads_as_name(label: str) -> bool:
+    """Whether a query of just this label is read as one name, and not as syntax or as several names."""
+    words = label.split()
+    return len(words) <= LONGEST_NAME and not _SYNTAX.search(label) and not {"AND", "OR", "NOT"} & set(words)
 
 
 def _values(counted: Iterable[_FieldCounts]) -> Iterator[Completion]:
@@ -221,7 +247,11 @@ def _studies(reader: MetadataReader) -> Iterator[Completion]:
 
 
 def _place(item: Completion) -> tuple[int, int, str, str]:
-    return -(item.count or 0), _KINDS.index(item.kind), item.text, item.id
+    """Terms and values of the shared facets by frequency, then studies, then what other fields say."""
+    if item.kind == "record":
+        return 1, 0, item.text, item.id
+    is_shared = item.kind == "term" or item.fields[0] in FACET_FIELDS
+    return 0 if is_shared else 2, -(item.count or 0), item.text, item.id
 
 
 def _names(items: Sequence[Completion], catalogue: Catalogue) -> tuple[list[_Name], list[str]]:

@@ -195,6 +195,12 @@ class Engine:
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
 
+    def warm_up_completions(self) -> None:
+        """Make what autocomplete looks in, which takes seconds: the first keystroke need not wait for it."""
+        with self._reading() as (reader, catalogue):
+            for level in Level:
+                self._completer.suggestions((level, None), reader, catalogue)
+
     def warm_up_embedder(self) -> None:
         """Load the embedder and check it against the index's golden vectors. Raises SpaceMismatch."""
         with self._store.read() as reader:

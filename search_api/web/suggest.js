@@ -95,8 +95,9 @@ export class Suggestions {
   }
 
   option(found, number) {
+    const label = found.kind === "record" ? found.id : found.label;
     return el("li", { role: "option", id: `suggestion-${number}`, "aria-selected": "false", onclick: () => this.choose(number) },
-      el("span", { class: "label" }, found.text, found.name && found.name !== found.text && el("span", { class: "quiet" }, ` ${found.name}`)),
+      el("span", { class: "label" }, label, found.name !== label && el("span", { class: "quiet" }, ` ${found.name}`)),
       el("span", { class: "quiet" }, found.kind === "record" ? found.label : found.fields.map(spoken).join(", ")),
       found.count !== null && el("span", { class: "count quiet" }, figure(found.count)));
   }

@@ -191,6 +191,13 @@ def test_every_count_is_what_a_search_for_it_finds(
     assert counted
 
 
+def test_the_text_of_a_term_searched_for_finds_all_its_records(complete: Complete, search: Search) -> None:
+    terms = {each.id: each for text in TYPED for each in complete(text, limit=100).completions if each.kind == "term"}
+    assert len(terms) > 10
+    for each in terms.values():
+        assert search(each.text).total >= (each.count or 0), each
+
+
 @hostile
 @given(typed=st.sampled_from(TYPED), cut=st.integers(0, 4), level=st.sampled_from(list(Level)), limit=st.integers(1, 6))
 def test_every_suggestion_has_a_word_that_starts_with_the_text(
@@ -240,6 +247,19 @@ def test_located_words_are_the_analysers_tokens_each_in_its_place(text: str) -> 
     assert tuple(word for word, _, _ in words) == tokens(text)
     assert all(0 <= start < end <= len(text) for _, start, end in words)
     assert all(word in " ".join(tokens(text[start:end])) for word, start, end in words)
+
+
+def test_a_label_that_reads_as_syntax_is_completed_by_its_id(tmp_path: Path) -> None:
+    folder, ontology = tmp_path / "methods", tmp_path / "fbbi.obo"
+    folder.mkdir()
+    (folder / "manifest.tsv").write_text("path\timaging_method\na.png\tFBbi:00000332\n")
+    term = "[Term]\nid: FBbi:00000332\nname: structured illumination microscopy (SIM)\n"
+    ontology.write_text(f"format-version: 1.2\nontology: fbbi\n\n{term}")
+    run(IndexJob((folder,), tmp_path / "index", None, (str(ontology),)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        found = engine.complete(CompletionRequest("sim", Level.IMAGE)).completions[0]
+        assert (found.text, found.label) == ("FBbi:00000332", "structured illumination microscopy (SIM)")
+        assert engine.search(SearchRequest(Level.IMAGE, found.text)).total == found.count == 1
 
 
 @pytest.fixture
