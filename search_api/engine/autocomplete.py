@@ -5,7 +5,7 @@ Everything is worked out once for a snapshot and kept, so that a keystroke asks 
 - terms that a record has directly or below it, by label and every synonym, at any word of the name;
 - studies by id, at any word of it;
 - values by their start: of the facets every archive has the 50,000 most frequent each, and all of any other field of at
-  most 5,000. Values over 200 characters are prose, and outside the shared facets those without a letter are numbers
+  most 10,000. Values over 200 characters are prose, and outside the shared facets those without a letter are numbers
   and those of one or two characters soon typed: none is completed. A field that is asked for by name gives its 50,000
   most frequent, numbers too.
 """
@@ -34,8 +34,7 @@ from search_api.engine.word_starts import Ints, WordStarts
 _WORDS_READ = 12
 """How many of the last words are taken together: no name in use is much longer."""
 _MOST_VALUES = 50_000
-_FEW_VALUES = 5_000
-_FEW_TOKENS = 4 * _FEW_VALUES
+_FEW_VALUES = 10_000
 _LONGEST_VALUE = 200
 _STUDIES_AT_ONCE = 1_000
 _KEPT = 32
@@ -176,8 +175,8 @@ def _completed_fields(level: Level, reader: MetadataReader) -> list[str]:
 
 def _has_few_values(name: str, level: Level, reader: MetadataReader) -> bool:
     # words first: they tell a column of file names or numbers, which would be large to read and stay in memory
-    words = reader.tokens(level, "", field=name, limit=_FEW_TOKENS + 1)
-    if len(words) > _FEW_TOKENS or not any(map(_has_letter, words)):
+    words = reader.tokens(level, "", field=name, limit=_FEW_VALUES + 1)
+    if len(words) > _FEW_VALUES or not any(map(_has_letter, words)):
         return False
     return len({value for held in reader.value_sets(level, name) for value in held.values}) <= _FEW_VALUES
 
