@@ -52,7 +52,7 @@ def measure_structure(directory: Path, level: Level) -> tuple[Suggestions, list[
         size, peak = (amount / 1e6 for amount in tracemalloc.get_traced_memory())
         tracemalloc.stop()
         catalogue.close()
-    print(f"{level}: {len(made):,} suggestions by {len(traced.names):,} names, made in {worked:.1f} s of one core; ")
+    print(f"{level}: {len(made):,} suggestions by {len(traced.names):,} names, made in {worked:.1f} s of one core")
     print(f"  the process grew by {resident:.0f} MB with the store's columns; {peak:.0f} MB while it is made again")
     return made, [
         Measured(f"make suggestions, {level} level", seconds, 10, "s"),

@@ -298,6 +298,24 @@ def test_a_new_snapshot_is_completed_from(brains: tuple[Engine, Path]) -> None:
     assert after.snapshot > before.snapshot
 
 
+def test_while_one_thread_takes_in_a_new_snapshot_the_others_are_answered_from_the_last(
+    brains: tuple[Engine, Path],
+) -> None:
+    engine, root = brains
+    request = CompletionRequest("brain", Level.IMAGE)
+    before = engine.complete(request)
+    hearts = root / "hearts"
+    hearts.mkdir()
+    (hearts / "manifest.tsv").write_text("path\ttitle\tanatomy\nc.png\tC\theart\n")
+    run(IndexJob((hearts,), root / "index"))
+
+    with engine._completer._making:
+        meanwhile = engine.complete(request)
+
+    assert meanwhile == before
+    assert engine.complete(request).snapshot > before.snapshot
+
+
 def test_threads_that_ask_first_at_the_same_time_get_the_same(brains: tuple[Engine, Path]) -> None:
     engine, _ = brains
     with ThreadPoolExecutor(8) as pool:
