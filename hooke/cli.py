@@ -15,7 +15,7 @@ from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
 from hooke.model import Level
-from hooke.request import SearchRequest, read_conditions, read_expand
+from hooke.request import CompletionRequest, SearchRequest, read_conditions, read_expand
 from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
@@ -192,6 +192,23 @@ def similar(
         if not path.is_file() and "/" not in image:  # an image's id starts with its study's and a slash
             raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
         show.emit(archive.similar(look, request), json, show.similar_result)
+
+
+@_command(app)
+def complete(
+    text: Annotated[str, typer.Argument(help="What is typed so far.")],
+    index: Index,
+    field: Annotated[str | None, typer.Option(help="Complete only by what this field has.")] = None,
+    level: Annotated[Level, typer.Option(help="Count studies or images.")] = Level.STUDY,
+    limit: Annotated[int, typer.Option(help="The most completions, at most 100.")] = 10,
+    json: Json = False,
+) -> None:
+    """Complete a text: terms by any of their names, values of fields, studies.
+
+    Example: hooke complete "light sh" --index my-index --field imaging_method
+    """
+    with _open(index) as archive:
+        show.emit(archive.complete(CompletionRequest(text, level, field, limit)), json, show.completions)
 
 
 @_command(app)

@@ -13,6 +13,8 @@ MAX_CHOICES = 1_000
 MAX_FACETS = 50
 MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
+MAX_TYPED = 500
+MAX_COMPLETIONS = 100
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
@@ -55,15 +57,36 @@ class SearchRequest:
             raise BadInput(f"a request has at most {MAX_FACETS} facets, not {len(self.facets):,}")
         if chosen > MAX_CHOICES:
             raise BadInput(f"a request has at most {MAX_CHOICES} filter values, bounds and facets, not {chosen:,}")
-        for text in self._texts():
-            # half a surrogate pair, from JSON or a terminal of another encoding, is in no index and in no answer
-            if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-                raise BadInput(f"{text.encode(errors='replace').decode()!r} is not valid Unicode: send UTF-8")
+        _check_unicode(self._texts())
 
     def _texts(self) -> Iterator[str]:
         yield from (self.text, *self.facets, *self.expand, *(bounds.field for bounds in self.ranges))
         for chosen in self.filters:
             yield from (chosen.field, *chosen.values)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What is typed so far, to be completed; field None: by anything that the level's records have."""
+
+    text: str
+    level: Level = Level.STUDY
+    field: str | None = None
+    limit: int = 10
+
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_TYPED:
+            raise BadInput(f"at most {MAX_TYPED} characters are completed, not {len(self.text):,}: give the last words")
+        if not 1 <= self.limit <= MAX_COMPLETIONS:
+            raise BadInput(f"limit must be from 1 to {MAX_COMPLETIONS}, not {self.limit}")
+        _check_unicode((self.text, self.field or ""))
+
+
+def _check_unicode(texts: Iterable[str]) -> None:
+    for text in texts:
+        # half a surrogate pair, from JSON or a terminal of another encoding, is in no index and in no answer
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadInput(f"{text.encode(errors='replace').decode()!r} is not valid Unicode: send UTF-8")
 
 
 def read_expand(text: str | None) -> tuple[str, ...]:

@@ -161,6 +161,38 @@ class CombinedResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """One way to complete what is typed; `text` takes its place: a term's id where its label would be read as syntax.
+
+    kind: `term`, `value` (of a field, grounded to no term) or `record` (a study; its label is its title).
+    name: what matched, of a term its label or a synonym, with the `scope` of that (LABEL, EXACT, NARROW …).
+    count: how many records have the term or what is below it, or the value; None for a record. fields: where they do.
+    """
+
+    kind: str
+    text: str
+    id: str
+    label: str
+    name: str = ""
+    scope: str = ""
+    count: int | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionResult:
+    """Completions, best first: whole names, then names that begin so, then words inside; the most frequent first.
+
+    replaces: the part of the text that a completion takes the place of, from and to, in Unicode characters. It is the
+    longest run of last words that anything fits.
+    """
+
+    replaces: tuple[int, int]
+    completions: tuple[Completion, ...]
+    snapshot: int
+
+
+@dataclass(frozen=True, slots=True)
 class OntologySummary:
     """A loaded ontology."""
 

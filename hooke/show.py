@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hooke.curation import Accepted
 from hooke.results import (
+    CompletionResult,
     CurationList,
     FacetValue,
     IndexInfo,
@@ -81,6 +82,21 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
+
+
+def completions(result: CompletionResult, console: Console) -> None:
+    """Completions, best first, each with the name that matched where it is another."""
+    if not result.completions:
+        console.print("nothing begins so")
+        return
+    table = Table("completion", "kind", "count", "id", "matched", "in", box=None, padding=(0, 2, 0, 0))
+    for each in result.completions:
+        matched = f"{each.name} ({each.scope.lower()})" if each.scope and each.name != each.label else ""
+        count = "" if each.count is None else str(each.count)
+        where = ", ".join(each.fields) or each.label[:80]
+        shown = each.id if each.kind == "record" else each.label
+        table.add_row(shown, each.kind, count, each.id if each.kind == "term" else "", matched, where)
+    console.print(table)
 
 
 def explanation(hit: SearchHit, console: Console) -> None:

@@ -23,6 +23,22 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def located(text: str) -> tuple[tuple[str, int, int], ...]:
+    r"""The words of a text as `tokens` makes them, none shortened, each with where it starts and ends in the text.
+
+    >>> located("*Mu\u0308ller* li")
+    (('muller', 1, 8), ('li', 10, 12))
+    """
+    folded = [_plain(character) for character in text]
+    places = [place for place, characters in enumerate(folded) for _ in characters]
+    ends = [*places, len(text)]
+    return tuple(
+        # an accent that was folded away ends with its word; one character may hold two words: ½ is 1 and 2
+        (found.group(), places[found.start()], max(ends[found.end()], places[found.end() - 1] + 1))
+        for found in _WORD.finditer("".join(folded))
+    )
+
+
 def fold(text: str) -> str:
     r"""The form in which two values are the same value: compatible characters, case and spacing do not count.
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from cattrs import Converter
 
-from hooke.request import SearchRequest
+from hooke.request import CompletionRequest, SearchRequest
 
 T = TypeVar("T")
 
@@ -50,3 +50,9 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
         if bounds.high is not None:
             parameters.append((f"{bounds.field}.{'lte' if bounds.include_high else 'lt'}", repr(bounds.high)))
     return parameters
+
+
+def completion_parameters(request: CompletionRequest) -> list[tuple[str, str]]:
+    """A request as the query parameters of `/v1/autocomplete`."""
+    parameters = [("q", request.text), ("level", str(request.level)), ("limit", str(request.limit))]
+    return [*parameters, ("field", request.field)] if request.field is not None else parameters

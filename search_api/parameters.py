@@ -6,11 +6,12 @@ from difflib import get_close_matches
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Range
-from hooke.request import Filter, SearchRequest, read_expand, read_filters, read_range
+from hooke.request import CompletionRequest, Filter, SearchRequest, read_expand, read_filters, read_range
 
 Pairs = Iterable[tuple[str, str]]
 
 _PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict", "exclude_inferred")
+_COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
@@ -32,6 +33,19 @@ def read_request(level: Level, pairs: Pairs) -> SearchRequest:
         else:
             raise _unknown(name)
     return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
+
+
+def read_completion(pairs: Pairs) -> CompletionRequest:
+    """The request to complete a text. Raises BadInput naming the parameter that is wrong or unknown."""
+    plain = dict(pairs)
+    unknown = next((name for name in plain if name not in _COMPLETION), None)
+    if unknown is not None:
+        raise BadInput(f"unknown parameter {unknown!r}: autocomplete takes {', '.join(_COMPLETION)}")
+    level = plain.get("level", Level.STUDY)
+    if level not in list(Level):
+        raise BadInput(f"level must be study or image, not {level!r}")
+    limit = _whole("limit", plain.get("limit", "10"))
+    return CompletionRequest(plain.get("q", ""), Level(level), plain.get("field") or None, limit)
 
 
 def _request(

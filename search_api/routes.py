@@ -10,11 +10,19 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import MAX_FACET_VALUES, SearchRequest
-from hooke.results import CombinedResult, CurationList, IndexInfo, RecordDetail, SearchResult, SimilarResult
+from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_TYPED, SearchRequest
+from hooke.results import (
+    CombinedResult,
+    CompletionResult,
+    CurationList,
+    IndexInfo,
+    RecordDetail,
+    SearchResult,
+    SimilarResult,
+)
 from hooke.settings import Settings
 from search_api.engine import Engine, Example
-from search_api.parameters import json_pairs, read_request
+from search_api.parameters import json_pairs, read_completion, read_request
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
 
@@ -181,6 +189,21 @@ def study(study_id: str, engine: TheEngine) -> RecordDetail:
 def term(curie: str, engine: TheEngine) -> dict[str, object]:
     """Its names, what is above and below it, and how many records have it; the id in any spelling."""
     return dict(engine.term(curie))
+
+
+def _documented_completion(
+    q: Annotated[str, Query(max_length=MAX_TYPED, description="what is typed so far")] = "",
+    field: Annotated[str | None, Query(description="complete only by what this field has")] = None,
+    level: Annotated[Level, Query(description="whose terms and values are counted")] = Level.STUDY,
+    limit: Annotated[int, Query(ge=1, le=MAX_COMPLETIONS, description="the most completions")] = 10,
+) -> None:
+    """What OpenAPI shows, with its bounds; `read_completion` reads the values."""
+
+
+@router.get("/autocomplete", summary="Complete what is being typed", dependencies=[Depends(_documented_completion)])
+def autocomplete(request: Request, engine: TheEngine) -> CompletionResult:
+    """Terms by any of their names, values and studies for the last words; `replaces` says which part of the text."""
+    return engine.complete(read_completion(request.query_params.multi_items()))
 
 
 @router.get("/fields", summary="The fields of a level")

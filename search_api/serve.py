@@ -48,3 +48,7 @@ def _warm_up(engine: Engine) -> None:
         engine.warm_up_embedder()
     except HookeError as exc:
         logger.warning("image uploads cannot be answered: %s", exc)
+    try:
+        engine.warm_up_completions()
+    except HookeError as exc:
+        logger.warning("autocomplete is not ready: %s", exc)

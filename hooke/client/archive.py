@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Backend, HttpBackend, Look
 from hooke.errors import HookeError
 from hooke.model import Level
-from hooke.request import MAX_LIMIT, Filter, SearchRequest, read_conditions, read_expand
+from hooke.request import MAX_LIMIT, CompletionRequest, Filter, SearchRequest, read_conditions, read_expand
 from hooke.results import (
     CombinedHit,
     CombinedResult,
+    Completion,
     FacetValue,
     IndexInfo,
     QueryReport,
@@ -114,6 +115,15 @@ class Archive:
         """The k images that rank best by text and by look together, among those that the fields allow."""
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
         return LookAlikes(self._backend, self._backend.combined(_look(like, ()), request))
+
+    def complete(
+        self, text: str, *, level: str = "study", field: str | None = None, limit: int = 10
+    ) -> tuple[Completion, ...]:
+        """What the last words of a text can become, best first: terms, values of fields, studies.
+
+        A field leaves only what that field has.
+        """
+        return self._backend.complete(CompletionRequest(text, Level(level), field, limit)).completions
 
     def study(self, study_id: str) -> RecordDetail:
         """One study, whole."""

@@ -17,9 +17,9 @@ from hooke.errors import (
     SnapshotMismatch,
     TooLarge,
 )
-from hooke.request import SearchRequest
-from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
-from hooke.wire import from_plain, query_parameters
+from hooke.request import CompletionRequest, SearchRequest
+from hooke.results import CombinedResult, CompletionResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
+from hooke.wire import completion_parameters, from_plain, query_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class Backend(Protocol):
 
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
+        ...
+
+    def complete(self, request: CompletionRequest) -> CompletionResult:
+        """What the last words of a text can become."""
         ...
 
     def detail(self, level: str, record_id: str) -> RecordDetail:
@@ -93,6 +97,11 @@ class HttpBackend:
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
         return from_plain(self._post_look("/v1/search/combined", look, request).json(), CombinedResult)
+
+    def complete(self, request: CompletionRequest) -> CompletionResult:
+        """What the last words of a text can become."""
+        response = self._send("GET", "/v1/autocomplete", params=completion_parameters(request))
+        return from_plain(response.json(), CompletionResult)
 
     def detail(self, level: str, record_id: str) -> RecordDetail:
         """One record."""

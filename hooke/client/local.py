@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Look
 from hooke.errors import BadInput
 from hooke.model import Level
-from hooke.request import SearchRequest
-from hooke.results import CombinedResult, IndexInfo, RecordDetail, SearchHit, SearchResult, SimilarResult
+from hooke.request import CompletionRequest, SearchRequest
+from hooke.results import (
+    CombinedResult,
+    CompletionResult,
+    IndexInfo,
+    RecordDetail,
+    SearchHit,
+    SearchResult,
+    SimilarResult,
+)
 from hooke.settings import read_settings
 
 if TYPE_CHECKING:
@@ -53,6 +61,10 @@ class LocalBackend:
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
         return self._engine.combined(_example(look), request)
+
+    def complete(self, request: CompletionRequest) -> CompletionResult:
+        """What the last words of a text can become."""
+        return self._engine.complete(request)
 
     def why(self, record_id: str, request: SearchRequest) -> SearchHit:
         """Why a record matches."""

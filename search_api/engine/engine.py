@@ -17,10 +17,11 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import SearchRequest
+from hooke.request import CompletionRequest, SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
+    CompletionResult,
     CurationList,
     FacetValue,
     IndexInfo,
@@ -35,6 +36,7 @@ from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
 from hooke.vectors.base import Neighbours, VectorReader, Vectors
 from ontologies.catalogue import Catalogue
+from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term
@@ -68,6 +70,7 @@ class Engine:
         self._index = existing_index(directory)
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
+        self._completer = Completer()
         self._visuals = Visuals(self._index, choice, cluster)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
@@ -139,6 +142,12 @@ class Engine:
                 reader.snapshot.id,
             )
 
+    def complete(self, request: CompletionRequest) -> CompletionResult:
+        """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""
+        with self._reading() as (reader, catalogue):
+            field = None if request.field is None else _facet_field(request.field, request.level, reader)
+            return self._completer.complete(replace(request, field=field), reader, catalogue)
+
     def why(self, record_id: str, request: SearchRequest) -> SearchHit:
         """Why a record matches a query. Raises UnknownRecord when it does not."""
         with self._reading() as (reader, catalogue):
@@ -198,6 +207,12 @@ class Engine:
             reader.check()
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
+
+    def warm_up_completions(self) -> None:
+        """Make what autocomplete looks in, which takes seconds: the first keystroke need not wait for it."""
+        with self._reading() as (reader, catalogue):
+            for level in Level:
+                self._completer.suggestions((level, None), reader, catalogue)
 
     def warm_up_embedder(self) -> None:
         """Load the embedder and check it against the index's golden vectors. Raises SpaceMismatch."""

@@ -34,7 +34,7 @@ from ontologies.catalogue import Catalogue
 from search_api.engine.terms import QueryTerms
 
 MAX_EXPANSIONS = 400
-_LONGEST_NAME = 8
+LONGEST_NAME = 8
 _WEIGHTS = {"title": 5.0, "direct": 4.0, "inferred": 2.0, "text": 1.0}
 _NO_TERM = frozenset(
     {"a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "not", "of", "on", "or"}
@@ -176,7 +176,7 @@ class _Reader:
         """Words cut into the longest runs that name terms; a word that names none stands alone."""
         start = 0
         while start < len(text.words):
-            longest = min(_LONGEST_NAME, len(text.words) - start)
+            longest = min(LONGEST_NAME, len(text.words) - start)
             runs = (text.words[start : start + length] for length in range(longest, 0, -1))
             named = ((run, self._targets(run, text.field)) for run in runs)
             run, targets = next(((r, t) for r, t in named if t), ((text.words[start],), ()))

@@ -46,8 +46,13 @@ export function look(state, file, { facets = [], k = PAGE, signal } = {}) {
   return ask(`/v1/search/${path}`, { method: "POST", body: form, signal });
 }
 
+const LEVELS = { images: "image", studies: "study" };
+const SUGGESTED = 8;
+
+export const complete = (text, level, signal) =>
+  get("/v1/autocomplete", [["q", text], ["level", LEVELS[level]], ["limit", SUGGESTED]], signal);
 export const imagesOf = (study, limit) => get("/v1/search/images", [["facet.accession", study], ["limit", limit]]);
-export const fields = (level) => get("/v1/fields", [["level", level === "images" ? "image" : "study"]]);
+export const fields = (level) => get("/v1/fields", [["level", LEVELS[level]]]);
 export const holdings = () => get("/v1/index/state");
 export const detail = (level, id) => get(`/v1/${level}/${encodeURIComponent(id)}`);
 export const thumbnail = (id) => `/v1/images/${encodeURIComponent(id)}/thumbnail`;

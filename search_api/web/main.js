@@ -7,6 +7,7 @@ import { DropZone } from "./drop.js";
 import { FacetPanel, shownFields } from "./facets.js";
 import { imageCard, studyCard } from "./results.js";
 import { fromAddress, hasChoices, toAddress, unrestricted } from "./state.js";
+import { Suggestions } from "./suggest.js";
 import { drawChips, drawUnderstood } from "./understood.js";
 
 const $ = (id) => document.getElementById(id);
@@ -48,6 +49,7 @@ async function show(next) {
 }
 
 function drawForm() {
+  suggestions.close();
   $("q").value = state.q;
   $("narrower").checked = state.expand !== "none";
   for (const input of $("level").querySelectorAll("input")) {
@@ -194,6 +196,7 @@ async function start() {
   await show(state);
 }
 
+const suggestions = new Suggestions($("q"), $("suggestions"), () => state.level ?? "images");
 const zone = new DropZone($("drop"), { take, navigate, back: withoutExample });
 const panel = new FacetPanel($("facets"), labels, navigate);
 const detail = new DetailDialog($("detail"), navigate);

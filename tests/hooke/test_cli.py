@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from hooke.cli import app
 from tests.small_index import PICTURES, image_id, shared_index
 
-COMMANDS = ("index", "search", "similar", "info", "why", "serve", "demo")
+COMMANDS = ("index", "search", "complete", "similar", "info", "why", "serve", "demo")
 ONTOLOGY_COMMANDS = ("add", "list", "show")
 CURATION_COMMANDS = ("unresolved", "conflicts", "accept")
 
@@ -56,6 +56,9 @@ def test_help_lists_every_command() -> None:
     ("arguments", "code", "message"),
     [
         (["search", "--filter", "organsm=x"], 2, "did you mean organism"),
+        (["complete", "m", "--field", "organsm"], 2, "did you mean organism"),
+        (["complete", "m" * 501], 2, "500 characters"),
+        (["complete", "m", "--limit", "101"], 2, "1 to 100"),
         (["search", "--filter", "organism"], 2, "FIELD=VALUE"),
         (["search", "--filter", "organism=NCBITaxon:96066"], 2, "NCBITaxon:9606"),
         (["search", "--facet", "organsm"], 2, "did you mean organism"),

@@ -57,6 +57,17 @@ def test_searches_are_equal_over_http_and_in_process(local: Archive, remote: Arc
             assert (ours.total, ours.facets, ours.query) == (theirs.total, theirs.facets, theirs.query)
 
 
+def test_completions_are_equal_over_http_and_in_process(local: Archive, remote: Archive) -> None:
+    for text in ("mou", "mouse li", "idr", "cc", ""):
+        assert local.complete(text, level="image") == remote.complete(text, level="image")
+        assert local.complete(text, field="organism") == remote.complete(text, field="organism")
+    first = remote.complete("house m", level="image", limit=1)[0]
+    assert (first.kind, first.text, first.name) == ("term", "Mus musculus", "house mouse")
+    for archive in (local, remote):
+        with pytest.raises(BadInput, match="organism"):
+            archive.complete("m", field="organsm")
+
+
 def test_choices_are_equal_over_http_and_in_process(local: Archive, remote: Archive) -> None:
     for archive in (local, remote):
         found = archive.search(

@@ -181,6 +181,14 @@ def test_fields_are_listed_with_their_counts(http: httpx.Client) -> None:
         ("/v1/images/mice%2Fplain.png/similar?k=0", 400, "1 to 10000"),
         ("/v1/images/mice%2Fplain.png/similar?cursor=x", 400, "no pages"),
         ("/v1/fields?level=planet", 400, "level"),
+        ("/v1/autocomplete?q=m&level=planet", 400, "level"),
+        ("/v1/autocomplete?q=" + "m" * 501, 400, "500 characters"),
+        ("/v1/autocomplete?q=m&limit=0", 400, "limit"),
+        ("/v1/autocomplete?q=m&limit=101", 400, "limit"),
+        ("/v1/autocomplete?q=m&limit=many", 400, "limit"),
+        ("/v1/autocomplete?q=m&limti=3", 400, "limti"),
+        ("/v1/autocomplete?q=m&field=organsm", 400, "did you mean organism"),
+        ("/v1/autocomplete?q=m&field=title", 400, "no facet"),
     ],
 )
 def test_every_error_is_a_problem_that_says_what_is_wrong(
@@ -228,6 +236,23 @@ def test_a_json_body_of_the_wrong_shape_is_a_problem(http: httpx.Client, content
     assert detail in problem(response, 400)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "arguments"),
+    [
+        ({"q": "mouse li", "level": "image"}, "mouse li|--level|image"),
+        ({"q": "idr9"}, "idr9"),
+        ({"q": "m", "field": "Organism", "limit": "2"}, "m|--field|Organism|--limit|2"),
+        ({"q": ""}, ""),
+    ],
+)
+def test_completions_are_what_the_command_prints(
+    http: httpx.Client, index: Path, parameters: dict[str, str], arguments: str
+) -> None:
+    body = http.get("/v1/autocomplete", params=parameters).raise_for_status().json()
+    assert body == printed("complete", *arguments.split("|"), "--index", str(index))
+    assert set(body) == {"replaces", "completions", "snapshot"}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('"()[]{}*:+-!^~\\/ ANDORTmouse')), max_size=40)
@@ -273,6 +298,7 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
         ("/v1/images/{image_id}", "get"),
         ("/v1/studies/{study_id}", "get"),
         ("/v1/terms/{curie}", "get"),
+        ("/v1/autocomplete", "get"),
         ("/v1/fields", "get"),
         ("/v1/curation/unresolved", "get"),
         ("/v1/curation/conflicts", "get"),
@@ -293,6 +319,7 @@ def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
         (f"/v1/images/{quote(IDS[0], safe='')}/similar?k=2", "/v1/images/{image_id}/similar"),
         ("/v1/index/state", "/v1/index/state"),
         ("/v1/curation/unresolved", "/v1/curation/unresolved"),
+        ("/v1/autocomplete?q=mouse+m&level=image", "/v1/autocomplete"),
     ):
         schema = api["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft202012Validator({**schema, "components": api["components"]}).validate(http.get(path).json())

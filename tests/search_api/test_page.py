@@ -52,6 +52,10 @@ def _value(page: Page, facet: str, label: str) -> Locator:
     return page.locator(f'details[data-field="{facet}"] .value').filter(has=page.get_by_text(label, exact=True))
 
 
+def _options(page: Page) -> Locator:
+    return page.get_by_role("listbox", name="Suggestions").get_by_role("option")
+
+
 def _drop(page: Page, image: Image.Image, path: Path) -> None:
     image.save(path)
     page.set_input_files("#file", path)
@@ -68,6 +72,86 @@ def test_words_for_a_group_find_what_is_annotated_with_its_members(seen: Seen) -
     expect(page.locator("#understood")).to_contain_text("Rodentia NCBITaxon:9989")
     expect(page.locator(".card").filter(has_text="rat-1")).to_contain_text("organism: Rattus norvegicus is a Rodentia")
     assert seen.query["q"] == ["rodents"]
+
+
+def test_suggestions_follow_what_is_typed_and_the_keyboard_fills_one_in(seen: Seen) -> None:
+    page = _open(seen, "/", "5 images")
+    box, options = page.get_by_role("combobox", name="Words, terms or ids"), _options(page)
+    expect(box).to_have_attribute("aria-expanded", "false")
+
+    box.press_sequentially("stripes rodents")
+
+    expect(options).to_have_text(["Rodentia rodentsorganism3"])
+    expect(box).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    expect(box).to_have_attribute("aria-activedescendant", "suggestion-0")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("stripes Rodentia")
+    expect(options).to_have_count(0)
+    assert "q" not in seen.query
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("3 images")
+    assert seen.query["q"] == ["stripes Rodentia"]
+
+
+def test_arrows_go_round_the_suggestions_and_the_box(seen: Seen) -> None:
+    page = _open(seen, "/", "5 images")
+    box, chosen = page.locator("#q"), page.locator("[role=option][aria-selected=true]")
+    box.press_sequentially("m")
+    expect(_options(page).first).to_be_visible()
+    count = _options(page).count()
+    assert count > 1
+
+    page.keyboard.press("ArrowUp")
+    expect(chosen).to_have_id(f"suggestion-{count - 1}")
+    page.keyboard.press("ArrowDown")
+    expect(chosen).to_have_count(0)
+    expect(box).not_to_have_attribute("aria-activedescendant", re.compile("."))
+    page.keyboard.press("ArrowDown")
+    expect(chosen).to_have_id("suggestion-0")
+
+
+def test_escape_closes_the_suggestions_and_keeps_the_text(seen: Seen) -> None:
+    page = _open(seen, "/", "5 images")
+    page.locator("#q").press_sequentially("mus")
+    expect(page.locator("#suggestions")).to_be_visible()
+
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#suggestions")).to_be_hidden()
+    expect(page.locator("#q")).to_have_value("mus")
+
+
+def test_a_click_fills_a_suggestion_in_and_leaves_the_rest_of_the_text(seen: Seen) -> None:
+    page = _open(seen, "/", "5 images")
+    box = page.locator("#q")
+    box.fill("🐁 stripes")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    box.press_sequentially(" homo")
+
+    _options(page).filter(has_text="Homo sapiens").click()
+
+    expect(box).to_have_value("🐁 Homo sapiens stripes")
+    expect(box).to_be_focused()
+    expect(page.locator("#suggestions")).to_be_hidden()
+
+
+def test_nothing_is_suggested_for_an_empty_box_or_after_a_search(seen: Seen) -> None:
+    page = _open(seen, "/", "5 images")
+    box, options = page.locator("#q"), _options(page)
+    box.press_sequentially("ro")
+    expect(options.first).to_be_visible()
+
+    box.fill("")
+    expect(options).to_have_count(0)
+    box.press_sequentially("rodents")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#count")).to_have_text("3 images")
+    page.wait_for_timeout(300)
+    expect(options).to_have_count(0)
 
 
 def test_choosing_facet_values_narrows_the_hits_and_the_other_counts(seen: Seen) -> None:

@@ -201,7 +201,7 @@ class Evaluator:
         stored = dict(self._connection.execute("SELECT id, items FROM sets WHERE field = ?", (field,)))
         items = [np.frombuffer(stored[n], "<i4").tolist() for n in numbers]
         texts = self._spellings(field)
-        terms = dict(self._connection.execute("SELECT id, term FROM terms"))
+        terms = self._cache.get("terms", lambda: dict(self._connection.execute("SELECT id, term FROM terms")))
         return tuple(
             ValueSet(
                 frozenset(terms[item >> 1] for item in held if item & 1),
