@@ -182,13 +182,16 @@ def _worklist_line(entry: CurationEntry) -> Iterator[str]:
 
 def _table(columns: tuple[str, ...], lines: Iterable[Iterable[str]]) -> str:
     written = io.StringIO(newline="")
-    writer = csv.writer(written)
+    # quoted whole: where spreadsheets part cells at semicolons, an unquoted text becomes several, unguarded
+    writer = csv.writer(written, quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
     writer.writerows(map(_guarded, line) for line in lines)
     return written.getvalue()
 
 
 def _read_table(text: str, path: Path) -> Iterator[Row]:
+    # an archive's value can be longer than Python takes for a cell unasked
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     cells = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, path), strict=True)
     try:
         header = [name.strip().casefold() for name in next(cells)]

@@ -13,8 +13,10 @@ id has no mention, only its place beside the term's (`given_id`).
 A text is read in this order, and the first reading that names a term counts:
 
     as it is written                                              score of `ontologies.lookup`
-    without a last parenthesis; with the field's noun, or a line  0.65   `round nucleus` for `round nucleus phenotype`,
-      without it                                                         `HeLa cells` for `HeLa`
+    where that names nothing, without a last parenthesis that     0.65   `lamina (of the leaf)`
+      neither denies it nor holds an id
+    with the field's noun, or a line without it                   0.65   `round nucleus` for `round nucleus phenotype`,
+                                                                         `HeLa cells` for `HeLa`
     as the label of one single term of a specimen's other fields  0.80   a plant's organ given as its phenotype
 
 An id at the end, `nucleus (GO:0005634)`, is the submitter's id as if it had a column of its own.
@@ -58,7 +60,11 @@ _SPECIMEN = (
     *("disease", "phenotype", "developmental_stage"),
 )
 """The fields that say what of an organism is seen; archives put a name of one under another."""
-_SPECIMEN_PREFIXES = frozenset(prefix for field in _SPECIMEN for prefix in ONTOLOGY_FIELDS[field])
+_SPECIMEN_PREFIXES = frozenset(prefix for field in _SPECIMEN for prefix in ONTOLOGY_FIELDS[field]) - {"PATO"}
+_DENIED = re.compile(
+    r"(?i)\b(no|non|not|none|neg|negative|absent|absence|without|excluded|lacking|free)\b|[a-z]+\s*[:_]\s*\d+"
+)
+"""What in a parenthesis turns the words before it around, or is an id that must not be lost."""
 _SHORT = 3
 """Letters of a name that is too short to be looked for outside its field's ontologies."""
 
@@ -79,7 +85,7 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
     Values of fields without an ontology are grounded by their ids only, and are never unresolved for their text.
     """
     prefixes = ONTOLOGY_FIELDS.get(value.field)
-    text = "" if is_no_value(value.text) else value.text
+    text = "" if is_no_value(value.text) else " ".join(value.text.split())
     text, written_id = _without_id(text, catalogue)
     resolved, unknown = _resolve(value.ids or written_id, catalogue, prefixes or ())
     if prefixes is None:
@@ -142,8 +148,8 @@ def _cells(cell: str, catalogue: Catalogue, prefixes: Sequence[str]) -> list[str
 
 def _without_id(text: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]]:
     """A text without the id in its last parenthesis, and that id: `nucleus (GO:0005634)`."""
-    parted = re.fullmatch(r"(.*\S)\s*\(\s*([A-Za-z]+\s*[:_]\s*\d+)\s*\)", text)
-    if parted and catalogue.resolve(parted[2]):
+    parted = re.fullmatch(r"([^;|]*\S) ?\( ?([A-Za-z]+ ?[:_] ?\d+) ?\)", text)
+    if parted and ", " not in text and catalogue.resolve(parted[2]):
         return parted[1], (parted[2],)
     return text, ()
 
@@ -154,7 +160,7 @@ def _parts(text: str, field: str, catalogue: Catalogue) -> list[_Named]:
     pieces = [piece.strip() for piece in re.split(r"[;|]|,\s", text) if piece.strip()]
     if whole.match or whole.candidates or len(pieces) < 2:
         return [whole]
-    named = [_name(piece, field, catalogue) for piece in pieces]
+    named = [_name(_without_id(piece, catalogue)[0], field, catalogue) for piece in pieces]
     return named if all(part.match for part in named) else [whole]
 
 
@@ -168,6 +174,8 @@ def _name(text: str, field: str, catalogue: Catalogue) -> _Named:
         found = _best(reading, catalogue, ONTOLOGY_FIELDS[field])
         if found.match and found.match.method in _SURE:
             return found if reading == text else _reread(found.match)
+        if found.match and reading == text and text.endswith(")"):
+            return found  # `copper (2+)` is named, if not surely: it is not copper
         if not (first.match or first.candidates):
             first = found if reading == text or not found.match else _reread(found.match)
     return first
@@ -180,7 +188,7 @@ def _reread(match: Match) -> _Named:
 def _readings(text: str, field: str) -> Iterator[str]:
     """A text as it is written, and as it may be meant in its field."""
     yield text
-    bare = re.sub(r"\s*\([^()]*\)$", "", text)
+    bare = _bare(text)
     if not re.search(r"[^\W\d_].*[^\W_]", bare):  # a number, or one letter, is no name
         return
     yield bare
@@ -192,6 +200,12 @@ def _readings(text: str, field: str) -> Iterator[str]:
         if field == "cell_line" and re.search(r"\d|\w[A-Z]", without):
             yield without
         yield f"{without} {noun}"
+
+
+def _bare(text: str) -> str:
+    """A text without a last parenthesis that only adds to it; chemistry writes its own without a space before."""
+    parted = re.fullmatch(r"(.*\S) \(([^()]*)\)", text)
+    return parted[1] if parted and not _DENIED.search(parted[2]) else text
 
 
 def _best(text: str, catalogue: Catalogue, prefixes: Sequence[str]) -> _Named:

@@ -213,7 +213,7 @@ def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, obje
 
 
 _CURATED_FIELD = Annotated[str | None, Query(description="only this field")]
-_ENTRIES = Annotated[int, Query(description="entries, 1 to 10,000")]
+_ENTRIES = Annotated[int, Query(description="entries, 1 to 500: candidates are looked for at each", le=500)]
 
 
 @router.get("/curation/unresolved", summary="Values that found no term")

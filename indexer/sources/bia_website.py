@@ -159,11 +159,14 @@ def _record(place: str, text: str) -> _Record:
 
 
 def _values(record: _Record, fields: Mapping[str, str]) -> Iterator[Value]:
-    taxon = term_ids(record.first("biosample_organism_ncbi_taxon"), field="organism")
+    taxa = record.texts.get("biosample_organism_ncbi_taxon", ())
     for key, texts in record.texts.items():
         field = fields[key] if key in fields else _own_field(key)
+        # ids belong to names by position; where some are missing it is not known whose the others are
+        ids = taxa if field == "organism" and len(taxa) == len(texts) else ("",) * len(texts)
         if field:
-            yield from (value for text in texts for value in _field_values(field, text, taxon))
+            for text, taxon in zip(texts, ids, strict=True):
+                yield from _field_values(field, text, term_ids(line_of(taxon), field="organism"))
 
 
 def _field_values(field: str, text: str, taxon: tuple[str, ...]) -> Iterator[Value]:

@@ -131,14 +131,18 @@ def _values(section: Section) -> Iterator[Value]:
     """What a section itself says."""
     kind = _kind(section)
     ids = term_ids(section.first(_TERM_IDS.get(kind, "")), field=kind)
-    labelled = False
+    labels = sum(_labels(kind, attribute) for attribute in section.attributes)
     for attribute in section.attributes:
         field = _field(kind, attribute.name)
         if field and attribute.text and not attribute.is_reference:
-            labelled |= field == kind
-            yield from _attribute_values(field, attribute, ids if field == kind else ())
-    if ids and not labelled:
+            yield from _attribute_values(field, attribute, ids if field == kind and labels == 1 else ())
+    if ids and labels != 1:
+        # one id beside several names: whose it is, is not said
         yield Value(kind, ids[0], ids)
+
+
+def _labels(kind: str, attribute: Attribute) -> bool:
+    return bool(_field(kind, attribute.name) == kind and attribute.text and not attribute.is_reference)
 
 
 def _attribute_values(field: str, attribute: Attribute, ids: tuple[str, ...]) -> Iterator[Value]:

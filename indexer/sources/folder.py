@@ -111,6 +111,12 @@ def _terms_together(cells: list[tuple[str, str]]) -> list[tuple[str, str]]:
         several.setdefault(name, []).append(text)
     if len(several) == len(cells):
         return cells
+    for name in [name for name in several if _id_base(name)]:
+        # an id more or less than names: whose each is, is not said, so each stands for itself
+        base = _id_base(name)
+        if max(len(several[name]), len(several.get(base, ()))) > 1 and len(several[name]) != len(several.get(base, ())):
+            several.setdefault(base, []).extend(several.pop(name))
+            cells = [(base if each == name else each, text) for each, text in cells]
     joined = {name: ";".join(texts) for name, texts in several.items() if name in ONTOLOGY_FIELDS or _id_base(name)}
     return list(dict.fromkeys((name, joined.get(name, text)) for name, text in cells))
 

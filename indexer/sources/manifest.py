@@ -80,10 +80,18 @@ def status(path: Path) -> os.stat_result | None:
 
 
 def find_manifest(folder: Path) -> Path | None:
-    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then CSV before JSON."""
+    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then CSV before JSON.
+
+    A file of JSON is one by its name only: lists of files, and annotations of images, are JSON too.
+    """
     tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in TABLE_SUFFIXES]
-    tables.sort(key=lambda path: (not path.stem.lower().startswith("manifest"), is_records(path)))
+    tables = [path for path in tables if _is_called_manifest(path) or not is_records(path)]
+    tables.sort(key=lambda path: (not _is_called_manifest(path), is_records(path)))
     return next((path for path in tables if names_images(path)), None)
+
+
+def _is_called_manifest(path: Path) -> bool:
+    return path.stem.lower().startswith("manifest")
 
 
 def names_images(table: Path) -> bool:

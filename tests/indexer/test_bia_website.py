@@ -93,6 +93,20 @@ def test_an_image_record_is_an_image_with_sizes_and_addresses_as_values(tmp_path
     assert with_ids(image.values, "organism") == [("Homo sapiens", ("NCBITaxon:9606",))]
 
 
+@pytest.mark.parametrize(
+    ("taxa", "ids"),
+    [(["9606", "10090"], [("NCBITaxon:9606",), ("NCBITaxon:10090",)]), (["9606"], [(), ()])],
+)
+def test_ids_of_organisms_belong_to_names_by_position_or_to_none(
+    tmp_path: Path, taxa: list[str], ids: list[tuple[str, ...]]
+) -> None:
+    organisms = ["Homo sapiens", "Mus musculus"]
+    image = IMAGE | {"biosample_organism_scientific_name": organisms, "biosample_organism_ncbi_taxon": taxa}
+    (read,) = read_export(tmp_path, images={"u1": image}).images
+    found = [(value.text, value.ids) for value in read.values if value.field == "organism"]
+    assert found == list(zip(organisms, ids, strict=True))
+
+
 def test_images_of_one_path_keep_ids_of_their_own(tmp_path: Path) -> None:
     found = read_export(tmp_path, images={"u1": IMAGE, "u2": {**IMAGE, "uuid": "u2"}})
     assert [image.id for image in found.images] == ["S-BSST223/day 1/a.lif", "S-BSST223/day 1/a.lif#2"]

@@ -159,6 +159,16 @@ def test_older_templates_hold_samples_and_methods_inside_the_component(tmp_path:
         assert texts(values, "instrument") == ["H7650"]
 
 
+def test_one_id_beside_several_names_is_nobodys_in_particular(tmp_path: Path) -> None:
+    several = section("Organism", Scientific_name=["Homo sapiens", "Mus musculus"], NCBI_taxon_ID="9606")
+    study = one(tmp_path, with_sections(section("Biosample", several)))
+    assert with_ids(study.values, "organism") == [
+        ("Homo sapiens", ()),
+        ("Mus musculus", ()),
+        ("NCBITaxon:9606", ("NCBITaxon:9606",)),
+    ]
+
+
 def test_a_term_that_is_only_an_id_is_a_value_by_its_id(tmp_path: Path) -> None:
     study = one(tmp_path, with_sections(section("Biosample", section("Organism", NCBI_taxon_ID="9606"))))
     assert with_ids(study.values, "organism") == [("NCBITaxon:9606", ("NCBITaxon:9606",))]

@@ -259,9 +259,9 @@ def test_decisions_are_kept_in_order_readable_and_with_labels(index: Path) -> No
     decide(index, {"unicorn": "none", "Mus muscullus": f"{MOUSE};{HUMAN}"})
     first = kept(index).read_bytes()
     assert first.decode().splitlines() == [
-        "field,text,ids,decision,labels",
-        f"organism,Mus muscullus,,{MOUSE}; {HUMAN},Mus musculus; Homo sapiens",
-        "organism,unicorn,NCBITaxon:424242,none,",
+        '"field","text","ids","decision","labels"',
+        f'"organism","Mus muscullus","","{MOUSE}; {HUMAN}","Mus musculus; Homo sapiens"',
+        '"organism","unicorn","NCBITaxon:424242","none",""',
     ]
     accept(kept(index), index)
     assert kept(index).read_bytes() == first

@@ -99,8 +99,16 @@ def test_submissions_and_exports_in_a_tar_are_inputs_beside_crates(tmp_path: Pat
     assert [i.source for i in found_in(path).inputs] == [Source.BIA_WEBSITE, Source.BIOSTUDIES, Source.RO_CRATE]
 
 
+def test_a_list_in_json_does_not_claim_its_folder(tmp_path: Path) -> None:
+    submission = write(tmp_path / "S-BIAD1.json", SUBMISSION)
+    write(tmp_path / "list1.json", b'[{"path": "a.png", "type": "file"}]')
+    inner = write(tmp_path / "sub" / "S-BIAD2.json", SUBMISSION)
+    found = found_in(tmp_path).inputs
+    assert found == (Input(Source.BIOSTUDIES, submission), Input(Source.BIOSTUDIES, inner))
+
+
 def test_records_beside_images_are_the_folders_manifest(tmp_path: Path) -> None:
-    table = write(tmp_path / "cells" / "table.jsonl", b'{"path": "a.png"}\n')
+    table = write(tmp_path / "cells" / "manifest.jsonl", b'{"path": "a.png"}\n')
     write(tmp_path / "cells" / "a.png", PNG)
     write(tmp_path / "cells" / "notes.json", b'{"path": "a.png"}')
     submission = write(tmp_path / "S-BIAD1.json", SUBMISSION)

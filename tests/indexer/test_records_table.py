@@ -63,6 +63,17 @@ def test_a_record_is_an_image_under_the_manifests_rules(tmp_path: Path, name: st
     assert [(study.id, study.origins) for study in found.studies] == [("cells", ("folder",))]
 
 
+def test_ids_that_not_every_term_has_are_values_of_their_own(tmp_path: Path) -> None:
+    organisms = [{"label": "Mus musculus", "id": "NCBITaxon:10090"}, {"label": "Homo sapiens"}, {"label": "Rattus"}]
+    (image,) = read_text(tmp_path, json.dumps([{"path": "a.png", "organism": organisms}])).images
+    assert with_ids(image.values, "organism") == [
+        ("Mus musculus", ()),
+        ("NCBITaxon:10090", ()),
+        ("Homo sapiens", ()),
+        ("Rattus", ()),
+    ]
+
+
 def test_the_same_table_says_the_same_in_every_format(tmp_path: Path) -> None:
     rows = [{"path": f"{name}.png", "Cell Line": "HeLa; U2OS", "field": 7} for name in "ab"]
     csv = "path,Cell Line,field\n" + "".join("{path},{Cell Line},{field}\n".format(**row) for row in rows)
@@ -171,7 +182,9 @@ def test_a_broken_table_that_is_named_as_one_is_told_why(tmp_path: Path) -> None
 def test_a_table_that_names_a_crates_study_adds_to_it(tmp_path: Path) -> None:
     write_crate(tmp_path / "crate", "S-BIAD7", "Nuclei")
     (tmp_path / "cells").mkdir()
-    (tmp_path / "cells" / "table.jsonl").write_text('{"path": "a.png", "study": "S-BIAD7", "organism": "Mus musculus"}')
+    (tmp_path / "cells" / "manifest.jsonl").write_text(
+        '{"path": "a.png", "study": "S-BIAD7", "organism": "Mus musculus"}'
+    )
     (study,) = merge_studies(read(tmp_path).studies).values()
     assert (study.title, set(study.origins)) == ("Nuclei", {"ro-crate", "folder"})
     assert "Mus musculus" in texts(study.values, "organism")

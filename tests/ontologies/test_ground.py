@@ -174,6 +174,43 @@ def test_an_id_at_the_end_of_the_text_is_the_submitters_id(catalogue: Catalogue)
     assert conflict == [(BRAIN, 0.95, "id_label_conflict"), (LIVER, 0.5, "id_label_conflict")]
 
 
+def test_ids_in_the_parts_of_a_text_do_not_swallow_the_other_parts(catalogue: Catalogue) -> None:
+    both = [(BRAIN, 0.95, None), (LIVER, 0.95, None)]
+    assert _mentions(catalogue, "anatomy", "brain (UBERON:0000955); liver (UBERON:0002107)") == both
+    assert _mentions(catalogue, "anatomy", "brain, liver (UBERON:0002107)") == both
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "brain (absent)",
+        "brain (not used)",
+        "brain (negative control)",
+        "brain (UBERON:9999999)",
+        "brain(II)",
+    ],
+)
+def test_a_parenthesis_that_denies_or_names_something_else_is_not_dropped(catalogue: Catalogue, text: str) -> None:
+    assert _unresolved(catalogue, "anatomy", text).reason == "no_term"
+
+
+def test_a_name_with_a_parenthesis_is_not_taken_for_the_name_before_it(tmp_path: Path) -> None:
+    frames = "[Term]\nid: CHEBI:1\nname: copper\n\n[Term]\nid: CHEBI:2\nname: copper(2+)\n"
+    with closing(catalogue_of(tmp_path, obo(tmp_path, frames))) as catalogue:
+        ((found, _, _),) = _mentions(catalogue, "compound", "copper (2+)")
+    assert found == "CHEBI:2"
+
+
+def test_spaces_without_end_are_read_at_once(catalogue: Catalogue) -> None:
+    assert _unresolved(catalogue, "cell_line", "H" + " " * 2_000_000 + "x").reason == "no_term"
+
+
+def test_a_quality_is_no_part_of_a_specimen(tmp_path: Path) -> None:
+    with closing(catalogue_of(tmp_path, obo(tmp_path, "[Term]\nid: PATO:0000462\nname: absent\n"))) as catalogue:
+        assert _unresolved(catalogue, "disease", "absent").reason == "no_term"
+        assert _mentions(catalogue, "phenotype", "absent") == [("PATO:0000462", 0.95, None)]
+
+
 def test_a_general_organ_by_its_synonym_wins_over_one_animals_organ_by_its_label(tmp_path: Path) -> None:
     frames = (
         '[Term]\nid: UBERON:0001135\nname: smooth muscle tissue\nsynonym: "smooth muscle" EXACT []\n\n'

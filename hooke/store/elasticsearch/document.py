@@ -202,7 +202,6 @@ class Documents:
         if seen is None:
             if len(self._seen) > _REMEMBERED:
                 self._seen.clear()
-                self._sets.clear()
             seen = self._seen[id(value)] = (value, searched(value))
         return seen[1]
 
@@ -228,6 +227,8 @@ class Documents:
         content = (field, tuple(held.terms.items()), tuple(held.texts.values()))
         made = self._sets.get(content)
         if made is None:
+            if len(self._sets) > _REMEMBERED:
+                self._sets.clear()
             made = self._sets[content] = field_set(field, held)
         return made
 

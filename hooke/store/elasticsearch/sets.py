@@ -16,7 +16,7 @@ from hooke.store.elasticsearch.lookup import Lookup
 from hooke.store.elasticsearch.mapping import sequence_number
 from hooke.text import fold
 
-_PAGE = 200
+_PAGE = 20
 _TOGETHER = 2**20
 """Characters of values that fill a document of sets: a value can be a page long, and a request has an end."""
 
