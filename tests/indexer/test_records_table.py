@@ -68,9 +68,9 @@ def test_ids_that_not_every_term_has_are_values_of_their_own(tmp_path: Path) -> 
     (image,) = read_text(tmp_path, json.dumps([{"path": "a.png", "organism": organisms}])).images
     assert with_ids(image.values, "organism") == [
         ("Mus musculus", ()),
-        ("NCBITaxon:10090", ()),
         ("Homo sapiens", ()),
         ("Rattus", ()),
+        ("NCBITaxon:10090", ()),
     ]
 
 
