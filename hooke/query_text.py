@@ -227,7 +227,9 @@ def _is_prefix(word: str) -> bool:
 
 
 def _bound(item: tree.Item) -> float | None:
-    text = str(item.value).strip('"')
+    # luqum takes the sign of a number below zero for a NOT
+    sign, item = ("-", item.a) if isinstance(item, tree.Prohibit) else ("", item)
+    text = sign + str(item.value).strip('"')
     if text == "*":
         return None
     found = number(text)

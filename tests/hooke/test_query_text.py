@@ -60,6 +60,8 @@ def refusal(text: str) -> BadQuery | None:
         ("year:[2019 TO 2021]", Range("year", 2019.0, 2021.0)),
         ("year:{2019 TO 2021]", Range("year", 2019.0, 2021.0, include_low=False)),
         ("year:[2019 TO *]", Range("year", 2019.0, None)),
+        ("year:[-24.5 TO -3]", Range("year", -24.5, -3.0)),
+        ("year:{-24.5 TO *]", Range("year", -24.5, None, include_low=False)),
         ("year:[2019-05-30 TO 2021]", Range("year", 20190530.0, 2021.0)),
         ("year:>=2019", Range("year", low=2019.0)),
         ("year:<2019", Range("year", high=2019.0, include_high=False)),
