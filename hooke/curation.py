@@ -107,10 +107,10 @@ class Decisions:
         """The decision on just this."""
         return self._by_key.get(key)
 
-    def of(self, field: str, text: str, ids: Iterable[str]) -> Decision | None:
-        """The decision on a value; one on just its ids comes before one on any."""
+    def of(self, field: str, text: str, ids: Iterable[str], *, waits: bool = True) -> Decision | None:
+        """The decision on a value; one on just its ids comes before one on any, which is on values that wait only."""
         exact = self._by_key.get(value_key(field, text, joined(ids)))
-        return exact or self._by_key.get(value_key(field, text, ANY_IDS))
+        return exact or (self._by_key.get(value_key(field, text, ANY_IDS)) if waits else None)
 
     def updated(self, decisions: Iterable[Decision]) -> "Decisions":
         """These and newer ones, which win."""

@@ -160,9 +160,11 @@ def worklist(waiting: CurationList, console: Console) -> None:
         near = "; ".join(f"{found.term} ({found.label}) {found.score:.2f}" for found in each.candidates)
         text = " ".join(each.text.split())[:60]
         table.add_row(f"{each.records:,}", each.field, text, "; ".join(each.ids), each.reason, near, each.decision)
+    if not waiting.entries:
+        console.print("nothing waits for a decision")
+        return
     console.print(f"{len(waiting.entries):,} of {waiting.total:,}")
-    if waiting.entries:
-        console.print(table)
+    console.print(table)
 
 
 def accepted(done: Accepted, console: Console) -> None:

@@ -63,11 +63,10 @@ class Annotator:
         return known
 
     def _made(self, value: Value) -> Grounded:
-        decided = curated(value, self._decisions, self._catalogue)
-        if decided is not None:
-            return decided, ()
         mentions, unresolved = ground(value, self._catalogue)
-        return mentions, unresolved + _conflict(value, mentions)
+        unresolved += _conflict(value, mentions)
+        decided = curated(value, self._decisions, self._catalogue, waits=bool(unresolved))
+        return (mentions, unresolved) if decided is None else (decided, ())
 
 
 def _conflict(value: Value, mentions: tuple[Mention, ...]) -> tuple[Unresolved, ...]:

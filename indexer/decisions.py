@@ -32,12 +32,13 @@ CURATED = "curated"
 _TOLD = 5
 
 
-def curated(value: Value, decisions: Decisions, catalogue: Catalogue) -> tuple[Mention, ...] | None:
+def curated(value: Value, decisions: Decisions, catalogue: Catalogue, *, waits: bool) -> tuple[Mention, ...] | None:
     """The mentions that were decided on: () where a value is no term, None where nothing was decided.
 
+    waits: whether the value is on the worklist by itself; a decision on a text whatever its ids is on those only.
     A term that the ontologies no longer have decides nothing, so that the value is grounded as others are.
     """
-    decision = decisions.of(value.field, value.text, value.ids)
+    decision = decisions.of(value.field, value.text, value.ids, waits=waits)
     if decision is None:
         return None
     prefixes = ONTOLOGY_FIELDS.get(value.field, ())

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 from sys import maxsize
 
-from rapidfuzz import process
-
 from hooke.curation import ANY_IDS, CANDIDATES, Decisions
 from hooke.errors import BadInput, UnknownField
 from hooke.fields import ONTOLOGY_FIELDS, field_name
@@ -111,6 +109,4 @@ def _ontology_field(name: str) -> str:
     plain = field_name(name)
     if plain in ONTOLOGY_FIELDS:
         return plain
-    near = [match for match, _, _ in process.extract(plain, list(ONTOLOGY_FIELDS), limit=3, score_cutoff=60)]
-    advice = f"did you mean {', '.join(near)}?" if near else f"those are {', '.join(ONTOLOGY_FIELDS)}"
-    raise UnknownField(f"no field {name!r} is grounded; {advice}")
+    raise UnknownField(f"no field {name!r} is grounded; those are {', '.join(ONTOLOGY_FIELDS)}")

@@ -73,7 +73,7 @@ def test_help_lists_every_command() -> None:
         (["why", "nothing", "mouse"], 1, "nothing"),
         (["why", "people/tag#1.png", "rodents"], 1, "does not match"),
         (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
-        (["curation", "unresolved", "--field", "organsm"], 2, "did you mean organism"),
+        (["curation", "unresolved", "--field", "organsm"], 2, "those are organism, "),
         (["curation", "conflicts", "--limit", "0"], 2, "1 to 10000"),
         (["curation", "accept", "nowhere.csv"], 1, "nowhere.csv"),
     ],

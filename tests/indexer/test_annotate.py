@@ -1,23 +1,10 @@
 """Grounding of records: each value once, and the worklist of what found no term."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
 from hooke.model import Dataset, Image, Method, Study, Unresolved, Value
 from indexer.annotate import Annotator
 from ontologies.catalogue import Catalogue
-from ontologies.snapshot import add_ontologies
-from tests.indexer.archives import write_ontologies
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    folder = tmp_path_factory.mktemp("ontologies")
-    version = add_ontologies(write_ontologies(folder), folder / "compiled")
-    with closing(Catalogue.open(folder / "compiled", version)) as catalogue:
-        yield catalogue
 
 
 @pytest.fixture

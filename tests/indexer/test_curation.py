@@ -5,7 +5,6 @@ import io
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -30,8 +29,7 @@ from hooke.store.sqlite import SqliteStore
 from indexer.annotate import Annotator
 from indexer.decisions import accept
 from ontologies.catalogue import Catalogue
-from ontologies.snapshot import add_ontologies
-from tests.indexer.archives import index_all, write_crate, write_ontologies
+from tests.indexer.archives import index_all, write_crate
 from tests.waiting_index import (
     HUMAN,
     MAMMALS,
@@ -50,14 +48,6 @@ from tests.waiting_index import (
 )
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    folder = tmp_path_factory.mktemp("ontologies")
-    version = add_ontologies(write_ontologies(folder), folder / "compiled")
-    with closing(Catalogue.open(folder / "compiled", version)) as catalogue:
-        yield catalogue
 
 
 @pytest.fixture
@@ -204,13 +194,20 @@ def test_several_terms_and_none_are_decisions(index: Path) -> None:
     assert [each for each in well(index, 8).mentions if each["field"] == "organism"] == []
 
 
-def test_a_decision_on_any_ids_holds_where_none_on_just_these_does(catalogue: Catalogue) -> None:
+def test_a_decision_on_any_ids_holds_for_what_waits_where_none_on_just_these_does(catalogue: Catalogue) -> None:
     both = Decisions(
         [Decision("organism", "x", ANY_IDS, (MOUSE,)), Decision("organism", "x", "NCBITaxon:9606", (MAMMALS,))]
     )
-    values = tuple(Value("organism", "x", ids) for ids in ((), ("NCBITaxon:40674",), ("NCBITaxon:9606",)))
+    values = tuple(Value("organism", "x", ids) for ids in ((), ("NCBITaxon:700001",), ("NCBITaxon:9606",)))
     image = Annotator(catalogue, both).image(Image("s/1", "s", "1", values=values))
     assert [mention.term for value in image.values for mention in value.mentions] == [MOUSE, MOUSE, MAMMALS]
+
+
+def test_a_decision_on_any_ids_leaves_good_ids_alone(catalogue: Catalogue) -> None:
+    dragged = Decisions([Decision("organism", "Mus musculus", ANY_IDS, (MAMMALS,))])
+    values = tuple(Value("organism", "Mus musculus", ids) for ids in ((MOUSE,), (HUMAN,)))
+    image = Annotator(catalogue, dragged).image(Image("s/1", "s", "1", values=values))
+    assert [mention.term for value in image.values for mention in value.mentions] == [MOUSE, MAMMALS]
 
 
 def test_a_decision_for_a_term_that_is_gone_decides_nothing(catalogue: Catalogue) -> None:

@@ -80,10 +80,8 @@ def test_a_limit_out_of_bounds_is_refused(waiting: Engine, limit: int) -> None:
 
 
 def test_a_field_without_an_ontology_is_refused(waiting: Engine) -> None:
-    with pytest.raises(UnknownField, match="did you mean organism"):
+    with pytest.raises(UnknownField, match="'organsm' is grounded; those are organism, "):
         waiting.unresolved("organsm")
-    with pytest.raises(UnknownField, match="those are organism, "):
-        waiting.unresolved("qqq")
 
 
 def test_http_answers_what_the_engine_does(http: httpx.Client, waiting: Engine) -> None:
@@ -97,7 +95,7 @@ def test_http_answers_what_the_engine_does(http: httpx.Client, waiting: Engine) 
 
 @pytest.mark.parametrize(
     ("query", "detail"),
-    [("limit=0", "1 to 10000"), ("limit=many", "limit"), ("field=organsm", "did you mean organism")],
+    [("limit=0", "1 to 10000"), ("limit=many", "limit"), ("field=organsm", "those are organism, ")],
 )
 def test_an_error_is_a_problem(http: httpx.Client, query: str, detail: str) -> None:
     response = http.get(f"/v1/curation/unresolved?{query}")
