@@ -14,8 +14,9 @@ the label grounded, and the terms compared with the id's.
   out. It is the second measurement: of its false ids, those that count up from the label's first, how many are noted
   `id_label_conflict`. And of the other pairs, how many are noted so.
 - Some ids are not of what the label names: lists parted at their commas and paired by position, a typing error, a
-  broader or narrower term. A person read every pair that was not answered with its id; those found false are in
-  `grounding_false_ids.tsv` (the term, and a digest of the label) and left out; the last columns count them too.
+  broader or narrower term. Three readers, two of them blind to the answers, read every pair whose label is not the
+  id's label or exact synonym; those that two of them found false are in `grounding_false_ids.tsv` (the term, and a
+  digest of the label) and left out; the last columns count them too.
 - A label without letters, a stage's number, is no name. Spellings of one label and of one id are one pair.
 - Of several ids of one value, one that is not answered while another one is counts as missed, not as wrong.
 
