@@ -4,6 +4,8 @@ PORT ?= 8000
 DEMO_SERVE ?= 1
 DEMO_DIR ?= demo
 PYTEST_FLAGS ?=
+# two workers: each that meets an Elasticsearch test starts a server of its own, with 1 GB of heap
+TEST_WORKERS ?= 2
 BIN := .venv/bin
 # uv keeps what it fetched in its cache and links it: a second checkout installs in seconds
 UV := $(BIN)/uv
@@ -53,7 +55,7 @@ imports: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest $(PYTEST_FLAGS)
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_FLAGS)
 
 clean: ## Remove everything that make made
 	rm -rf .venv demo dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
