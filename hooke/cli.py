@@ -15,7 +15,7 @@ from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
 from hooke.model import Level
-from hooke.request import CompletionRequest, SearchRequest, read_conditions, read_expand
+from hooke.request import RELEVANCE, CompletionRequest, SearchRequest, read_conditions, read_expand, read_sort
 from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
@@ -140,6 +140,9 @@ def search(
     exclude_inferred: Annotated[
         bool, typer.Option("--exclude-inferred", help="A term stands for itself, without what is below it.")
     ] = False,
+    sort: Annotated[
+        str, typer.Option(metavar="ORDER", help="relevance, date, title or size; -date … the other way round.")
+    ] = RELEVANCE,
     json: Json = False,
 ) -> None:
     """Search by words, terms and fields.
@@ -159,6 +162,7 @@ def search(
         cursor,
         strict,
         exclude_inferred,
+        read_sort(sort),
     )
     with _open(index) as archive:
         show.emit(archive.search(request), json, show.search_result)

@@ -5,6 +5,7 @@ and terms first (`search_api.understand`).
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from hooke.model import Level, TermId
 
@@ -134,6 +135,22 @@ class TermRef:
 Node = Everything | Words | Phrase | Terms | Equals | Range | Among | And | Or | Not | Best | Text | Prefix | TermRef
 
 
+class SortKey(StrEnum):
+    """What hits can be sorted by beside relevance; `hooke.sorting` says from which fields."""
+
+    DATE = "date"
+    TITLE = "title"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sorted by a value that records have, those without it last; ties go by ordinal."""
+
+    key: SortKey
+    descending: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where a page ended: the score and the ordinal of its last hit."""
@@ -144,9 +161,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a store is asked for: the records of a level that match, best first, after a position."""
+    """What a store is asked for: the records of a level that match, after a position; order None: best first."""
 
     level: Level
     where: Node
     limit: int = 10
     after: Position | None = None
+    order: Order | None = None

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from cattrs import Converter
 
-from hooke.request import CompletionRequest, SearchRequest
+from hooke.request import CompletionRequest, SearchRequest, sort_name
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
         parameters.append(("strict", "true"))
     if request.exclude_inferred:
         parameters.append(("exclude_inferred", "true"))
+    if request.sort:
+        parameters.append(("sort", sort_name(request.sort)))
     if request.facets:
         parameters.append(("facets", ",".join(request.facets)))
     for chosen in request.filters:

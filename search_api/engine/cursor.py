@@ -32,7 +32,7 @@ def read_cursor(text: str, snapshot: int, request: SearchRequest) -> Position:
         raise BadCursor(f"cursor {text[:40]!r} is not one of Hooke's: start again without it")
     made_for, score, ordinal, digest = _LAYOUT.unpack(body)
     if digest != _query_digest(request):
-        raise BadCursor("the cursor belongs to another query: keep text, filters and expand as they were")
+        raise BadCursor("the cursor belongs to another query: keep text, filters, expand and sort as they were")
     if made_for != snapshot:
         raise SnapshotMismatch("the cursor has expired, since the index has changed: start again without it")
     return Position(score, ordinal)

@@ -80,12 +80,12 @@ class Engine:
         self._store.close()
 
     def search(self, request: SearchRequest) -> SearchResult:
-        """The records that match, best first, each with its reasons, and the facets asked for."""
+        """The records that match, best first or as the request sorts them, each with its reasons, and the facets."""
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
             snapshot = reader.snapshot.id
             after = read_cursor(request.cursor, snapshot, request) if request.cursor else None
-            page = reader.search(Query(request.level, understood.where(), request.limit, after))
+            page = reader.search(Query(request.level, understood.where(), request.limit, after, request.sort))
             records = reader.records(request.level, [hit.ordinal for hit in page.hits])
             scores = {hit.ordinal: hit.score for hit in page.hits}
             explainer = Explainer(understood.atoms, catalogue, request.expand)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hooke.errors import BadCursor, SnapshotMismatch
 from hooke.model import Level
-from hooke.query import Position, Range
+from hooke.query import Order, Position, Range, SortKey
 from hooke.request import Filter, SearchRequest
 from hooke.results import SearchHit
 from indexer.pipeline import IndexJob, run
@@ -59,6 +59,7 @@ def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> No
         {"ranges": (Range("size_x", low=3.0),)},
         {"strict": True},
         {"exclude_inferred": True},
+        {"sort": Order(SortKey.DATE)},
     ],
 )
 # Any: a part of a request by the name of its field
