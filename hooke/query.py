@@ -1,7 +1,7 @@
 """What is asked: one syntax tree, whatever the backend.
 
-`Text`, `Prefix` and `TermRef` are what a person can say and a store cannot answer: the engine turns them into words
-and terms first (`search_api.understand`).
+`Text`, `Prefix`, `Fuzzy` and `TermRef` are what a person can say and a store cannot answer: the engine turns them into
+words and terms first (`search_api.understand`).
 """
 
 from dataclasses import dataclass
@@ -125,6 +125,15 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """A word that may be misspelt in so many places (`flourescence~`, `word~1`); not for stores."""
+
+    word: str
+    edits: int
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TermRef:
     """A term named by id in the text (`FBbi:00000246`, `organism:9606`); not for stores."""
 
@@ -132,7 +141,8 @@ class TermRef:
     field: str | None = None
 
 
-Node = Everything | Words | Phrase | Terms | Equals | Range | Among | And | Or | Not | Best | Text | Prefix | TermRef
+Leaf = Words | Phrase | Terms | Equals | Range | Among
+Node = Everything | Leaf | And | Or | Not | Best | Text | Prefix | Fuzzy | TermRef
 
 
 class SortKey(StrEnum):
