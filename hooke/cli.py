@@ -143,6 +143,7 @@ def search(
     sort: Annotated[
         str, typer.Option(metavar="ORDER", help="relevance, date, title or size; -date … the other way round.")
     ] = RELEVANCE,
+    explain: Annotated[bool, typer.Option("--explain", help="With --json: how each hit was annotated.")] = False,
     json: Json = False,
 ) -> None:
     """Search by words, terms and fields.
@@ -163,6 +164,7 @@ def search(
         strict,
         exclude_inferred,
         read_sort(sort),
+        explain,
     )
     with _open(index) as archive:
         show.emit(archive.search(request), json, show.search_result)
@@ -258,15 +260,17 @@ def why(
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     json: Json = False,
 ) -> None:
-    """Explain why a record matches a query.
+    """Explain why a record matches a query, or which part of the query it does not have; the exit code says which.
 
     Example: hooke why S-BIAD2331 "rodents" --index my-index
     """
     from hooke.client.local import open_engine
 
     with closing(open_engine(index)) as engine:
-        hit = engine.why(record_id, SearchRequest(text=text, expand=read_expand(expand)))
-        show.emit(hit, json, show.explanation)
+        found = engine.why(record_id, SearchRequest(text=text, expand=read_expand(expand)))
+    show.emit(found, json, show.explanation)
+    if not found.matches:
+        raise typer.Exit(1)
 
 
 @_command(app)

@@ -271,6 +271,6 @@ def _position(exc: Exception, text: str) -> int:
 def _one_line(exc: Exception) -> str:
     if isinstance(exc, RecursionError):
         return "too many parts inside each other"
-    if isinstance(exc, InvalidOperation | ValueError):  # luqum reads `~1.2` and `^1.2.3` as numbers
+    if isinstance(exc, InvalidOperation) or type(exc) is ValueError:  # luqum reads `~1.2` and `^1.2.3` as numbers
         return "a mark after a word has a number that is none"
     return " ".join(str(exc).split())

@@ -34,6 +34,7 @@ class SearchRequest:
 
     expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
     exclude_inferred: a term stands for itself, without what is below it. sort: None is by relevance.
+    explain: each hit tells the annotation, too, by which it matched, and how the query names its term.
     """
 
     level: Level = Level.STUDY
@@ -48,6 +49,7 @@ class SearchRequest:
     strict: bool = False
     exclude_inferred: bool = False
     sort: Order | None = None
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:

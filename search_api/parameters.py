@@ -10,7 +10,19 @@ from hooke.request import CompletionRequest, Filter, SearchRequest, read_expand,
 
 Pairs = Iterable[tuple[str, str]]
 
-_PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict", "exclude_inferred", "sort")
+_PLAIN = (
+    "q",
+    "limit",
+    "k",
+    "cursor",
+    "facets",
+    "facet_limit",
+    "expand",
+    "strict",
+    "exclude_inferred",
+    "sort",
+    "explain",
+)
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -65,6 +77,7 @@ def _request(
         _switch("strict", plain),
         _switch("exclude_inferred", plain),
         read_sort(plain.get("sort")),
+        _switch("explain", plain),
     )
 
 

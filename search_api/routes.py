@@ -37,6 +37,7 @@ _EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (
 _STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
 _EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself, without what is below it")]
 _SORT = Annotated[str, Query(description="relevance, date, title or size; -date, -title, -size: the last first")]
+_EXPLAIN = Annotated[bool, Query(description="each hit tells its annotations and how the query names their terms")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -55,6 +56,7 @@ def _documented(
     strict: _STRICT = False,
     exclude_inferred: _EXCLUDE_INFERRED = False,
     sort: _SORT = RELEVANCE,
+    explain: _EXPLAIN = False,
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 
