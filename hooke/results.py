@@ -152,7 +152,7 @@ class Part:
     matched: bool
     terms: tuple[ResolvedTerm, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    parts: tuple["Part", ...] = ()
+    parts: "tuple[Part, ...]" = ()  # quoted whole: `hooke.wire` resolves it
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,10 +257,13 @@ class _Reader:
             return (Saying(tuple((frozenset({token}),) for token in _distinct(run))),)
         typed = _typed(run)
         named = sorted(self._terms.names(targets), key=lambda each: len(tokens(each[0])))
-        runs = {_run(words): (name, scope) for name, scope in named if len("".join(words := tokens(name))) >= _SHORTEST}
-        others = [Saying((run,), name, scope) for run, (name, scope) in runs.items()]
+        others: dict[tuple[Run, ...], Saying] = {}
+        for name, scope in named:
+            words = tokens(name)
+            if len("".join(words)) >= _SHORTEST:
+                others.setdefault((_run(words),), Saying((_run(words),), name, str(scope)))
         kept = [typed]
-        for saying in others:
+        for saying in others.values():
             # `house mouse` is found wherever `mouse` is
             if not any(all(_holds(saying.runs[0], run) for run in known.runs) for known in kept):
                 kept.append(saying)
@@ -325,11 +328,15 @@ def _distinct(run: Iterable[str]) -> tuple[str, ...]:
 
 
 def _typed(run: Sequence[str]) -> Saying:
-    """Words as typed: each anywhere, but next to each other where one is a letter: `H&E`, `E. coli`, `T cells`."""
-    words = tuple(token for word in run for token in tokens(word))
-    if len(words) > 1 and any(len(word) == 1 and word.isalpha() for word in words):
-        return Saying((_run(words),))
-    return Saying(tuple((spellings(word),) for word in dict.fromkeys(words)))
+    """Words as typed, each anywhere; next to each other where one says too little: `H&E`, `2-photon`, `E. coli`."""
+    words = tuple(map(tokens, run))
+    if len(run) > 1 and any(len(token) == 1 and token.isalpha() for word in words for token in word):
+        return Saying((_run(tuple(token for word in words for token in word)),))
+    runs: list[Run] = []
+    for word in words:
+        together = len(word) > 1 and min(map(len, word)) == 1
+        runs += [_run(word)] if together else [(spellings(token),) for token in word]
+    return Saying(tuple(dict.fromkeys(runs)))
 
 
 def _run(words: tuple[str, ...]) -> Run:
