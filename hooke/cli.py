@@ -15,7 +15,7 @@ from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
 from hooke.model import Level
-from hooke.request import CompletionRequest, SearchRequest, read_conditions, read_expand
+from hooke.request import RELEVANCE, CompletionRequest, SearchRequest, read_conditions, read_expand, read_sort
 from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
@@ -140,6 +140,10 @@ def search(
     exclude_inferred: Annotated[
         bool, typer.Option("--exclude-inferred", help="A term stands for itself, without what is below it.")
     ] = False,
+    sort: Annotated[
+        str, typer.Option(metavar="ORDER", help="relevance, date, title or size; -date … the other way round.")
+    ] = RELEVANCE,
+    explain: Annotated[bool, typer.Option("--explain", help="With --json: how each hit was annotated.")] = False,
     json: Json = False,
 ) -> None:
     """Search by words, terms and fields.
@@ -159,6 +163,8 @@ def search(
         cursor,
         strict,
         exclude_inferred,
+        read_sort(sort),
+        explain,
     )
     with _open(index) as archive:
         show.emit(archive.search(request), json, show.search_result)
@@ -254,15 +260,17 @@ def why(
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     json: Json = False,
 ) -> None:
-    """Explain why a record matches a query.
+    """Explain why a record matches a query, or which part of the query it does not have; the exit code says which.
 
     Example: hooke why S-BIAD2331 "rodents" --index my-index
     """
     from hooke.client.local import open_engine
 
     with closing(open_engine(index)) as engine:
-        hit = engine.why(record_id, SearchRequest(text=text, expand=read_expand(expand)))
-        show.emit(hit, json, show.explanation)
+        found = engine.why(record_id, SearchRequest(text=text, expand=read_expand(expand)))
+    show.emit(found, json, show.explanation)
+    if not found.matches:
+        raise typer.Exit(1)
 
 
 @_command(app)

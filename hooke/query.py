@@ -1,10 +1,11 @@
 """What is asked: one syntax tree, whatever the backend.
 
-`Text`, `Prefix` and `TermRef` are what a person can say and a store cannot answer: the engine turns them into words
-and terms first (`search_api.understand`).
+`Text`, `Prefix`, `Fuzzy` and `TermRef` are what a person can say and a store cannot answer: the engine turns them into
+words and terms first (`search_api.understand`).
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from hooke.model import Level, TermId
 
@@ -124,6 +125,15 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """A word that may be misspelt in so many places (`flourescence~`, `word~1`); not for stores."""
+
+    word: str
+    edits: int
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TermRef:
     """A term named by id in the text (`FBbi:00000246`, `organism:9606`); not for stores."""
 
@@ -131,7 +141,24 @@ class TermRef:
     field: str | None = None
 
 
-Node = Everything | Words | Phrase | Terms | Equals | Range | Among | And | Or | Not | Best | Text | Prefix | TermRef
+Leaf = Words | Phrase | Terms | Equals | Range | Among
+Node = Everything | Leaf | And | Or | Not | Best | Text | Prefix | Fuzzy | TermRef
+
+
+class SortKey(StrEnum):
+    """What hits can be sorted by beside relevance; `hooke.sorting` says from which fields."""
+
+    DATE = "date"
+    TITLE = "title"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sorted by a value that records have, those without it last; ties go by ordinal."""
+
+    key: SortKey
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +171,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a store is asked for: the records of a level that match, best first, after a position."""
+    """What a store is asked for: the records of a level that match, after a position; order None: best first."""
 
     level: Level
     where: Node
     limit: int = 10
     after: Position | None = None
+    order: Order | None = None

@@ -7,13 +7,14 @@ Words next to each other belong together more tightly than AND, and AND more tig
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import InvalidOperation
 
 from luqum import tree
 from luqum.exceptions import IllegalCharacterError, ParseError
 from luqum.thread import parse
 
 from hooke.errors import BadQuery
-from hooke.query import And, Everything, Node, Not, Or, Phrase, Prefix, Range, TermRef, Text
+from hooke.query import And, Everything, Fuzzy, Node, Not, Or, Phrase, Prefix, Range, TermRef, Text
 from hooke.text import number, tokens
 
 _IRI = re.compile(r"https?://[^\s\"()]*[/#]([A-Za-z]+)[_:]([A-Za-z0-9]+)")
@@ -24,6 +25,9 @@ _PATTERN = re.compile(r"(?:(?<=[\s(:])|^)/(?=[^\s/]*[\\()\[\]{}+*?|^$.])[^/]+/(?
 MAX_CHARACTERS = 20_000
 MAX_WORDS = 500
 MAX_DEPTH = 50
+MAX_EDITS = 2
+_SHORT = 5
+"""Letters of a word in which two edits would make any other word of it."""
 _OPERATORS = (tree.OrOperation, tree.AndOperation, tree.UnknownOperation)
 
 
@@ -60,7 +64,7 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
         parsed = parse(readable)
         reader = _Reader(vocabulary, strict)
         node = reader.node(parsed, None)
-    except (ParseError, IllegalCharacterError, BadQuery, RecursionError) as exc:
+    except (ParseError, IllegalCharacterError, BadQuery, RecursionError, InvalidOperation, ValueError) as exc:
         position = _position(exc, text)
         if strict:
             raise BadQuery(f"query not understood at position {position}: {_one_line(exc)}", position) from exc
@@ -107,12 +111,13 @@ class _Reader:
     def node(self, item: tree.Item, field: str | None) -> Node:
         """One luqum tree as ours."""
         parts = list(_flatten(item))
-        ors = [self._all_of(part, field) for part in _split(parts, "OR")]
-        return ors[0] if len(ors) == 1 else Or(tuple(ors))
+        ors = [node for part in _split(parts, "OR") if (node := self._all_of(part, field))]
+        return (ors[0] if len(ors) == 1 else Or(tuple(ors))) if ors else Everything()
 
-    def _all_of(self, parts: list[tree.Item | _Operator], field: str | None) -> Node:
+    def _all_of(self, parts: list[tree.Item | _Operator], field: str | None) -> Node | None:
+        """None where there are nothing but marks."""
         nodes = [node for run in _split(parts, "AND") for node in self._run(run, field)]
-        return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
+        return (nodes[0] if len(nodes) == 1 else And(tuple(nodes))) if nodes else None
 
     def _run(self, items: list[tree.Item | _Operator], field: str | None) -> Iterator[Node]:
         """The nodes of items side by side; words next to each other stay one `Text`."""
@@ -145,7 +150,7 @@ class _Reader:
             return None
         if not isinstance(item, tree.Word) or _is_prefix(str(item.value)):
             return None
-        text = re.sub(r"\\(.)", r"\1", str(item.value))
+        text = _unescaped(str(item.value))
         return [text] if tokens(text) else []
 
     def _is_id(self, item: tree.SearchField) -> bool:
@@ -166,6 +171,8 @@ class _Reader:
                 return self._fielded(item, field)
             case tree.Range() | tree.From() | tree.To():
                 return self._range(item, field)
+            case tree.Fuzzy() if fuzzy := _fuzzy(item, field):
+                return fuzzy
             case tree.Boost() | tree.Fuzzy() | tree.Proximity():
                 return self._ignoring(item, field)
         raise BadQuery(f"{str(item).strip()!r} is not supported", item.pos)
@@ -223,7 +230,22 @@ def _split(parts: Iterable[tree.Item | _Operator], name: str) -> list[list[tree.
 
 
 def _is_prefix(word: str) -> bool:
-    return word == "*" or (word.endswith("*") and "*" not in word[:-1] and bool(tokens(word[:-1])))
+    if word == "*":
+        return True
+    return word.endswith("*") and not word.endswith("\\*") and "*" not in word[:-1] and bool(tokens(word[:-1]))
+
+
+def _unescaped(word: str) -> str:
+    return re.sub(r"\\(.)", r"\1", word)
+
+
+def _fuzzy(item: tree.Fuzzy, field: str | None) -> Fuzzy | None:
+    """One word with one or two edits; without a number one, or two in a longer word. None: anything else."""
+    words = tokens(_unescaped(str(item.term.value)))
+    by_length = str(item).strip().endswith("~")
+    if len(words) != 1 or not (by_length or item.degree in (1, MAX_EDITS)):
+        return None
+    return Fuzzy(words[0], 1 + (len(words[0]) > _SHORT) if by_length else int(item.degree), field)
 
 
 def _bound(item: tree.Item) -> float | None:
@@ -249,4 +271,6 @@ def _position(exc: Exception, text: str) -> int:
 def _one_line(exc: Exception) -> str:
     if isinstance(exc, RecursionError):
         return "too many parts inside each other"
+    if isinstance(exc, InvalidOperation) or type(exc) is ValueError:  # luqum reads `~1.2` and `^1.2.3` as numbers
+        return "a mark after a word has a number that is none"
     return " ".join(str(exc).split())

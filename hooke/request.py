@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hooke.errors import BadInput
 from hooke.model import DEFAULT_RELATIONS, Level
-from hooke.query import Range
+from hooke.query import Order, Range, SortKey
 from hooke.text import number
 
 MAX_CHOICES = 1_000
@@ -15,6 +15,7 @@ MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
 MAX_TYPED = 500
 MAX_COMPLETIONS = 100
+RELEVANCE = "relevance"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
@@ -32,7 +33,8 @@ class SearchRequest:
     """A search: text and filters, and what to give back.
 
     expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
-    exclude_inferred: a term stands for itself, without what is below it.
+    exclude_inferred: a term stands for itself, without what is below it. sort: None is by relevance.
+    explain: each hit tells the annotation, too, by which it matched, and how the query names its term.
     """
 
     level: Level = Level.STUDY
@@ -46,6 +48,8 @@ class SearchRequest:
     cursor: str | None = None
     strict: bool = False
     exclude_inferred: bool = False
+    sort: Order | None = None
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
@@ -104,6 +108,26 @@ def read_expand(text: str | None) -> tuple[str, ...]:
     if bad is not None or not names:
         raise BadInput(f"expand is none, or relations such as is_a,part_of; not {text!r}")
     return names
+
+
+def read_sort(text: str | None) -> Order | None:
+    """The order of a `sort` parameter, `-` for the other way round; None for relevance.
+
+    >>> read_sort("-date"), read_sort("title").descending, read_sort("relevance")
+    (Order(key=<SortKey.DATE: 'date'>, descending=True), False, None)
+    """
+    if text in (None, "", RELEVANCE):
+        return None
+    assert text is not None
+    key = text.removeprefix("-")
+    if key not in list(SortKey):
+        raise BadInput(f"sort is relevance, date, title or size, or -date, -title, -size the other way; not {text!r}")
+    return Order(SortKey(key), text != key)
+
+
+def sort_name(order: Order | None) -> str:
+    """The `sort` parameter of an order."""
+    return ("-" if order.descending else "") + str(order.key) if order else RELEVANCE
 
 
 def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, tuple[str, ...]]) -> tuple[Filter, ...]:

@@ -14,12 +14,53 @@ class PathStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedTerm:
+    """Words of the query and a term they name. `relations` of `merged` sources cannot be told apart.
+
+    name: the name of the term that the words spell, its scope (LABEL, EXACT, RELATED …; "" for an id) and who gives it,
+    the ontology or `hooke` for one of Hooke's own. version: the ontology's.
+    """
+
+    text: str
+    id: str
+    label: str
+    method: str
+    ontology: str
+    merged: bool = False
+    name: str = ""
+    scope: str = ""
+    named_by: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a record was annotated with, and how it came to that.
+
+    text, ids: as submitted, given_id the one of them that the term was taken from. method, score, note: of the
+    grounding. name, scope: the name of the term that the text is, where it is one. ontology, version: the term's.
+    """
+
+    text: str
+    ids: tuple[str, ...]
+    given_id: str | None
+    method: str
+    score: float
+    note: str | None
+    name: str
+    scope: str
+    ontology: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why a hit matched.
 
     kind: `text` (a word in a value), `direct` (annotated with the term), `inferred` (with a narrower one),
-    `value` (a whole value), `range`. value: the matching text, cut around the word when it is long.
-    term: the annotation's term; path: from it to the query's term.
+    `value` (a whole value), `range`. value: the matching text, cut around the word when it is long. words: those that
+    matched. name, scope: the other name of the query's term that they are. term: the annotation's term; path: from it
+    to the query's term. Where explanations are asked for, asked: that term as the query names it; and the annotation.
     """
 
     kind: str
@@ -27,6 +68,11 @@ class Reason:
     value: str
     term: str | None = None
     path: tuple[PathStep, ...] = ()
+    words: tuple[str, ...] = ()
+    name: str = ""
+    scope: str = ""
+    asked: ResolvedTerm | None = None
+    annotation: Annotation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +101,6 @@ class FacetValue:
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedTerm:
-    """Words of the query and a term they name. `relations` of `merged` sources cannot be told apart."""
-
-    text: str
-    id: str
-    label: str
-    method: str
-    ontology: str
-    merged: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Rewrite:
     """An id of the query that was replaced, and why (`alt_id`, `replaced_by`)."""
 
@@ -86,14 +120,53 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """A word with an open end or with misspellings, and the indexed words that it stands for."""
+
+    text: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QueryReport:
-    """What the query was understood to mean."""
+    """What the query was understood to mean. understood: the text as it was read, with its operators written out."""
 
     terms: tuple[ResolvedTerm, ...] = ()
     rewrites: tuple[Rewrite, ...] = ()
     unresolved: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     notices: tuple[str, ...] = ()
+    expansions: tuple[Expansion, ...] = ()
+    understood: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a query and whether a record has it.
+
+    kind: `all` or `any` of its parts, `not`, or `one`, which has terms that its words name and reasons.
+    """
+
+    text: str
+    kind: str
+    matched: bool
+    terms: tuple[ResolvedTerm, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    parts: "tuple[Part, ...]" = ()  # quoted whole: `hooke.wire` resolves it
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a record matches a query, or which part of the query it does not have."""
+
+    id: str
+    level: str
+    study_id: str
+    title: str
+    matches: bool
+    score: float
+    query: QueryReport
+    whole: Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,17 @@ from rich.table import Table
 
 from hooke.curation import Accepted
 from hooke.results import (
+    Annotation,
     CompletionResult,
     CurationList,
+    Explanation,
     FacetValue,
     IndexInfo,
     OntologySummary,
+    Part,
     QueryReport,
     Reason,
-    SearchHit,
+    ResolvedTerm,
     SearchResult,
     SimilarResult,
 )
@@ -99,11 +102,59 @@ def completions(result: CompletionResult, console: Console) -> None:
     console.print(table)
 
 
-def explanation(hit: SearchHit, console: Console) -> None:
-    """Every reason, with its whole path."""
-    console.print(f"{hit.id}  {hit.title}", soft_wrap=True)
-    for reason in hit.why:
-        console.print("  " + _reason(reason), soft_wrap=True)
+def explanation(found: Explanation, console: Console) -> None:
+    """Each part of a query, whether the record has it, and by what."""
+    console.print(f"{found.id}  {found.title}", soft_wrap=True)
+    verdict = f"matches, score {found.score:g}" if found.matches else "does not match"
+    console.print(f"{verdict}: {found.query.understood}", soft_wrap=True)
+    for line in (*_remarks(found.query), *_part(found.whole)):
+        console.print(line, soft_wrap=True)
+
+
+def _part(part: Part, depth: int = 0) -> Iterator[str]:
+    indent = "  " * depth
+    yield f"{indent}{'yes' if part.matched else 'NO '}  {part.text}"
+    for term in part.terms:
+        yield f"{indent}     asks for {_asked(term)}"
+    for reason in part.reasons:
+        yield f"{indent}     {_detailed(reason)}"
+    for each in part.parts:
+        yield from _part(each, depth + 1)
+
+
+def _asked(term: ResolvedTerm) -> str:
+    ontology = f"{term.ontology} {term.version}".strip()
+    if not term.name:
+        return f"{term.id} ({term.label}) of {ontology}"
+    whose = ", a name of Hooke's own" if term.named_by not in ("", term.ontology) else ""
+    return f"{term.id} ({term.label}) of {ontology}: {_name(term.name, term.scope)}{whose}"
+
+
+def _name(name: str, scope: str) -> str:
+    return f"its label {name!r}" if scope == "LABEL" else f"its {scope.lower()} synonym {name!r}"
+
+
+def _detailed(reason: Reason) -> str:
+    if not reason.path:
+        synonym = f", {_name(reason.name, reason.scope)}" if reason.name else ""
+        said = f" has {' '.join(reason.words)!r}{synonym}" if reason.words else ""
+        return f"{reason.field}: {' '.join(reason.value.split())!r}{said}"
+    found = reason.annotation
+    steps = [f"{reason.path[0].label} ({reason.path[0].id})"]
+    steps += [f"{step.relation} {step.label} ({step.id})" for step in reason.path[1:]]
+    made = f" [{', '.join(_made(found))}]" if found else ""
+    return f"{reason.field}: {reason.value!r} = {', '.join(steps)}{made}"
+
+
+def _made(found: Annotation) -> Iterator[str]:
+    yield f"by {found.method.replace('_', ' ')}, score {found.score:.2f}"
+    if found.ids:
+        yield f"submitted as {'; '.join(found.ids)}"
+    if found.scope and found.scope != "LABEL":
+        yield _name(found.name, found.scope)
+    if found.note:
+        yield found.note.replace("_", " ")
+    yield f"{found.ontology} {found.version}".strip()
 
 
 def index_info(info: IndexInfo, console: Console) -> None:
@@ -195,14 +246,23 @@ def _reason(reason: Reason) -> str:
 
 def _query(query: QueryReport, console: Console) -> None:
     for found in query.terms:
-        console.print(f"{found.text!r} is {found.id} ({found.label}), by {found.method}", style="dim")
+        ours = f" (Hooke's own name {found.name!r})" if found.named_by not in ("", found.ontology) else ""
+        console.print(f"{found.text!r} is {found.id} ({found.label}), by {found.method}{ours}", style="dim")
+    for line in _remarks(query):
+        console.print(line, soft_wrap=True)
+
+
+def _remarks(query: QueryReport) -> Iterator[str]:
+    """What was read otherwise than it was written, and what was not understood."""
     for rewrite in query.rewrites:
-        console.print(f"{rewrite.given} is now {rewrite.id} ({rewrite.label}), {rewrite.reason}", style="dim")
+        yield f"{rewrite.given} is now {rewrite.id} ({rewrite.label}), {rewrite.reason}"
+    for expansion in query.expansions:
+        more = f" and {len(expansion.words) - 12} more" if len(expansion.words) > 12 else ""
+        yield f"{expansion.text} stands for {', '.join(expansion.words[:12]) or 'no word'}{more}"
     for text in query.unresolved:
         near = [f"{s.label} ({s.id})" if s.id else s.label for s in query.suggestions if s.text == text]
-        console.print(f"{text!r} was not found" + (f"; did you mean {', '.join(near)}?" if near else ""))
-    for notice in query.notices:
-        console.print(notice)
+        yield f"{text!r} was not found" + (f"; did you mean {', '.join(near)}?" if near else "")
+    yield from query.notices
 
 
 def _facets(facets: Mapping[str, tuple[FacetValue, ...]], console: Console) -> None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from cattrs import Converter
 
-from hooke.request import CompletionRequest, SearchRequest
+from hooke.request import CompletionRequest, SearchRequest, sort_name
 
 T = TypeVar("T")
 
@@ -35,10 +35,9 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
     parameters.append(("expand", ",".join(request.expand) or "none"))
     if request.cursor:
         parameters.append(("cursor", request.cursor))
-    if request.strict:
-        parameters.append(("strict", "true"))
-    if request.exclude_inferred:
-        parameters.append(("exclude_inferred", "true"))
+    parameters += [(name, "true") for name in ("strict", "exclude_inferred", "explain") if getattr(request, name)]
+    if request.sort:
+        parameters.append(("sort", sort_name(request.sort)))
     if request.facets:
         parameters.append(("facets", ",".join(request.facets)))
     for chosen in request.filters:

@@ -8,6 +8,7 @@ Scores, for every method that grounds a text (a submitter's id has those of `ont
     normalised label            0.70   case counts for none of these; punctuation, plural, British spelling do here
     normalised synonym          0.65
     abbreviated species name    0.60   `H. sapiens`
+    name of Hooke's own table   0.88   exact, else 0.73; see `ontologies.more_names`
     letters and digits parted   0.60   `T47D` for `T-47D`, `MCF 10A` for `MCF10A`
       or joined
     fuzzy                       0.50 x likeness, only ever suggested
@@ -25,8 +26,9 @@ from hooke.model import Method
 from hooke.text import fold
 from ontologies.compile import ABBREVIATED, AS_WRITTEN, NORMAL
 from ontologies.database import Database, Named
-from ontologies.ids import prefix_of
+from ontologies.ids import key, prefix_of
 from ontologies.model import Match, Scope, Term
+from ontologies.more_names import OURS, MoreName, more_names
 from ontologies.names import normal
 
 _LIKENESS = 0.75
@@ -34,6 +36,8 @@ _LIKENESS = 0.75
 _PARTS = 6
 """Runs of letters or digits in a name, beyond which it is too long to be spelled in every way."""
 _likeness = OSA.normalized_similarity  # two letters changed round are one mistake: mosue
+_OURS_LESS = 0.02
+"""What a name of Hooke's own is worth less than one of the ontology."""
 _SAME_WORDS = 65
 """Below this (0 … 100) what two names share is chance."""
 _same_words = fuzz.token_sort_ratio
@@ -62,7 +66,20 @@ class Lookup:
                 rank = (-match.score, name.name != phrase, name.id)
                 if name.id not in best or rank < best[name.id][0]:
                     best[name.id] = (rank, match)
+        for more in more_names(phrase, plain) if not obsolete else ():
+            if wanted is None or prefix_of(more.term) in wanted:
+                for match in self._own_match(more):
+                    if match.term not in best or match.score > best[match.term][1].score:
+                        best[match.term] = ((-match.score, False, match.term), match)
         return tuple(match for _, match in sorted(best.values(), key=lambda ranked: ranked[0]))
+
+    def _own_match(self, more: MoreName) -> Iterator[Match]:
+        """A name of Hooke's own, where its term is loaded and in use."""
+        method, score = _method(AS_WRITTEN, more.scope)
+        for named, number in self._database.ids(key(more.term)):
+            term = self._database.term(number)
+            if named == more.term == term.id and not term.obsolete:
+                yield Match(term.id, term.label, method, round(score - _OURS_LESS, 2), more.name, more.scope, OURS)
 
     def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         """The terms whose labels or exact synonyms are most like the text, each once."""

@@ -1,6 +1,7 @@
 """The names of terms in the form in which case, punctuation, number and British or American spelling do not count."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from hooke.text import tokens
@@ -27,6 +28,22 @@ _IRREGULAR = {
     "women": "woman",
 }
 _ABBREVIATION = re.compile(r"[A-Z][A-Za-z]?[A-Z]{1,6}")
+_SPELT_TWO_WAYS = (
+    *(
+        ("or$", "our"),
+        ("our$", "or"),
+        ("iz(?=e|ing|ation)", "is"),
+        ("is(?=e|ing|ation)", "iz"),
+        ("yz", "ys"),
+        ("ys", "yz"),
+    ),
+    *(("(?<=[bt])er$", "re"), ("(?<=[bt])re$", "er"), ("sulf", "sulph"), ("sulph", "sulf")),
+    *(("(?<=e)l(?=ed|ing|er)", "ll"), ("(?<=e)ll(?=ed|ing|er)", "l"), ("[ao]e", "e")),
+    *(("^hem", "haem"), ("emi(?=a|c)", "aemi"), ("^ped", "paed"), ("^etio", "aetio"), ("^paleo", "palaeo")),
+    *(("^fec", "faec"), ("^gynec", "gynaec"), ("^eso", "oeso"), ("^ed(?=em)", "oed"), ("^estr", "oestr")),
+    *(("^fet", "foet"), ("rrhea", "rrhoea"), ("^ameb", "amoeb"), ("^cel(?=om|ia)", "coel")),
+)
+"""American e for ae and oe is told by the stem: not each e was one."""
 _SPELLINGS = (
     (re.compile(r"(?<=\w)our$"), "or"),
     (re.compile(r"is(e|ed|er|ing|ation)$"), r"iz\1"),
@@ -50,18 +67,50 @@ def normal(text: str) -> str:
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """The normal forms of a label: the whole, and where it explains an abbreviation, each of the two alone.
-
-    A parenthesis in lower case tells homonyms apart, "bract (moss)", and stays.
+    """The normal forms of a label: the whole, and its halves where it explains an abbreviation.
 
     >>> forms("stimulated emission depletion (STED)")
     ('stimulated emission depletion sted', 'stimulated emission depletion', 'sted')
-    >>> forms("PALM (photoactivation localization microscopy)")[1:], forms("bract (moss)")
-    (('palm', 'photoactivation localization microscopy'), ('bract moss',))
+    """
+    return tuple(filter(None, dict.fromkeys(map(normal, (name, *halves(name))))))
+
+
+def halves(name: str) -> tuple[str, ...]:
+    """An abbreviation and what it stands for, where a label explains one by the other; else none.
+
+    A parenthesis in lower case tells homonyms apart, "bract (moss)".
+
+    >>> halves("PALM (photoactivation localization microscopy)"), halves("bract (moss)")
+    (('PALM', 'photoactivation localization microscopy'), ())
     """
     explained = re.fullmatch(r"(.*\S)\s+\((.*)\)", name)
-    alone = explained.groups() if explained and _explains(*explained.groups()) else ()
-    return tuple(filter(None, dict.fromkeys(map(normal, (name, *alone)))))
+    return explained.groups() if explained and _explains(*explained.groups()) else ()
+
+
+def spellings(word: str) -> frozenset[str]:
+    """A token with its other number and its British or American spellings, as far as rules make them; itself too.
+
+    >>> sorted(spellings("tumours")), sorted(spellings("mice")), sorted(spellings("esophagus"))
+    (['tumor', 'tumors', 'tumour', 'tumours'], ['mice', 'mouse', 'mouses'], ['esophagus', 'oesophagus'])
+    """
+    if len(word) < 3 or not word.isalpha():
+        return frozenset({word})
+    plain = _plain_word(word)
+    singular = _singular(word)
+    respelt = {singular, *_respelt(singular), *_respelt(_american(singular))}
+    both = {form for each in respelt for form in (each, *_plurals(each))}
+    return frozenset(form for form in both if _plain_word(form) == plain) | {word}
+
+
+def _respelt(word: str) -> Iterator[str]:
+    for one, other in _SPELT_TWO_WAYS:
+        for at in re.finditer(one, word):
+            yield word[: at.start()] + other + word[at.end() :]
+
+
+def _plurals(word: str) -> Iterator[str]:
+    yield from (plural for plural, singular in _IRREGULAR.items() if singular == word)
+    yield from (word + "s", word + "es", word[:-1] + "ies", word + "e")
 
 
 def _explains(name: str, other: str) -> bool:

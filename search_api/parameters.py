@@ -6,11 +6,23 @@ from difflib import get_close_matches
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Range
-from hooke.request import CompletionRequest, Filter, SearchRequest, read_expand, read_filters, read_range
+from hooke.request import CompletionRequest, Filter, SearchRequest, read_expand, read_filters, read_range, read_sort
 
 Pairs = Iterable[tuple[str, str]]
 
-_PLAIN = ("q", "limit", "k", "cursor", "facets", "facet_limit", "expand", "strict", "exclude_inferred")
+_PLAIN = (
+    "q",
+    "limit",
+    "k",
+    "cursor",
+    "facets",
+    "facet_limit",
+    "expand",
+    "strict",
+    "exclude_inferred",
+    "sort",
+    "explain",
+)
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -64,6 +76,8 @@ def _request(
         plain.get("cursor") or None,
         _switch("strict", plain),
         _switch("exclude_inferred", plain),
+        read_sort(plain.get("sort")),
+        _switch("explain", plain),
     )
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_TYPED, SearchRequest
+from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_TYPED, RELEVANCE, SearchRequest
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -36,6 +36,8 @@ _FACET_LIMIT = Annotated[int, Query(description="the most values of one facet")]
 _EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (the default)")]
 _STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
 _EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself, without what is below it")]
+_SORT = Annotated[str, Query(description="relevance, date, title or size; -date, -title, -size: the last first")]
+_EXPLAIN = Annotated[bool, Query(description="each hit tells its annotations and how the query names their terms")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -53,6 +55,8 @@ def _documented(
     expand: _EXPAND = None,
     strict: _STRICT = False,
     exclude_inferred: _EXCLUDE_INFERRED = False,
+    sort: _SORT = RELEVANCE,
+    explain: _EXPLAIN = False,
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 
@@ -152,6 +156,8 @@ async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
 def _without_pages(asked: SearchRequest) -> SearchRequest:
     if asked.cursor is not None:
         raise BadInput("cursor: look-alikes have no pages; ask for a larger k")
+    if asked.sort is not None:
+        raise BadInput("sort: look-alikes come in the order of likeness; leave it out")
     return asked
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Backend, HttpBackend, Look
 from hooke.errors import HookeError
 from hooke.model import Level
-from hooke.request import MAX_LIMIT, CompletionRequest, Filter, SearchRequest, read_conditions, read_expand
+from hooke.request import MAX_LIMIT, CompletionRequest, Filter, SearchRequest, read_conditions, read_expand, read_sort
 from hooke.results import (
     CombinedHit,
     CombinedResult,
@@ -72,16 +72,18 @@ class Archive:
         exclude: Mapping[str, Choice] | None = None,
         page_size: int = 100,
         exclude_inferred: bool = False,
+        sort: str | None = None,
         **fields: Choice,
     ) -> "Results":
         """Records that match text and fields.
 
         A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
         may have; `where` takes conditions such as `"year>=2020"`; with `exclude_inferred` a term stands for itself,
-        without what is below it. Results fetch their next page when it is needed.
+        without what is below it; `sort` is relevance, date, title or size, with `-` the other way round: `"-date"`.
+        Results fetch their next page when it is needed.
         """
         asked = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
-        request = replace(asked, exclude_inferred=exclude_inferred)
+        request = replace(asked, exclude_inferred=exclude_inferred, sort=read_sort(sort))
         return Results(self._backend, request, self._backend.search(request))
 
     def similar(

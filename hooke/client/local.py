@@ -12,9 +12,9 @@ from hooke.request import CompletionRequest, SearchRequest
 from hooke.results import (
     CombinedResult,
     CompletionResult,
+    Explanation,
     IndexInfo,
     RecordDetail,
-    SearchHit,
     SearchResult,
     SimilarResult,
 )
@@ -66,8 +66,8 @@ class LocalBackend:
         """What the last words of a text can become."""
         return self._engine.complete(request)
 
-    def why(self, record_id: str, request: SearchRequest) -> SearchHit:
-        """Why a record matches."""
+    def why(self, record_id: str, request: SearchRequest) -> Explanation:
+        """Why a record matches, or why it does not."""
         return self._engine.why(record_id, request)
 
     def detail(self, level: str, record_id: str) -> RecordDetail:

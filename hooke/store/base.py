@@ -32,7 +32,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Hits in order (score down, then ordinal up), the exact total, and where to go on (None: at the end)."""
+    """Hits in the query's order (score down, if it names none; then ordinal up), the exact total, and where to go on.
+
+    after is None at the end.
+    """
 
     hits: tuple[Hit, ...]
     total: int

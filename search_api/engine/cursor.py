@@ -32,7 +32,7 @@ def read_cursor(text: str, snapshot: int, request: SearchRequest) -> Position:
         raise BadCursor(f"cursor {text[:40]!r} is not one of Hooke's: start again without it")
     made_for, score, ordinal, digest = _LAYOUT.unpack(body)
     if digest != _query_digest(request):
-        raise BadCursor("the cursor belongs to another query: keep text, filters and expand as they were")
+        raise BadCursor("the cursor belongs to another query: keep text, filters, expand and sort as they were")
     if made_for != snapshot:
         raise SnapshotMismatch("the cursor has expired, since the index has changed: start again without it")
     return Position(score, ordinal)
@@ -40,7 +40,7 @@ def read_cursor(text: str, snapshot: int, request: SearchRequest) -> Position:
 
 def _query_digest(request: SearchRequest) -> bytes:
     # how much is given back may change from page to page, what is asked may not
-    asked = asdict(replace(request, limit=1, cursor=None, facets=(), facet_limit=1))
+    asked = asdict(replace(request, limit=1, cursor=None, facets=(), facet_limit=1, explain=False))
     return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).digest()
 
 

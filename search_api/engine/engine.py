@@ -23,6 +23,7 @@ from hooke.results import (
     CombinedResult,
     CompletionResult,
     CurationList,
+    Explanation,
     FacetValue,
     IndexInfo,
     RecordDetail,
@@ -40,7 +41,7 @@ from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term
-from search_api.engine.explain import Explainer
+from search_api.engine.explain import Explainer, Parts
 from search_api.engine.facets import Facets
 from search_api.engine.filtered import nearest
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
@@ -80,15 +81,16 @@ class Engine:
         self._store.close()
 
     def search(self, request: SearchRequest) -> SearchResult:
-        """The records that match, best first, each with its reasons, and the facets asked for."""
+        """The records that match, best first or as the request sorts them, each with its reasons, and the facets."""
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
             snapshot = reader.snapshot.id
             after = read_cursor(request.cursor, snapshot, request) if request.cursor else None
-            page = reader.search(Query(request.level, understood.where(), request.limit, after))
+            page = reader.search(Query(request.level, understood.where(), request.limit, after, request.sort))
             records = reader.records(request.level, [hit.ordinal for hit in page.hits])
             scores = {hit.ordinal: hit.score for hit in page.hits}
-            explainer = Explainer(understood.atoms, catalogue, request.expand)
+            terms = understood.report.terms if request.explain else None
+            explainer = Explainer(understood.atoms, catalogue, request.expand, terms)
             return SearchResult(
                 page.total,
                 tuple(_search_hit(record, scores[record.ordinal], explainer) for record in records),
@@ -148,16 +150,18 @@ class Engine:
             field = None if request.field is None else _facet_field(request.field, request.level, reader)
             return self._completer.complete(replace(request, field=field), reader, catalogue)
 
-    def why(self, record_id: str, request: SearchRequest) -> SearchHit:
-        """Why a record matches a query. Raises UnknownRecord when it does not."""
+    def why(self, record_id: str, request: SearchRequest) -> Explanation:
+        """Why a record matches a query, or which parts of the query it does not have. Raises UnknownRecord."""
         with self._reading() as (reader, catalogue):
             record = self._record(record_id, reader)
             request = replace(request, level=record.level)
             understood = understand(request, reader, catalogue)
-            page = reader.search(Query(record.level, And((understood.where(), Among(frozenset({record.ordinal})))), 1))
-            if not page.hits:
-                raise UnknownRecord(f"{record.level} {record_id!r} does not match {request.text!r}")
-            return _search_hit(record, page.hits[0].score, Explainer(understood.atoms, catalogue, request.expand))
+            where, itself = understood.where(), Among(frozenset({record.ordinal}))
+            hits = reader.search(Query(record.level, And((where, itself)), 1)).hits
+            whole = Parts(record, understood, reader, catalogue, request.expand).of(where)
+            score = round(hits[0].score, 4) if hits else 0.0
+            about = (record.id, str(record.level), record.study_id, record.title)
+            return Explanation(*about, bool(hits), score, understood.report, whole)
 
     def detail(self, level: Level, record_id: str) -> RecordDetail:
         """One study or image, whole. Raises UnknownRecord."""

@@ -1,6 +1,7 @@
 """The terms of one query: which its words and ids stand for, what is below them, and what could have been meant."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -8,14 +9,43 @@ from rapidfuzz.distance import OSA
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import IS_A, Method, TermId
 from hooke.request import SearchRequest
-from hooke.results import QueryReport, ResolvedTerm, Rewrite, Suggestion
+from hooke.results import Expansion, QueryReport, ResolvedTerm, Rewrite, Suggestion
 from hooke.store.base import MetadataReader
 from ontologies.catalogue import Catalogue
+from ontologies.ids import prefix_of
+from ontologies.model import Match, Scope
+from ontologies.more_names import names_of
+from ontologies.names import abbreviated, halves, normal
 
 _WORDS_COMPARED = 100_000
 _SUGGESTED_FOR = 10
 """Unknown words of one query that suggestions are looked for: each is compared with all others."""
 _LIKENESS = 0.75
+
+
+def _is_line(term: TermId, catalogue: Catalogue) -> bool:
+    if prefix_of(term) in ("CLO", "CVCL"):
+        return True
+    above = catalogue.ancestors(term, (IS_A,)) if prefix_of(term) == "EFO" else ()
+    return any(catalogue.label(each).endswith("cell line") for each in above)
+
+
+def _is_method(term: TermId, _: Catalogue) -> bool:
+    return prefix_of(term) == "FBbi"
+
+
+_NOUNS = {
+    **dict.fromkeys(("cell line", "cell"), _is_line),
+    **dict.fromkeys(("microscopy", "microscope", "imaging"), _is_method),
+}
+"""Nouns that people put behind a name which is whole without, in their normal form, and what the name must be."""
+
+
+def _as_written(phrase: str, matches: Sequence[Match]) -> Sequence[Match]:
+    """The matches; of a phrase in capitals, those with these capitals if there are any: PALM is a method, no palm."""
+    if len(phrase) < 2 or not phrase.isupper():
+        return matches
+    return [match for match in matches if phrase in re.findall(r"[^\s()]+", match.name)] or matches
 
 
 class QueryTerms:
@@ -26,12 +56,13 @@ class QueryTerms:
         self._reader = reader
         self._catalogue = catalogue
         self._level = request.level
+        self._sources = {info.name: info for info in catalogue.ontologies()}
         self._found: list[ResolvedTerm] = []
         self._rewrites: list[Rewrite] = []
         self._unresolved: list[str] = []
         self._suggestions: list[Suggestion] = []
 
-    def report(self, notices: Iterable[str]) -> QueryReport:
+    def report(self, notices: Iterable[str], expansions: Iterable[Expansion], understood: str) -> QueryReport:
         """What the query was understood to mean, each thing once."""
         return QueryReport(
             tuple(dict.fromkeys(self._found)),
@@ -39,6 +70,8 @@ class QueryTerms:
             tuple(dict.fromkeys(self._unresolved)),
             tuple(dict.fromkeys(self._suggestions)),
             tuple(dict.fromkeys((*notices, *self._merged_notices()))),
+            tuple(dict.fromkeys(expansions)),
+            understood,
         )
 
     def resolved(self, text: str, name: str | None) -> tuple[TermId, ...]:
@@ -47,7 +80,10 @@ class QueryTerms:
         if resolution is None:
             return ()
         term = self._catalogue.term(resolution.term)
-        self._found.append(self._resolved_term(text, term.id, Method.ID))
+        info = self._sources[term.ontology]
+        merged = self._catalogue.merged(term.id)
+        found = ResolvedTerm(text, term.id, term.label, str(Method.ID), info.name, merged, version=info.version)
+        self._found.append(found)
         if resolution.reason:
             given = resolution.rewritten_from or resolution.given
             self._rewrites.append(Rewrite(given, term.id, term.label, resolution.reason))
@@ -58,22 +94,62 @@ class QueryTerms:
     def _suggest_terms(self, text: str, terms: Iterable[TermId]) -> None:
         self._suggestions.extend(Suggestion(text, t, self._catalogue.label(t)) for t in terms)
 
-    def _resolved_term(self, text: str, term: TermId, method: Method) -> ResolvedTerm:
-        found = self._catalogue.term(term)
-        return ResolvedTerm(text, term, found.label, str(method), found.ontology, self._catalogue.merged(term))
+    def named(self, phrase: str, field: str | None) -> tuple[TermId, ...]:
+        """The terms a phrase names: of each ontology those that it names best.
 
-    def named(self, phrase: str, prefixes: tuple[str, ...] | None) -> tuple[TermId, ...]:
-        """The terms a phrase names: of each ontology those that it names best."""
+        In a field they are of its ontologies, or lead to terms that its records have: archives put a plant's organ
+        under phenotype, and it is found there by its name.
+        """
+        matches = _as_written(phrase, self._matches(phrase, field))
         best: dict[str, Method] = {}
-        targets: list[TermId] = []
-        for match in self._catalogue.find(phrase, prefixes):
-            if match.method is Method.FUZZY:
-                continue
-            prefix = match.term.partition(":")[0]
-            if best.setdefault(prefix, match.method) is match.method and match.term not in targets:
-                targets.append(match.term)
-                self._found.append(self._resolved_term(phrase, match.term, match.method))
+        targets: dict[TermId, None] = {}
+        for match in matches:
+            if best.setdefault(prefix_of(match.term), match.method) is match.method and match.term not in targets:
+                targets[match.term] = None
+                self._found.append(self._by_name(phrase, match))
         return tuple(targets)
+
+    def headed(self, words: Sequence[str], field: str | None) -> tuple[TermId, ...]:
+        """The terms that words name without the noun at their end: `HeLa cells`, `SPIM imaging`."""
+        for noun, fits in _NOUNS.items():
+            head = len(noun.split())
+            if len(words) > head and normal(" ".join(words[-head:])) == noun:
+                rest = " ".join(words[:-head])
+                matches = [m for m in _as_written(rest, self._matches(rest, field)) if fits(m.term, self._catalogue)]
+                self._found.extend(self._by_name(" ".join(words), match) for match in matches)
+                return tuple(dict.fromkeys(match.term for match in matches))
+        return ()
+
+    def _matches(self, phrase: str, field: str | None) -> list[Match]:
+        prefixes = ONTOLOGY_FIELDS.get(field) if field else None
+        found = list(self._catalogue.find(phrase, prefixes))
+        if field and prefixes is not None:
+            used = self._reader.terms_in_use(self._level, field)
+            others = (m for m in self._catalogue.find(phrase) if prefix_of(m.term) not in prefixes)
+            found += (m for m in others if not used.isdisjoint(self._below(m.term)))
+        return found
+
+    def _below(self, term: TermId) -> frozenset[TermId]:
+        return self._catalogue.descendants(term, self._request.expand)
+
+    def _by_name(self, text: str, match: Match) -> ResolvedTerm:
+        info = self._sources[self._catalogue.term(match.term).ontology]
+        merged = self._catalogue.merged(match.term)
+        spelt = (match.name, str(match.scope), match.ontology)
+        return ResolvedTerm(text, match.term, match.label, str(match.method), info.name, merged, *spelt, info.version)
+
+    def names(self, targets: Iterable[TermId]) -> Iterator[tuple[str, Scope]]:
+        """What else the terms are surely called, as texts may have it: labels, exact synonyms, `H. sapiens`."""
+        for target in targets:
+            term = self._catalogue.term(target)
+            own = [(each.text, each.scope) for each in term.synonyms]
+            ours = [(each.name, each.scope) for each in names_of(target)]
+            for name, scope in ((term.label, Scope.LABEL), *own, *ours):
+                if scope in (Scope.LABEL, Scope.EXACT):
+                    plain = re.sub(r"\s*<[^<>]*>", "", name)  # `Mus <genus>`, as the taxonomy tells homonyms apart
+                    short = abbreviated(plain) if prefix_of(target) == "NCBITaxon" else None
+                    yield from ((each, scope) for each in (halves(plain) or (plain,)))
+                    yield from [(short, scope)] if short else ()
 
     def report_unknown(self, text: str, name: str | None) -> None:
         """Remember words that nothing was found for, and what may have been meant."""

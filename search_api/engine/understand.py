@@ -1,9 +1,12 @@
 """From what was typed to what a store is asked: words find their terms, terms what is below, prefixes their words."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from hooke.errors import BadQuery, UnknownField
 from hooke.fields import FACET_FIELDS, ONTOLOGY_FIELDS, TITLE, field_name
@@ -13,6 +16,7 @@ from hooke.query import (
     Best,
     Equals,
     Everything,
+    Fuzzy,
     Node,
     Not,
     Or,
@@ -25,16 +29,24 @@ from hooke.query import (
     Weighted,
     Words,
 )
+from hooke.query_print import print_query
 from hooke.query_text import Vocabulary, read_query
 from hooke.request import Filter, SearchRequest
-from hooke.results import QueryReport
+from hooke.results import Expansion, QueryReport
 from hooke.store.base import MetadataReader
 from hooke.text import tokens
 from ontologies.catalogue import Catalogue
+from ontologies.more_names import more_names
+from ontologies.names import normal, spellings
 from search_api.engine.terms import QueryTerms
 
 MAX_EXPANSIONS = 400
 LONGEST_NAME = 8
+_SHORTEST = 3
+"""Letters of a name that is looked for in texts though it was not typed."""
+_MOST_NAMES = 12
+_MOST_PHRASES = 8
+_WORDS_COMPARED = 1_000_000
 _WEIGHTS = {"title": 5.0, "direct": 4.0, "inferred": 2.0, "text": 1.0}
 _NO_TERM = frozenset(
     {"a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "not", "of", "on", "or"}
@@ -43,14 +55,32 @@ _NO_TERM = frozenset(
 """Words too common to name a term by themselves."""
 
 
+Run = tuple[frozenset[str], ...]
+"""Words next to each other in one value, each in any of its spellings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One way in which records say what is asked: every run, each anywhere.
+
+    name, scope: the term's name that this is; "" for the words as typed.
+    """
+
+    runs: tuple[Run, ...]
+    name: str = ""
+    scope: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """One thing asked for, as explanations need it: words to find, or a term with everything below it."""
+    """One thing asked for, as explanations need it: words to find, or a term with everything below it.
+
+    prefix: what all its words begin with, if they do.
+    """
 
     text: str
     field: str | None
-    words: tuple[str, ...] = ()
-    phrase: tuple[str, ...] = ()
+    sayings: tuple[Saying, ...] = ()
     prefix: str | None = None
     targets: tuple[TermId, ...] = ()
     terms: frozenset[TermId] = frozenset()
@@ -60,11 +90,15 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A request as a store is asked it: the text's node, each filter's, and what was made of the words."""
+    """A request as a store is asked it: the text's node, each filter's, and what was made of the words.
+
+    atoms: what hits can match by. asked: what each leaf of the nodes asks for, also those under a NOT.
+    """
 
     text: Node
     filters: tuple[tuple[str, Node], ...]
     atoms: tuple[Atom, ...]
+    asked: Mapping[Node, Atom]
     report: QueryReport
 
     def where(self, *, without: str | None = None) -> Node:
@@ -105,7 +139,8 @@ class _Reader:
         self._level = request.level
         self._terms = QueryTerms(request, reader, catalogue)
         self._atoms: list[Atom] = []
-        self._notices: list[str] = []
+        self._asked: dict[Node, Atom] = {}
+        self._expansions: list[Expansion] = []
 
     def read(self) -> Understood:
         vocabulary = Vocabulary(
@@ -113,14 +148,20 @@ class _Reader:
             self._is_id,
         )
         reading = read_query(self._request.text, vocabulary, strict=self._request.strict)
-        self._notices.extend(reading.notices)
         text = self._node(reading.node)
         # a field's own values are alternatives, other fields restrict further
         filters = [(name, node) for f in self._request.filters for name, node in [self._filter(f)]]
         for bounds in self._request.ranges:
             name = known_field(bounds.field, self._level, self._reader)
             filters.append((name, self._bounds(replace(bounds, field=name))))
-        return Understood(text, tuple(filters), tuple(self._atoms), self._terms.report(self._notices))
+        report = self._terms.report(reading.notices, self._expansions, print_query(reading.node))
+        return Understood(text, tuple(filters), tuple(self._atoms), self._asked, report)
+
+    def _ask(self, atom: Atom, node: Node) -> Node:
+        """A leaf, remembered with what it asks for."""
+        self._atoms.append(atom)
+        self._asked[node] = atom
+        return node
 
     def _is_id(self, text: str) -> bool:
         return self._catalogue.resolve(text) is not None
@@ -135,13 +176,14 @@ class _Reader:
                 return Not(self._silently(child))
             case Text():
                 return self._text(node)
-            case Prefix(prefix, name):
-                return self._prefix(prefix, name)
+            case Prefix() | Fuzzy():
+                return self._expanded(node)
             case TermRef(text, name):
                 return self._term_ref(text, name)
             case Phrase(words, name):
-                self._atoms.append(Atom(" ".join(words), name, phrase=words))
-                return Best((Weighted(Phrase(words, TITLE), _WEIGHTS["title"]), Weighted(node, _WEIGHTS["text"])))
+                literal = Saying((tuple(frozenset({word}) for word in words),))
+                options = (Weighted(Phrase(words, TITLE), _WEIGHTS["title"]), Weighted(node, _WEIGHTS["text"]))
+                return self._ask(Atom(print_query(node), name, (literal,)), Best(options))
             case Range():
                 return self._bounds(node)
         return node
@@ -154,8 +196,7 @@ class _Reader:
         return understood
 
     def _bounds(self, bounds: Range) -> Node:
-        self._atoms.append(Atom(bounds.field, bounds.field, bounds=bounds))
-        return bounds
+        return self._ask(Atom(print_query(bounds), bounds.field, bounds=bounds), bounds)
 
     def _text(self, text: Text) -> Node:
         nodes: list[Node] = []
@@ -191,46 +232,66 @@ class _Reader:
             resolved = self._terms.resolved(phrase, name) if "_" in phrase or name else ()
             if resolved:
                 return resolved
-            if phrase.casefold() in _NO_TERM or (len(phrase) < 3 and phrase.isalpha()):
+            short = len(phrase) < 3 and phrase.isalpha() and not more_names(phrase, normal(phrase))
+            if phrase.casefold() in _NO_TERM or short:
                 return ()
-        return self._terms.named(phrase, ONTOLOGY_FIELDS.get(name) if name else None)
+        return self._terms.named(phrase, name) or self._terms.headed(run, name)
 
     def _atom(self, run: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
-        words = tuple(dict.fromkeys(token for word in run for token in tokens(word)))
-        atom = Atom(" ".join(run), name, words, targets=targets, terms=self._terms.closure(targets))
-        self._atoms.append(atom)
-        options = [Weighted(_all_words(words, name), _WEIGHTS["text"])]
-        if name is None:
-            options.append(Weighted(_all_words(words, TITLE), _WEIGHTS["title"]))
-        if targets:
-            options.append(Weighted(Terms(frozenset(targets), name), _WEIGHTS["direct"]))
-            options.append(Weighted(Terms(atom.terms, name), _WEIGHTS["inferred"]))
-        node = Best(tuple(options))
+        sayings = self._sayings(run, targets)
+        atom = Atom(" ".join(run), name, sayings, targets=targets, terms=self._terms.closure(targets))
+        node = Best((*_said(sayings, name), *self._annotated(atom)))
         if not targets and not self._reader.count(self._level, node):
             self._terms.report_unknown(atom.text, name)
-        return node
+        return self._ask(atom, node)
 
-    def _prefix(self, prefix: str, name: str | None) -> Node:
-        words = self._reader.tokens(self._level, prefix, field=name, limit=MAX_EXPANSIONS + 1)
+    def _annotated(self, atom: Atom) -> tuple[Weighted, ...]:
+        if not atom.targets:
+            return ()
+        direct = Weighted(Terms(frozenset(atom.targets), atom.field), _WEIGHTS["direct"])
+        return direct, Weighted(Terms(atom.terms, atom.field), _WEIGHTS["inferred"])
+
+    def _sayings(self, run: Sequence[str], targets: tuple[TermId, ...]) -> tuple[Saying, ...]:
+        """The words as typed, and the other names of the terms that they name."""
+        if not self._request.expand:
+            return (Saying(tuple((frozenset({token}),) for token in _distinct(run))),)
+        typed = _typed(run)
+        named = sorted(self._terms.names(targets), key=lambda each: len(tokens(each[0])))
+        others: dict[tuple[Run, ...], Saying] = {}
+        for name, scope in named:
+            words = tokens(name)
+            if len("".join(words)) >= _SHORTEST:
+                others.setdefault((_run(words),), Saying((_run(words),), name, str(scope)))
+        kept = [typed]
+        for saying in others.values():
+            # `house mouse` is found wherever `mouse` is
+            if not any(all(_holds(saying.runs[0], run) for run in known.runs) for known in kept):
+                kept.append(saying)
+        return tuple(kept[:_MOST_NAMES])
+
+    def _expanded(self, node: Prefix | Fuzzy) -> Node:
+        """A word with an open end or with misspellings, as the indexed words that it stands for."""
+        shown = print_query(replace(node, field=None))
+        words = self._words_like(node)
         if len(words) > MAX_EXPANSIONS:
-            raise BadQuery(f"{prefix!r}* stands for more than {MAX_EXPANSIONS} words: type more of the word")
-        self._atoms.append(Atom(f"{prefix}*", name, prefix=prefix))
-        found = frozenset(words)
-        options = [Weighted(Words(found, name), _WEIGHTS["text"])]
-        if name is None:
-            options.append(Weighted(Words(found, TITLE), _WEIGHTS["title"]))
-        return Best(tuple(options))
+            raise BadQuery(f"{shown} stands for more than {MAX_EXPANSIONS} words: type more of the word")
+        self._expansions.append(Expansion(shown, words))
+        said = (Saying(((frozenset(words),),)),)
+        prefix = node.prefix if isinstance(node, Prefix) else node.word[0]
+        return self._ask(Atom(print_query(node), node.field, said, prefix), Best(_said(said, node.field)))
+
+    def _words_like(self, node: Prefix | Fuzzy) -> tuple[str, ...]:
+        if isinstance(node, Prefix):
+            return self._reader.tokens(self._level, node.prefix, field=node.field, limit=MAX_EXPANSIONS + 1)
+        # the first letter is right: to compare with every word of a large index would take too long
+        words = self._reader.tokens(self._level, node.word[0], field=node.field, limit=_WORDS_COMPARED)
+        near = process.extract(node.word, words, scorer=OSA.distance, score_cutoff=node.edits, limit=MAX_EXPANSIONS + 1)
+        return tuple(sorted(word for word, _, _ in near))
 
     def _term_ref(self, text: str, name: str | None) -> Node:
         targets = self._terms.resolved(text, name)
         atom = Atom(text, name, targets=targets, terms=self._terms.closure(targets))
-        self._atoms.append(atom)
-        return Best(
-            (
-                Weighted(Terms(frozenset(targets), name), _WEIGHTS["direct"]),
-                Weighted(Terms(atom.terms, name), _WEIGHTS["inferred"]),
-            )
-        )
+        return self._ask(atom, Best(self._annotated(atom)))
 
     def _filter(self, chosen: Filter) -> tuple[str, Node]:
         name = known_field(chosen.field, self._level, self._reader)
@@ -246,24 +307,67 @@ class _Reader:
         targets = self._filter_terms(name, value)
         if targets:
             atom = Atom(value, name, targets=targets, terms=self._terms.closure(targets), value=value)
-            self._atoms.append(atom)
-            return Or((Terms(atom.terms, name), Equals(name, value)))
-        self._atoms.append(Atom(value, name, value=value))
+            return self._ask(atom, Or((Terms(atom.terms, name), Equals(name, value))))
         node = Equals(name, value)
         if not self._reader.count(self._level, node):
             self._terms.report_unknown(value, name)
-        return node
+        return self._ask(Atom(value, name, value=value), node)
 
     def _filter_terms(self, name: str, value: str) -> tuple[TermId, ...]:
         resolved = self._terms.resolved(value, name)
         if resolved or name not in ONTOLOGY_FIELDS:
             return resolved
-        named = self._terms.named(value, ONTOLOGY_FIELDS[name])
+        named = self._terms.named(value, name)
         if not named and self._terms.looks_like_id(value):
             self._catalogue.term(value)  # raises UnknownTerm with the nearest ids
         return named
 
 
-def _all_words(words: Iterable[str], name: str | None) -> Node:
-    nodes = tuple(Words(frozenset({word}), name) for word in words)
-    return nodes[0] if len(nodes) == 1 else And(nodes)
+def _distinct(run: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(token for word in run for token in tokens(word)))
+
+
+def _typed(run: Sequence[str]) -> Saying:
+    """Words as typed, each anywhere; next to each other where one says too little: `H&E`, `2-photon`, `E. coli`."""
+    words = tuple(map(tokens, run))
+    if len(run) > 1 and any(len(token) == 1 and token.isalpha() for word in words for token in word):
+        return Saying((_run(tuple(token for word in words for token in word)),))
+    runs: list[Run] = []
+    for word in words:
+        together = len(word) > 1 and min(map(len, word)) == 1
+        runs += [_run(word)] if together else [(spellings(token),) for token in word]
+    return Saying(tuple(dict.fromkeys(runs)))
+
+
+def _run(words: tuple[str, ...]) -> Run:
+    """Words next to each other, in all spellings while they make few phrases; in any case the last one's number."""
+    every = tuple(map(spellings, words))
+    if math.prod(map(len, every)) <= _MOST_PHRASES:
+        return every
+    return (*(frozenset({word}) for word in words[:-1]), every[-1])
+
+
+def _holds(run: Run, part: Run) -> bool:
+    """Whether all that has one run has the other."""
+    places = range(len(run) - len(part) + 1)
+    return any(all(run[at + i] <= part[i] for i in range(len(part))) for at in places)
+
+
+def _said(sayings: Iterable[Saying], name: str | None) -> tuple[Weighted, ...]:
+    """What the values of records say, best in the title."""
+    ways = [(_WEIGHTS["text"], name)] + ([(_WEIGHTS["title"], TITLE)] if name is None else [])
+    return tuple(Weighted(_any([_saying(saying, field) for saying in sayings], Or), weight) for weight, field in ways)
+
+
+def _saying(saying: Saying, name: str | None) -> Node:
+    return _any([_run_node(run, name) for run in saying.runs], And)
+
+
+def _run_node(run: Run, name: str | None) -> Node:
+    if len(run) == 1:
+        return Words(run[0], name)
+    return _any([Phrase(words, name) for words in product(*map(sorted, run))], Or)
+
+
+def _any(nodes: Sequence[Node], join: type[And | Or]) -> Node:
+    return nodes[0] if len(nodes) == 1 else join(tuple(nodes))

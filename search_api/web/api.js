@@ -30,6 +30,7 @@ const get = (path, pairs = [], signal = undefined) => ask(`${path}?${new URLSear
 export function search(state, { facets = [], cursor = null, limit = PAGE, withText = true, signal } = {}) {
   const pairs = [...restrictions(state, { withText }), ["limit", limit]];
   if (facets.length) pairs.push(["facets", facets.join(",")], ["facet_limit", FACET_VALUES]);
+  if (state.sort) pairs.push(["sort", state.sort]);
   if (cursor) pairs.push(["cursor", cursor]);
   return get(`/v1/search/${state.level}`, pairs, signal);
 }

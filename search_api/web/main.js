@@ -52,6 +52,8 @@ function drawForm() {
   suggestions.close();
   $("q").value = state.q;
   $("narrower").checked = state.expand !== "none";
+  $("sort").value = state.sort;
+  $("sorting").hidden = isLook(); // look-alikes are ordered by look
   for (const input of $("level").querySelectorAll("input")) {
     input.checked = input.value === state.level;
     input.disabled = isLook() && input.value === "studies";
@@ -177,6 +179,7 @@ function listen() {
   $("q").addEventListener("search", () => $("q").value.trim() !== state.q && submitted());
   $("level").addEventListener("change", (event) => navigate((now) => ({ ...now, level: event.target.value, q: $("q").value.trim() })));
   $("narrower").addEventListener("change", (event) => navigate((now) => ({ ...now, expand: event.target.checked ? "" : "none" })));
+  $("sort").addEventListener("change", (event) => navigate((now) => ({ ...now, sort: event.target.value })));
   $("filters-button").addEventListener("click", (event) => {
     const open = document.body.classList.toggle("filtering");
     event.target.setAttribute("aria-expanded", String(open));

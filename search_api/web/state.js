@@ -4,6 +4,7 @@ export const NOTHING = Object.freeze({
   level: null,
   q: "",
   expand: "",
+  sort: "",
   wanted: {},
   unwanted: {},
   bounds: {},
@@ -27,7 +28,7 @@ export function fromAddress(query) {
     else if (name === "show") state.show.push(value);
     else if (name === "level" && ["images", "studies"].includes(value)) state.level = value;
     else if (name === "rank") state.rank = value === "combined" ? "combined" : "look";
-    else if (["q", "expand", "like", "open"].includes(name)) state[name] = value;
+    else if (["q", "expand", "sort", "like", "open"].includes(name)) state[name] = value;
   }
   return state;
 }
@@ -36,6 +37,7 @@ export function toAddress(state) {
   const pairs = new URLSearchParams();
   if (state.level) pairs.append("level", state.level);
   for (const [name, value] of restrictions(state)) pairs.append(name, value);
+  if (state.sort) pairs.append("sort", state.sort);
   if (state.like) pairs.append("like", state.like);
   if (state.rank === "combined") pairs.append("rank", "combined");
   for (const field of state.show) pairs.append("show", field);

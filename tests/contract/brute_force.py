@@ -1,12 +1,14 @@
 """The dullest possible metadata store: records in dicts, every answer by looking at each of them."""
 
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 
 from hooke.fields import UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Image, Level, Study, Value
-from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, SortKey, Terms, Words
 from hooke.store.base import ValueSet
 from hooke.text import fold, number, tokens
 
@@ -36,9 +38,32 @@ class BruteForce:
     def match(self, level: Level, node: Node) -> set[str]:
         return {key for key, values in self.values(level).items() if matches(values, node)}
 
+    def place(self, level: Level, key: str, order: Order) -> tuple[bool, object]:
+        """What a record's place in an order goes by, for `sorted` with ties by ordinal: those without it last."""
+        values = self.values(level)[key]
+        found: float | str | None = None
+        if order.key is SortKey.TITLE:
+            title = (self.studies if level is Level.STUDY else self.images)[key].title
+            found = " ".join(re.sub(r"0*(\d+)", lambda n: n[1].rjust(9, "0"), word) for word in tokens(title)) or None
+        elif order.key is SortKey.DATE:
+            years = [year * 10_000 for year in _numbers(values, "year")]
+            found = min(_numbers(values, "release_date") or years, default=None)
+        elif level is Level.STUDY:
+            found = max(_numbers(values, "size_bytes"), default=None)
+        else:
+            axes = [max(_numbers(values, f"size_{axis}"), default=None) for axis in "xyzct"]
+            if axes[0] is not None and axes[1] is not None:
+                found = math.prod(1 if size is None else size for size in axes)
+        return found is None, found or 0
+
     def counts(self, level: Level, field: str, node: Node) -> Counter[ValueSet]:
         held = (value_set(values, field) for values in self.values(level).values() if matches(values, node))
         return Counter(s for s in held if s.terms or s.values)
+
+
+def _numbers(values: tuple[Value, ...], field: str) -> list[float]:
+    found = [number(v.text) for v in values if v.field == field and not any(m.field == field for m in v.mentions)]
+    return [n for n in found if n is not None]
 
 
 def value_set(values: tuple[Value, ...], field: str) -> ValueSet:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
@@ -22,11 +23,13 @@ from hooke.query import (
     Node,
     Not,
     Or,
+    Order,
     Phrase,
     Position,
     Prefix,
     Query,
     Range,
+    SortKey,
     Terms,
     Weighted,
     Words,
@@ -61,6 +64,36 @@ IMAGES = (
     Image("S1/B/3", "S1", "three", "B", (MOUSE, Value("size_x", "Not Applicable"), Value("licence", "CC0"))),
 )
 EVERYTHING = Everything()
+ORDERS = tuple(Order(key, descending) for key in SortKey for descending in (False, True))
+HIDDEN = Words(frozenset({"hidden"}))
+
+
+def _sized(**values: str) -> tuple[Value, ...]:
+    return tuple(Value(field, text) for field, text in values.items())
+
+
+SORTED_STUDIES = (
+    Study("S1", "Zebra", _sized(release_date="2020-03-03", year="2020", size_bytes="9")),
+    Study("S2", "über fish 10", _sized(year="2020", size_bytes="100")),
+    Study("S3", "Uber fish 9", (*_sized(release_date="2021-01-01"), Value("release_date", "2019-12-31T10:00"))),
+    Study("S4", "???", _sized(size_bytes="1e3", year="n/a")),
+    Study("S5", "hidden", _sized(release_date="2018-01-01", size_bytes="5")),
+    Study("S6", "(zebra)", (*_sized(size_bytes="3"), Value("size_bytes", "1000"), Value("size_x", "7"))),
+    Study("S7", "Étoile 2 " + "x" * 300, _sized(release_date="-5")),
+)
+SORTED_IMAGES = (
+    Image("S1/A10", "S1", "Well A10", values=_sized(size_x="10", size_y="20")),
+    Image("S1/A2", "S1", "well a2", values=_sized(size_x="10", size_y="20", size_z="3", size_c="2")),
+    Image("S1/A02", "S1", "Well A02", values=_sized(size_x="10", release_date="2022-02-02")),
+    Image("S2/1", "S2", "", values=_sized(size_x="2.5", size_y="20", size_t="0")),
+    Image("S2/2", "S2", "hidden", values=_sized(size_x="1", size_y="1")),
+    Image("S3/1", "S3", "Well B1", values=_sized(year="1999", size_x="many", size_y="9")),
+    Image("S4/1", "S4", "Well B1", values=_sized(size_x="10", size_y="20")),
+    Image("S6/1", "S6", "12345678901 long", values=_sized(size_x="1e4", size_y="1e4")),
+    Image("S6/2", "S6", "9 short", values=_sized(size_y="1e4")),
+    Image("S7/1", "S7", "𝒜 and 😀", values=(MOUSE, *_sized(size_x="1", size_y="1"))),
+)
+"""Equal titles but for case, two dates, half a size, words for numbers, no value at all."""
 
 field_names = st.sampled_from(["title", "description", "organism", "licence", "size_x", "gene"])
 texts = st.sampled_from(["Mus musculus", "mus  MUSCULUS", "17", "2.5", "light sheet", "Light-sheet tif", "a b a", "é"])
@@ -236,6 +269,42 @@ class StoreContract:
         assert tuple(joined) == whole.hits
         assert after is None
         assert whole.after is None
+
+    @pytest.mark.parametrize("size", [1, 4, 100])
+    def test_sorted_pages_join_into_all_hits_in_order(self, store: MetadataStore, size: int) -> None:
+        model = BruteForce()
+        model.studies = {study.id: study for study in SORTED_STUDIES}
+        model.images = {image.id: image for image in SORTED_IMAGES}
+        with store.write() as writer:
+            writer.put_studies(SORTED_STUDIES)
+            writer.put_images(SORTED_IMAGES)
+            writer.commit(Manifest())
+        with store.read() as reader:
+            for level, order in product(Level, ORDERS):
+                assert pages(reader, level, Not(HIDDEN), order, size) == in_order(reader, model, level, order), order
+
+    def test_the_order_follows_what_a_record_and_its_study_become(self, store: MetadataStore) -> None:
+        newest, biggest = Order(SortKey.DATE, descending=True), Order(SortKey.SIZE, descending=True)
+        older = Study("S2", "older", (Value("release_date", "2019-01-01"),))
+        with store.write() as writer:
+            writer.put_studies([Study("S1", "newer", (Value("release_date", "2020-01-01"),)), older])
+            writer.put_images([Image("S1/1", "S1", "one"), Image("S2/2", "S2", "two")])
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert pages(reader, Level.IMAGE, EVERYTHING, newest, 1) == ["S1/1", "S2/2"]
+        sizes = (Value("size_x", "10"), Value("size_y", "10"))
+        with store.write() as writer:
+            writer.put_studies([replace(older, values=(Value("release_date", "2021-01-01"),))])
+            writer.put_images([Image("S2/2", "S2", "two", values=sizes)])
+            writer.commit(Manifest())
+        with store.read() as reader:
+            assert pages(reader, Level.STUDY, EVERYTHING, newest, 1) == ["S2", "S1"]
+            assert pages(reader, Level.IMAGE, EVERYTHING, newest, 1) == ["S2/2", "S1/1"]
+            assert pages(reader, Level.IMAGE, EVERYTHING, biggest, 1) == ["S2/2", "S1/1"]
+
+    def test_a_position_that_no_record_has_is_bad_input(self, reader: MetadataReader) -> None:
+        with pytest.raises(BadInput, match="999"):
+            reader.search(Query(Level.IMAGE, EVERYTHING, 1, Position(0, 999), Order(SortKey.TITLE)))
 
     def test_a_limit_below_1_is_bad_input(self, reader: MetadataReader) -> None:
         with pytest.raises(BadInput, match="limit"):
@@ -549,6 +618,29 @@ def assert_same(reader: MetadataReader, model: BruteForce, level: Level, node: N
     assert all(a < b for a, b in pairwise(order))
     for field in ("organism", "licence", "gene", "size_x"):
         assert counted(reader, level, field, node) == model.counts(level, field, node)
+
+
+def pages(reader: MetadataReader, level: Level, where: Node, order: Order, size: int) -> list[str]:
+    """The ids of all hits, page by page."""
+    ids: list[str] = []
+    after: Position | None = None
+    while True:
+        page = reader.search(Query(level, where, size, after, order))
+        ids += [record.id for record in reader.records(level, [hit.ordinal for hit in page.hits])]
+        after = page.after
+        if after is None:
+            assert len(ids) == page.total
+            return ids
+
+
+def in_order(reader: MetadataReader, model: BruteForce, level: Level, order: Order) -> list[str]:
+    """What is not hidden, sorted by looking at each record."""
+    ids = sorted(model.match(level, Not(HIDDEN)), key=lambda key: reader.get(level, key).ordinal)
+    missing = [key for key in ids if model.place(level, key, order)[0]]
+    known = [key for key in ids if key not in missing]
+    # stable also when reversed: ties go by ordinal in either direction
+    known.sort(key=lambda key: model.place(level, key, order)[1], reverse=order.descending)  # type: ignore[arg-type, return-value]  # numbers, or texts
+    return [*known, *missing]
 
 
 def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Counter[ValueSet]:

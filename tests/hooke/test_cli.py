@@ -71,7 +71,6 @@ def test_help_lists_every_command() -> None:
         (["similar", "mice/plain.png", "-k", "0"], 2, "1 to 10000"),
         (["similar", "mice/plain.png", "--text", "qz*"], 2, "400"),
         (["why", "nothing", "mouse"], 1, "nothing"),
-        (["why", "people/tag#1.png", "rodents"], 1, "does not match"),
         (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
         (["curation", "unresolved", "--field", "organsm"], 2, "those are organism, "),
         (["curation", "conflicts", "--limit", "0"], 2, "1 to 10000"),
@@ -143,6 +142,26 @@ def test_why_prints_the_path_to_the_term(index: Path) -> None:
     shown = hooke("why", image_id("plain.png"), "brain", "--index", index).stdout
     assert "cerebral cortex" in shown
     assert "part_of brain" in shown
+
+
+def test_why_says_which_part_a_record_lacks(index: Path) -> None:
+    shown = hooke("why", "people/tag#1.png", "rodents AND brain", "--index", index)
+    assert shown.exit_code == 1
+    assert "does not match" in shown.stdout
+    assert "NO   rodents\n" in shown.stdout
+    assert "yes  brain\n" in shown.stdout
+    told = json.loads(hooke("why", "people/tag#1.png", "rodents AND brain", "--index", index, "--json").stdout)
+    assert [part["matched"] for part in told["whole"]["parts"]] == [False, True]
+
+
+def test_a_search_is_sorted(index: Path) -> None:
+    command = ("search", "--index", index, "--level", "image", "--sort", "-size", "--limit", "2", "--json")
+    first = json.loads(hooke(*command).stdout)
+    second = json.loads(hooke(*command, "--cursor", first["cursor"]).stdout)
+    found = [hit["id"] for hit in (*first["hits"], *second["hits"])]
+    whole = json.loads(hooke(*command[:-3], "--limit", "4", "--json").stdout)
+    assert found == [hit["id"] for hit in whole["hits"]]
+    assert hooke("search", "--index", index, "--sort", "newest").exit_code == 2
 
 
 def test_info_says_what_the_index_holds(index: Path) -> None:

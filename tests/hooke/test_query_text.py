@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hooke.errors import BadQuery
-from hooke.query import And, Everything, Node, Not, Or, Phrase, Prefix, Range, TermRef, Text
+from hooke.query import And, Everything, Fuzzy, Node, Not, Or, Phrase, Prefix, Range, TermRef, Text
+from hooke.query_print import print_query
 from hooke.query_text import Vocabulary, read_query
+from hooke.text import tokens
 
 FIELDS = ("organism", "year", "title")
 VOCABULARY = Vocabulary(
@@ -71,6 +73,15 @@ def refusal(text: str) -> BadQuery | None:
         ("10:30", Text(("10", "30"))),
         ("nucleus: DAPI", Text(("nucleus", "DAPI"))),
         ("at 10:30 today", Text(("at", "10", "30", "today"))),
+        ("Mous~", Fuzzy("mous", 1)),
+        ("flourescence~", Fuzzy("flourescence", 2)),
+        ("flourescence~1", Fuzzy("flourescence", 1)),
+        ("title:(müs~2 OR rat)", Or((Fuzzy("mus", 2, "title"), Text(("rat",), "title")))),
+        ("two mous~ here", And((Text(("two",)), Fuzzy("mous", 1), Text(("here",))))),
+        (r"mito\*", Text(("mito*",))),
+        (r"H\&E a\ b", Text(("H&E", "a b"))),
+        ("a OR !", Text(("a",))),
+        ("!!", Everything()),
     ],
 )
 def test_text_is_read_as(text: str, node: Node) -> None:
@@ -105,12 +116,26 @@ def test_unparsed_text_is_its_words_with_a_notice(text: str) -> None:
     assert "searched as plain words" in reading.notices[0]
 
 
-def test_a_mark_that_is_not_supported_is_ignored_with_a_notice() -> None:
-    reading = read_query("mouse~2", VOCABULARY)
-    assert reading.node == Text(("mouse",))
+@pytest.mark.parametrize("text", ["mouse^2", "mouse~3", "mouse~0.5", "mouse~0", "light-sheet~"])
+def test_a_mark_that_is_not_supported_is_ignored_with_a_notice(text: str) -> None:
+    reading = read_query(text, VOCABULARY)
+    assert reading.node == Text((re.split("[~^]", text)[0],))
     assert "not supported" in reading.notices[0]
     with pytest.raises(BadQuery, match="not supported"):
-        read("mouse~2")
+        read(text)
+
+
+def test_how_near_words_of_a_phrase_are_is_ignored_with_a_notice() -> None:
+    reading = read_query('"mouse brain"~3', VOCABULARY)
+    assert reading.node == Phrase(("mouse", "brain"))
+    assert "not supported" in reading.notices[0]
+
+
+@pytest.mark.parametrize("text", ["p53~1.2.3", "p53^.", "p53~..", '"p53"~9.9.9'])
+def test_a_mark_with_a_number_that_is_none_is_searched_as_words(text: str) -> None:
+    reading = read_query(text, VOCABULARY)
+    assert isinstance(reading.node, Text)
+    assert "number that is none" in reading.notices[0]
 
 
 @pytest.mark.parametrize(
@@ -162,3 +187,69 @@ def test_lenient_reading_raises_only_for_open_starts_and_patterns(text: str) -> 
 @pytest.mark.parametrize("text", ["HeLa - GFP", "HeLa + GFP", "- HeLa GFP", "HeLa GFP -"])
 def test_a_dash_by_itself_is_punctuation(text: str) -> None:
     assert read(text) == Text(("HeLa", "GFP"))
+
+
+plain_words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6).filter(
+    lambda word: bool(tokens(word)) and not re.search(r"[\n\ud800-\udfff]", word) and not VOCABULARY.is_id(word)
+)
+token_texts = st.sampled_from(["mouse", "p53", "2", "müs"]).map(lambda text: tokens(text)[0]) | st.text(
+    "abü3", min_size=1, max_size=4
+).map(lambda text: tokens(text)[0])
+maybe_field = st.none() | st.sampled_from(FIELDS)
+bounds = st.none() | st.floats(-1e20, 1e20) | st.integers(-5, 20301231).map(float)
+texts = st.builds(Text, st.lists(plain_words, min_size=1, max_size=3).map(tuple), maybe_field, st.booleans())
+atoms: st.SearchStrategy[Node] = st.one_of(
+    st.just(Everything()),
+    texts,
+    st.builds(Phrase, st.lists(token_texts, min_size=1, max_size=3).map(tuple), maybe_field),
+    st.builds(Prefix, token_texts, maybe_field),
+    st.builds(Fuzzy, token_texts, st.sampled_from([1, 2]), maybe_field),
+    st.builds(TermRef, st.sampled_from(["FBbi:246", "fbbi:1"]), maybe_field),
+    st.builds(Range, st.sampled_from(FIELDS), bounds, bounds, st.booleans(), st.booleans()),
+)
+
+
+trees: st.SearchStrategy[Node] = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@given(trees)
+def test_a_printed_tree_reads_as_that_tree(node: Node) -> None:
+    assert read(print_query(node)) == node
+
+
+@given(st.text() | SYNTAX)
+def test_whatever_is_read_prints_as_text_that_reads_the_same(text: str) -> None:
+    try:
+        node = read_query(text, VOCABULARY).node
+    except BadQuery:
+        return
+    printed = print_query(node)
+    assert read(printed) == node
+    assert print_query(read(printed)) == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("  mouse   brain ", "mouse brain"),
+        ("a OR b AND c", "a OR b AND c"),
+        ("(a OR b) c", "(a OR b) AND c"),
+        ("mouse NOT brain heart", "mouse AND NOT brain heart"),
+        ("NOT (light microscopy)", "NOT (light microscopy)"),
+        ("year:>=2019", "year:[2019 TO *]"),
+        ("organism:(mus AND musculus)", "organism:mus AND organism:musculus"),
+        ("light-sheet 10:30", "light-sheet 10 30"),
+        ("http://purl.obolibrary.org/obo/FBbi_246", "FBbi:246"),
+        ("p53 +/-", "p53"),
+    ],
+)
+def test_a_query_is_printed_as(text: str, printed: str) -> None:
+    assert print_query(read_query(text, VOCABULARY).node) == printed

@@ -211,7 +211,8 @@ def test_generated_requests_are_answered_the_same(readers: Readers, engines: Eng
         assert answer(second, request) == expected, request
         if isinstance(expected, Answer) and expected.hits is None:
             for hit in first.search(replace(request, limit=3)).hits:
-                assert unranked(second.why(hit.id, request)) == unranked(hit), request
+                told = [replace(engine.why(hit.id, request), score=0.0) for engine in engines]
+                assert told[0] == told[1], request
 
 
 def answer(engine: Engine, request: SearchRequest) -> Answer | tuple[type[HookeError], str]:

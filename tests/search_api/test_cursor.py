@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hooke.errors import BadCursor, SnapshotMismatch
 from hooke.model import Level
-from hooke.query import Position, Range
+from hooke.query import Order, Position, Range, SortKey
 from hooke.request import Filter, SearchRequest
 from hooke.results import SearchHit
 from indexer.pipeline import IndexJob, run
@@ -42,6 +42,31 @@ def test_pages_join_to_the_whole_result(search: Search, text: str, size: int) ->
     assert tuple(joined) == whole.hits
 
 
+@pytest.mark.parametrize("sort", ["date", "-date", "title", "-title", "size"])
+def test_sorted_pages_join_to_the_whole_sorted_result(search: Search, sort: str) -> None:
+    whole = search("microscopy OR mouse OR lost", sort=sort)
+    joined: list[SearchHit] = []
+    cursor = None
+    while not joined or cursor:
+        page = search("microscopy OR mouse OR lost", sort=sort, limit=7, cursor=cursor)
+        joined.extend(page.hits)
+        cursor = page.cursor
+    assert tuple(joined) == whole.hits
+    assert {hit.id for hit in whole.hits} == {hit.id for hit in search("microscopy OR mouse OR lost").hits}
+
+
+def test_titles_are_sorted_as_people_read_them(search: Search) -> None:
+    lost = [f"Lost {number}" for number in range(30)]
+    assert [hit.title for hit in search("lost", sort="title").hits] == lost
+    assert [hit.title for hit in search("lost", sort="-title").hits] == lost[::-1]
+
+
+def test_explanations_may_be_asked_for_from_the_second_page_on(search: Search) -> None:
+    first = search("rodents", limit=2)
+    (hit, *_) = search("rodents", limit=2, cursor=first.cursor, explain=True).hits
+    assert hit.why[0].annotation is not None
+
+
 def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> None:
     first = search("mouse", limit=2, facets=("organism",))
     second = search("mouse", limit=100, cursor=first.cursor)
@@ -59,6 +84,7 @@ def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> No
         {"ranges": (Range("size_x", low=3.0),)},
         {"strict": True},
         {"exclude_inferred": True},
+        {"sort": Order(SortKey.DATE)},
     ],
 )
 # Any: a part of a request by the name of its field

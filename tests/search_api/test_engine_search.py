@@ -315,11 +315,12 @@ def test_every_hit_of_every_kind_of_query_says_why(search: Search) -> None:
             assert hit.why, (condition, hit.id)
 
 
-def test_why_explains_one_record_and_refuses_one_that_does_not_match(engine: Engine, search: Search) -> None:
-    hit = next(h for h in search("rodents").hits if h.id == image_id("plain.png"))
-    assert engine.why(hit.id, SearchRequest(text="rodents")) == hit
-    with pytest.raises(UnknownRecord, match="does not match"):
-        engine.why(image_id("tag#1.png"), SearchRequest(text="rodents"))
+def test_why_explains_one_record_that_matches_and_one_that_does_not(engine: Engine, search: Search) -> None:
+    hit = next(h for h in search("rodents", explain=True).hits if h.id == image_id("plain.png"))
+    found = engine.why(hit.id, SearchRequest(text="rodents"))
+    assert (found.matches, found.score, found.whole.reasons) == (True, hit.score, hit.why)
+    missed = engine.why(image_id("tag#1.png"), SearchRequest(text="rodents"))
+    assert (missed.matches, missed.whole.matched, missed.whole.reasons) == (False, False, ())
     with pytest.raises(UnknownRecord, match="nothing"):
         engine.why("nothing", SearchRequest(text="rodents"))
 

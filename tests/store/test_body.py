@@ -18,9 +18,11 @@ from hooke.query import (
     Node,
     Not,
     Or,
+    Order,
     Phrase,
     Prefix,
     Range,
+    SortKey,
     TermRef,
     Terms,
     Text,
@@ -71,9 +73,13 @@ TREES: dict[str, Node] = {
 KNOWN = Known({MITOSIS: [2, 5], MOUSE: [2]}, {TITLE: 1.5, SPECIES: 0.25, Best(()): 0.0})
 """Two groups of images inherit the word, one the term; what each `Best` is worth."""
 MOUSE_CLAUSE = body.condition(MOUSE, KNOWN)
+NEWEST = Order(SortKey.DATE, descending=True)
 REQUESTS: dict[str, Body] = {
     "first_page": body.page(TITLE, KNOWN, size=11, after=None),
     "next_page": body.page(MITOSIS, KNOWN, size=11, after=(1.5, 17)),
+    "first_page_by_title": body.page(MOUSE, KNOWN, size=11, order=Order(SortKey.TITLE)),
+    "next_page_newest_first": body.page(MOUSE, KNOWN, size=11, after=(None, 17), order=NEWEST),
+    "sort_values": body.sort_values(17, NEWEST),
     "total": body.total(MOUSE_CLAUSE),
     "ordinals_in_blocks": body.blocks(MOUSE_CLAUSE, first=0, last=96),
     "facets": body.counts(MOUSE_CLAUSE, {"organism": "facet.organism", "gene": "column.gene"}, size=30_000),

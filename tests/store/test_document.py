@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from hooke.errors import BadInput
 from hooke.model import Dataset, Image, Mention, Method, Pixels, Study, Value
+from hooke.sorting import number_key
 from hooke.store.elasticsearch.document import (
     Documents,
     id_key,
     image_payload,
-    number_key,
     read_image,
     read_study,
     study_payload,

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hooke.errors import BadInput
-from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, Terms, Words
+from hooke.sorting import number_key
 from hooke.store.elasticsearch.cluster import Body
-from hooke.store.elasticsearch.document import number_key, value_key
-from hooke.store.elasticsearch.mapping import BLOCK, field_key
+from hooke.store.elasticsearch.document import value_key
+from hooke.store.elasticsearch.mapping import BLOCK, SORTED, field_key
 from hooke.text import fold
 
 MAX_TERMS = 65_536
@@ -121,16 +122,31 @@ def _phrase(words: Sequence[str], name: str | None) -> Body:
     return {"match_phrase": {"field_phrase": {"query": text}}}
 
 
-def page(node: Node, known: Known, *, size: int, after: Sequence[float] | None) -> Body:
-    """The request for a page of hits, best first, ties by ordinal."""
+def page(
+    node: Node, known: Known, *, size: int, after: Sequence[object] | None = None, order: Order | None = None
+) -> Body:
+    """The request for a page of hits, ties by ordinal; after: the sort values of the last hit before it."""
     body: Body = {
         "query": ranking(node, known),
         "size": size,
-        "sort": [{"_score": "desc"}, {"ordinal": "asc"}],
+        "sort": [_sort(order), {"ordinal": "asc"}],
         "track_total_hits": True,
         "_source": False,
     }
+    if order:
+        body["track_scores"] = True
     return body | ({"search_after": list(after)} if after else {})
+
+
+def sort_values(ordinal: int, order: Order) -> Body:
+    """The request for what a record is sorted by."""
+    return {"query": {"term": {"ordinal": ordinal}}, "size": 1, "sort": [_sort(order), {"ordinal": "asc"}]}
+
+
+def _sort(order: Order | None) -> Body:
+    if order is None:
+        return {"_score": "desc"}
+    return {f"{SORTED}.{order.key}": {"order": "desc" if order.descending else "asc", "missing": "_last"}}
 
 
 def among(numbers: Sequence[int], path: str = "ordinal") -> Body:

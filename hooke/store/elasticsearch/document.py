@@ -1,6 +1,5 @@
 """A study or an image as a document, and back. Pure: nothing here asks a cluster."""
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -10,9 +9,10 @@ import orjson
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
-from hooke.model import Dataset, Image, Mention, Method, Pixels, Study, Value
+from hooke.model import Dataset, Image, Level, Mention, Method, Pixels, Study, Value
+from hooke.sorting import number_key, sort_keys
 from hooke.store.elasticsearch.cluster import Body
-from hooke.store.elasticsearch.mapping import BLOCK, field_key, set_path
+from hooke.store.elasticsearch.mapping import BLOCK, SORTED, field_key, set_path
 from hooke.text import fold, number, tokens
 
 _LONGEST_KEY = 255
@@ -139,6 +139,7 @@ class Documents:
         sets = [field_set(field, held) for field, held in _held(own).items()]
         payload = study_payload(study)
         body = {**_text_fields(own), **_set_keys(sets), "method": _methods(study.values), "record": payload}
+        body[SORTED] = sort_keys(Level.STUDY, study.title, {held.field: held.values for held in sets})
         return Document(body, (*sets, *self._spellings(study)), digest(payload))
 
     def _spellings(self, study: Study) -> Iterator[FieldSet]:
@@ -165,8 +166,11 @@ class Documents:
         payload = image_payload(image, [value.packed for value in found[described:]])
         body = {**_text_fields(found), **_set_keys([*sets, *facets]), **pixels}
         body |= {"method": _methods(image.values), "record": payload}
+        inherited = {field: kept.texts.values() for field, kept in heirlooms.held.items() if field not in spoken}
+        order = sort_keys(Level.IMAGE, image.title, {**inherited, **{held.field: held.values for held in sets}})
+        body[SORTED] = order
         keys = [held.key for held in (*sets, *facets)]
-        return Document(body, tuple(sets), digest(payload, heirlooms.key, keys)), heirlooms
+        return Document(body, tuple(sets), digest(payload, heirlooms.key, keys, order)), heirlooms
 
     def heirlooms(self, study: Study, dataset: str | None, spoken: frozenset[str]) -> Heirlooms:
         """What images of a dataset inherit that speak of these fields."""
@@ -310,16 +314,6 @@ def set_key(value: str) -> str:
 def id_key(record_id: str) -> str:
     """A record's id as it is looked up; a very long one by its digest."""
     return record_id if len(record_id) <= _LONGEST_KEY else f"#{digest(record_id)}"
-
-
-def number_key(value: float) -> str:
-    """A number as text that sorts as numbers do (IEEE 754: the bits of a double, the sign turned over).
-
-    >>> sorted([2.5, -1.0, 0.0, 17.0, -20.0], key=number_key)
-    [-20.0, -1.0, 0.0, 2.5, 17.0]
-    """
-    bits = int.from_bytes(struct.pack(">d", value + 0.0), "big")
-    return f"{bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63):016x}"
 
 
 def ordinal_bit(ordinal: int) -> float:

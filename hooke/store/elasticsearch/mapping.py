@@ -14,13 +14,16 @@ from hashlib import blake2b
 
 from hooke.fields import FACET_FIELDS
 from hooke.model import Level, Method
+from hooke.query import SortKey
 from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.cluster import Body
 
-VERSION = 2
+VERSION = 3
 BLOCK = 48
 """Ordinals in a block of the bitmaps that aggregations make: a sum of distinct powers of two is exact below 2**53."""
 MAX_PAGE = 10_000
+SORTED = "sort"
+"""Where a record's texts of `hooke.sorting.sort_keys` are."""
 _SEQUENCE_BITS = 36
 _PLAIN_KEY = re.compile(r"[a-z0-9_]{1,50}")
 
@@ -56,6 +59,7 @@ _SEARCHED: Body = {
 _RECORD: Body = {
     "method": {"properties": {str(method): {"type": "long", "index": False} for method in Method}},
     "record": {"type": "object", "enabled": False},
+    SORTED: {"properties": {str(key): {"type": "keyword", "index": False} for key in SortKey}},
 }
 _IMAGE: Body = {
     "heirlooms": _LONG,

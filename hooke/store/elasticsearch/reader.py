@@ -62,21 +62,32 @@ class ElasticsearchReader:
         if query.limit < 1:
             raise BadInput(f"limit must be at least 1, not {query.limit}")
         known = self._known(query.level, query.where)
-        after = (query.after.score, query.after.ordinal) if query.after else None
+        after = self._sort_values(query)
         hits: list[Hit] = []
         total = 0
         while len(hits) <= query.limit:
             size = min(query.limit + 1 - len(hits), MAX_PAGE + 1)
-            found = self._lookup.search(part_of(query.level), body.page(query.where, known, size=size, after=after))[
-                "hits"
-            ]
+            request = body.page(query.where, known, size=size, after=after, order=query.order)
+            found = self._lookup.search(part_of(query.level), request)["hits"]
             total = found["total"]["value"]
-            hits += [Hit(int(hit["sort"][1]), float(hit["sort"][0])) for hit in found["hits"]]
+            hits += [Hit(int(hit["sort"][1]), float(hit["_score"])) for hit in found["hits"]]
             if len(found["hits"]) < size:
                 break
-            after = (hits[-1].score, hits[-1].ordinal)
+            after = found["hits"][-1]["sort"]
         page, more = tuple(hits[: query.limit]), len(hits) > query.limit
         return Page(page, total, Position(page[-1].score, page[-1].ordinal) if more else None)
+
+    def _sort_values(self, query: Query) -> Sequence[object] | None:
+        """What the last record before the page is sorted by: a cursor holds its ordinal, and no title."""
+        if query.after is None:
+            return None
+        if query.order is None:
+            return query.after.score, query.after.ordinal
+        last = self._lookup.search(part_of(query.level), body.sort_values(query.after.ordinal, query.order))
+        if not last["hits"]["hits"]:
+            raise BadInput(f"no {query.level} has the ordinal {query.after.ordinal}: start again from the first page")
+        values: Sequence[object] = last["hits"]["hits"][0]["sort"]
+        return values
 
     def ordinals(self, level: Level, where: Node) -> BitMap:
         """The ordinals of every matching record."""

@@ -10,16 +10,21 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, UnknownRecord
 from hooke.model import Level, Record, Snapshot, Study, Unresolved
-from hooke.query import Node, Position, Query
+from hooke.query import Node, Position, Query, SortKey
+from hooke.sorting import Floats
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.cache import Cache
 from hooke.store.sqlite.evaluate import Evaluator
+from hooke.store.sqlite.ranks import LAST, ranks, title_ranks
 from hooke.store.sqlite.rows import image_records, select_images, select_studies, study_records
 from hooke.store.sqlite.schema import EMPTY_BYTES, LEVEL_CODE
 from hooke.store.worklist import Worklist
 
 _AFTER_ANY_TOKEN = "\U0010ffff"
 _STORED_AT_ONCE = 2_000
+
+Ordinals = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.float32] | Floats
 
 
 class SqliteReader:
@@ -55,11 +60,31 @@ class SqliteReader:
         matching = evaluator.match(query.where)
         scores = evaluator.scores(query.where, matching)
         ordinals = np.array(matching.to_array(), np.uint32)
-        rest = _after(scores, ordinals, query.after)
-        best = rest[_best(scores[rest], ordinals[rest], query.limit)]
+        places, end = self._places(query, ordinals, scores)
+        rest = _after(places, ordinals, end, query.after)
+        best = rest[_first(places[rest], query.limit)]
         hits = tuple(Hit(int(ordinals[i]), float(scores[i])) for i in best.tolist())
         more = len(rest) > len(hits)
         return Page(hits, len(ordinals), Position(hits[-1].score, hits[-1].ordinal) if more else None)
+
+    def _places(self, query: Query, ordinals: Ordinals, scores: npt.NDArray[np.float32]) -> tuple[Places, float]:
+        """Where each matching record stands, the first least, and where the position does."""
+        after = query.after
+        if query.order is None:
+            return -scores, -float(np.float32(after.score)) if after else 0.0
+        ranks = self._ranks(query.level, query.order.key)
+        if query.order.descending:
+            ranks = np.where(ranks < LAST, -ranks, LAST)
+        if after and after.ordinal >= len(ranks):
+            raise BadInput(f"no {query.level} has the ordinal {after.ordinal}: start again from the first page")
+        return ranks[ordinals], float(ranks[after.ordinal]) if after else 0.0
+
+    def _ranks(self, level: Level, key: SortKey) -> Floats:
+        def make() -> Floats:
+            evaluator, size = self._levels[level], self._next_ordinal(level)
+            return title_ranks(self._connection, level, size) if key is SortKey.TITLE else ranks(evaluator, key, size)
+
+        return self._cache.get((level, "ranks", key), make)
 
     def ordinals(self, level: Level, where: Node) -> BitMap:
         """The ordinals of every matching record."""
@@ -270,22 +295,18 @@ class SqliteReader:
         yield from self._worklist.by_part()
 
 
-def _after(
-    scores: npt.NDArray[np.float32], ordinals: npt.NDArray[np.uint32], position: Position | None
-) -> npt.NDArray[np.int64]:
-    """Indices of what comes after a position in the order of a result."""
+def _after(places: Places, ordinals: Ordinals, end: float, position: Position | None) -> npt.NDArray[np.int64]:
+    """Indices of what comes after a position, whose place is `end`."""
     if position is None:
-        return np.arange(len(scores))
-    score = np.float32(position.score)
-    return np.flatnonzero((scores < score) | ((scores == score) & (ordinals > position.ordinal)))
+        return np.arange(len(places))
+    return np.flatnonzero((places > end) | ((places == end) & (ordinals > position.ordinal)))
 
 
-def _best(scores: npt.NDArray[np.float32], ordinals: npt.NDArray[np.uint32], limit: int) -> npt.NDArray[np.int64]:
-    """Indices of the best `limit`, score down, then ordinal up; ordinals come ascending."""
-    if len(scores) > limit:
-        worst = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-        candidates = np.flatnonzero(scores >= worst)
+def _first(places: Places, limit: int) -> npt.NDArray[np.int64]:
+    """Indices of the first `limit`, place up, then ordinal up; ordinals come ascending."""
+    if len(places) > limit:
+        candidates = np.flatnonzero(places <= np.partition(places, limit - 1)[limit - 1])
     else:
-        candidates = np.arange(len(scores))
+        candidates = np.arange(len(places))
     # stable: candidates are in order of ordinals already
-    return candidates[np.argsort(-scores[candidates], kind="stable")][:limit]
+    return candidates[np.argsort(places[candidates], kind="stable")][:limit]
