@@ -15,6 +15,7 @@ from hooke.results import (
     CombinedResult,
     CompletionResult,
     CurationList,
+    FacetLevel,
     IndexInfo,
     RecordDetail,
     SearchResult,
@@ -22,7 +23,7 @@ from hooke.results import (
 )
 from hooke.settings import Settings
 from search_api.engine import Engine, Example
-from search_api.parameters import json_pairs, read_completion, read_request
+from search_api.parameters import json_pairs, read_completion, read_facet, read_request
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
 
@@ -36,6 +37,7 @@ _FACET_LIMIT = Annotated[int, Query(description="the most values of one facet")]
 _EXPAND = Annotated[str | None, Query(description="none, is_a, or is_a,part_of (the default)")]
 _STRICT = Annotated[bool, Query(description="refuse text that does not parse, with its position")]
 _EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself, without what is below it")]
+_COUNT = Annotated[str, Query(description="records, or studies: facets also say of how many studies the images are")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -53,6 +55,7 @@ def _documented(
     expand: _EXPAND = None,
     strict: _STRICT = False,
     exclude_inferred: _EXCLUDE_INFERRED = False,
+    count: _COUNT = "records",
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 
@@ -210,6 +213,30 @@ def autocomplete(request: Request, engine: TheEngine) -> CompletionResult:
 def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, object]]:
     """Every field that a record has, and how many records have it."""
     return [dict(found) for found in engine.fields(level)]
+
+
+def _documented_facet(
+    parent: Annotated[str, Query(description="a term whose children to give; empty: the top")] = "",
+    level: Annotated[Level, Query(description="what is counted")] = Level.STUDY,
+    q: _Q = "",
+    facet_limit: _FACET_LIMIT = MAX_FACET_VALUES,
+    expand: _EXPAND = None,
+    strict: _STRICT = False,
+    exclude_inferred: _EXCLUDE_INFERRED = False,
+    count: _COUNT = "records",
+) -> None:
+    """What OpenAPI shows; `read_facet` reads the values."""
+
+
+@router.get(
+    "/facets/{field}",
+    summary="One level of a facet",
+    dependencies=[Depends(_documented_facet)],
+    description="The children of a term, or the top, among what matches; numbers as ranges. " + _MORE,
+)
+def facet(field: str, request: Request, engine: TheEngine) -> FacetLevel:
+    """What is chosen in the field itself is ignored."""
+    return engine.facet(read_facet(field, request.query_params.multi_items()))
 
 
 _CURATED_FIELD = Annotated[str | None, Query(description="only this field")]

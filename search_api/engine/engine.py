@@ -17,12 +17,13 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import CompletionRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
     CompletionResult,
     CurationList,
+    FacetLevel,
     FacetValue,
     IndexInfo,
     RecordDetail,
@@ -43,6 +44,7 @@ from search_api.engine.describe import describe_index, describe_record, describe
 from search_api.engine.explain import Explainer
 from search_api.engine.facets import Facets
 from search_api.engine.filtered import nearest
+from search_api.engine.levels import facet_level
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
 
@@ -141,6 +143,13 @@ class Engine:
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
             )
+
+    def facet(self, request: FacetRequest) -> FacetLevel:
+        """One level of a facet among what matches. Raises UnknownField, UnknownTerm; BadInput for a field of prose."""
+        with self._reading() as (reader, catalogue):
+            field = _facet_field(request.name, request.search.level, reader)
+            understood = understand(request.search, reader, catalogue)
+            return facet_level(request, field, understood, self._facets, reader, catalogue)
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""
@@ -301,6 +310,7 @@ class Engine:
                 fields=[names[asked] for asked in group],
                 relations=request.expand,
                 limit=request.facet_limit,
+                studies=request.count_studies,
             )
             counted.update(zip(group, values, strict=True))
         return {asked: counted[asked] for asked in names}

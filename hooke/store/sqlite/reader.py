@@ -79,6 +79,16 @@ class SqliteReader:
         codes = column.codes[self._mask(level, where, matching)[column.ordinals]] if len(matching) else column.codes[:0]
         return np.bincount(codes, minlength=len(column.sets)).astype(np.int64)
 
+    def study_sets(self, field: str, where: Node) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which sets of a field the matching images of each study have."""
+        evaluator = self._levels[Level.IMAGE]
+        column = evaluator.column(field)
+        images, owners = self._ownership()
+        inside = np.isin(column.ordinals, np.array(evaluator.match(where).to_array(), np.uint32))
+        studies = owners[np.searchsorted(images, column.ordinals[inside])].astype(np.int64)
+        pairs = np.unique(studies << 32 | column.codes[inside])
+        return pairs >> 32, pairs & 0xFFFFFFFF
+
     def _mask(self, level: Level, where: Node, matching: BitMap) -> npt.NDArray[np.bool_]:
         # one filter serves all the facets of a request; masks are too large to keep beyond it
         mask = self._masks.get((level, where))
