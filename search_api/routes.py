@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_TYPED, SearchRequest
+from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_LIMIT, MAX_TYPED, SearchRequest, read_expand
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -186,6 +186,22 @@ def image(image_id: str, engine: TheEngine) -> RecordDetail:
 def study(study_id: str, engine: TheEngine) -> RecordDetail:
     """Its values and what they were grounded to."""
     return engine.detail(Level.STUDY, study_id)
+
+
+@router.get("/terms/{curie:path}/children", summary="The terms right below a term")
+@router.get("/terms/{curie:path}/ancestors", summary="The terms above a term")
+@router.get("/terms/{curie:path}/descendants", summary="The terms below a term")
+@router.get("/terms/{curie:path}/tree", summary="A term with its ancestors and its children")
+def terms(
+    curie: str,
+    request: Request,
+    engine: TheEngine,
+    expand: _EXPAND = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="the most terms; `total` counts all")] = 1000,
+) -> dict[str, object]:
+    """By label, each with its parents over the relations of `expand`."""
+    view = request.url.path.rpartition("/")[2]
+    return dict(engine.terms(curie, view, read_expand(expand), limit))
 
 
 @router.get("/terms/{curie:path}", summary="One ontology term")

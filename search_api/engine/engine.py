@@ -40,7 +40,7 @@ from ontologies.catalogue import Catalogue
 from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
-from search_api.engine.describe import describe_index, describe_record, describe_term
+from search_api.engine.describe import describe_index, describe_record, describe_term, list_terms
 from search_api.engine.explain import Explainer
 from search_api.engine.facets import Facets
 from search_api.engine.filtered import nearest
@@ -185,6 +185,11 @@ class Engine:
         """A term with its neighbours and how many records have it. Raises UnknownTerm."""
         with self._reading() as (reader, catalogue):
             return describe_term(text, reader, catalogue)
+
+    def terms(self, text: str, view: str, relations: tuple[str, ...], limit: int) -> Mapping[str, object]:
+        """The children, ancestors, descendants or tree of a term. Raises UnknownTerm."""
+        with self._reading() as (_, catalogue):
+            return list_terms(text, view, relations, limit, catalogue)
 
     def info(self) -> IndexInfo:
         """What the index holds."""
