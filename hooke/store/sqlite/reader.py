@@ -143,8 +143,8 @@ class SqliteReader:
 
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
         rows = self._connection.execute(
-            "SELECT f.name, length(c.ords) / 4 FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
-            "WHERE length(c.ords) > 0 OR c.field IS NULL AND EXISTS "
+            "SELECT f.name, sum(c.records) AS held FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
+            "GROUP BY f.id HAVING held > 0 OR EXISTS "
             "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id AND length(t.bitmap) != ?) ORDER BY f.name",
             (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
