@@ -102,8 +102,11 @@ class Rows:
         datasets = tuple(Dataset(d.name, tuple(map(self._one, d.values))) for d in study.datasets)
         return replace(study, values=tuple(map(self._one, study.values)), datasets=datasets)
 
-    def repeated(self, count: int) -> Iterator[tuple[Study, list[Image]]]:
-        """Studies with their images until there are so many: the real ones, then copies with other terms."""
+    def repeated(self, count: int) -> Iterator[tuple[Study, Iterator[Image]]]:
+        """Studies with their images until there are so many: the real ones, then copies with other terms.
+
+        The same ones at every call; images are made as they are read.
+        """
         left = count
         for copy in range(sys.maxsize):
             for study_id, images in self.images.items():
@@ -112,9 +115,9 @@ class Rows:
                 if left <= 0:
                     return
 
-    def _copied(self, study: Study, images: Sequence[Image], copy: int) -> tuple[Study, list[Image]]:
+    def _copied(self, study: Study, images: Sequence[Image], copy: int) -> tuple[Study, Iterator[Image]]:
         if copy == 0:
-            return study, list(images)
+            return study, iter(images)
         chance, known = random.Random(f"{study.id} {copy}"), dict[int, Value]()
 
         def other(value: Value) -> Value:
@@ -125,10 +128,10 @@ class Rows:
         name = f"{study.id}-{copy}"
         datasets = tuple(Dataset(d.name, tuple(map(other, d.values))) for d in study.datasets)
         twin = Study(name, study.title, tuple(map(other, study.values)), datasets, study.origins)
-        return twin, [
+        return twin, (
             Image(name + i.id.removeprefix(study.id), name, i.title, i.dataset, tuple(map(other, i.values)))
             for i in images
-        ]
+        )
 
     def _varied(self, value: Value, copy: int, chance: random.Random) -> Value:
         if value.field in ONTOLOGY_FIELDS:
@@ -151,8 +154,8 @@ def index_rows(source: Path, directory: Path, count: int) -> None:
         annotator = Annotator(catalogue)
         with closing(open_store(index, DEFAULT_CLUSTER)) as store, store.write() as writer:
             pending = 0
+            writer.put_studies([annotator.study(study) for study, _ in rows.repeated(count)])
             for study, images in rows.repeated(count):
-                writer.put_studies([annotator.study(study)])
                 waiting = map(annotator.image, images)
                 while batch := list(islice(waiting, COMMIT_IMAGES - pending)):
                     writer.put_images(batch, part=study.id)
