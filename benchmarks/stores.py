@@ -272,7 +272,7 @@ def fresh(reader: ElasticsearchReader | SqliteReader) -> ElasticsearchReader | S
     entries = reader._cache._entries
     for key in [key for key in entries if isinstance(key, tuple) and "column" not in key and "live" not in key]:
         del entries[key]
-    reader._masks.clear()
+    reader._sides.clear()
     return reader
 
 

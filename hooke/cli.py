@@ -15,7 +15,15 @@ from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
 from hooke.model import Level
-from hooke.request import RELEVANCE, CompletionRequest, SearchRequest, read_conditions, read_expand, read_sort
+from hooke.request import (
+    RELEVANCE,
+    CompletionRequest,
+    FacetRequest,
+    SearchRequest,
+    read_conditions,
+    read_expand,
+    read_sort,
+)
 from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
@@ -198,6 +206,32 @@ def similar(
         if not path.is_file() and "/" not in image:  # an image's id starts with its study's and a slash
             raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
         show.emit(archive.similar(look, request), json, show.similar_result)
+
+
+@_command(app)
+def facets(
+    field: Annotated[str, typer.Argument(help="The field whose values to count, such as organism.")],
+    index: Index,
+    text: Annotated[str, typer.Argument(help="What to search for; empty means everything.")] = "",
+    parent: Annotated[str, typer.Option(help="A term: count what is right below it; else the top.")] = "",
+    level: Annotated[Level, typer.Option(help="Count studies or images.")] = Level.STUDY,
+    filter_: Filters = [],  # noqa: B006
+    not_: Nots = [],  # noqa: B006
+    limit: Annotated[int, typer.Option(help="The most values.")] = 1000,
+    expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
+    studies: Annotated[bool, typer.Option("--studies", help="Of images, also say of how many studies.")] = False,
+    json: Json = False,
+) -> None:
+    """Count a field's values one level at a time; numbers as ranges.
+
+    Example: hooke facets organism "fluorescence microscopy" --index my-index --parent Mammalia
+    """
+    filters, ranges = read_conditions(filter_, not_)
+    asked = SearchRequest(
+        level, text, filters, ranges, facet_limit=limit, expand=read_expand(expand), count_studies=studies
+    )
+    with _open(index) as archive:
+        show.emit(archive.facet(FacetRequest(field, parent, asked)), json, show.facet_level)
 
 
 @_command(app)

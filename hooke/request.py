@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 
 from hooke.errors import BadInput
 from hooke.model import DEFAULT_RELATIONS, Level
@@ -35,6 +36,7 @@ class SearchRequest:
     expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
     exclude_inferred: a term stands for itself, without what is below it. sort: None is by relevance.
     explain: each hit tells the annotation, too, by which it matched, and how the query names its term.
+    count_studies: facets of images also say of how many studies they are.
     """
 
     level: Level = Level.STUDY
@@ -50,6 +52,7 @@ class SearchRequest:
     exclude_inferred: bool = False
     sort: Order | None = None
     explain: bool = False
+    count_studies: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
@@ -67,6 +70,22 @@ class SearchRequest:
         yield from (self.text, *self.facets, *self.expand, *(bounds.field for bounds in self.ranges))
         for chosen in self.filters:
             yield from (chosen.field, *chosen.values)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRequest:
+    """One level of a facet among what a search finds, at most its `facet_limit` values.
+
+    name: the field's; what is chosen in it is ignored. parent: a term, by id or name, whose children to give; empty:
+    the top.
+    """
+
+    name: str
+    parent: str = ""
+    search: SearchRequest = attribute(default_factory=SearchRequest)
+
+    def __post_init__(self) -> None:
+        _check_unicode((self.name, self.parent))
 
 
 @dataclass(frozen=True, slots=True)

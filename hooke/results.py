@@ -90,7 +90,8 @@ class SearchHit:
 class FacetValue:
     """A facet's value: how many records have it, and how many say it themselves rather than by a narrower term.
 
-    parents: the facet's own values right above this one, where an ontology orders them.
+    parents: the facet's own values right above this one, where an ontology orders them. studies: how many studies those
+    records are of, where that was asked.
     """
 
     id: str
@@ -98,6 +99,29 @@ class FacetValue:
     count: int
     direct_count: int
     parents: tuple[str, ...] = ()
+    studies: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetNode:
+    """A facet's value on one level of its tree; `children` values right below it occur among the same records."""
+
+    id: str
+    label: str
+    count: int
+    direct_count: int
+    children: int = 0
+    studies: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRange:
+    """Records with a number from `low` on and below `high`; with exactly that number where the two are the same."""
+
+    low: float
+    high: float
+    count: int
+    studies: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,27 @@ class SearchResult:
     facets: Mapping[str, tuple[FacetValue, ...]]
     query: QueryReport
     cursor: str | None
+    snapshot: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetLevel:
+    """One level of a facet: what is right below `parent`, or with no parent its top.
+
+    total: the records that match what is chosen outside the facet; silent: those of them without a value in it.
+    skipped: terms above the top that nothing is annotated with and that all it shows is below, outermost first.
+    values: the most frequent of `size`; numbers are no values but in `ranges`, in a field without an ontology.
+    """
+
+    field: str
+    parent: FacetNode | None
+    skipped: tuple[FacetNode, ...]
+    values: tuple[FacetNode, ...]
+    size: int
+    ranges: tuple[FacetRange, ...]
+    total: int
+    silent: int
+    query: QueryReport
     snapshot: int
 
 

@@ -15,6 +15,7 @@ from hooke.results import (
     CompletionResult,
     CurationList,
     Explanation,
+    FacetLevel,
     FacetValue,
     IndexInfo,
     OntologySummary,
@@ -85,6 +86,32 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
+
+
+def facet_level(level: FacetLevel, console: Console) -> None:
+    """A level of a facet: where it stands, ranges of numbers, values; `+` before what has more below it."""
+    _query(level.query, console)
+    above = (*level.skipped, *((level.parent,) if level.parent else ()))
+    for node in above:
+        console.print(f"{node.count:,} {node.label} ({node.id})", soft_wrap=True)
+    counted = any(node.studies is not None for node in level.values) or any(s.studies is not None for s in level.ranges)
+    table = Table("", level.field, "count", "direct", *["studies"] * counted, "id", box=None, padding=(0, 2, 0, 0))
+    for span in level.ranges:
+        text = f"{span.low:.12g}" if span.low == span.high else f"{span.low:.12g} to below {span.high:.12g}"
+        table.add_row("", text, f"{span.count:,}", "", *[f"{span.studies:,}"] * counted, "")
+    for node in level.values:
+        shown = node.id if node.id != node.label else ""
+        table.add_row(
+            "+" if node.children else "",
+            " ".join(node.label.split())[:80],
+            f"{node.count:,}",
+            f"{node.direct_count:,}",
+            *[f"{node.studies:,}"] * counted,
+            " ".join(shown.split())[:80],
+        )
+    console.print(table)
+    more = f"; {len(level.values):,} of {level.size:,} values shown" if len(level.values) < level.size else ""
+    console.print(f"{level.total:,} match, {level.silent:,} of them say nothing of {level.field}{more}")
 
 
 def completions(result: CompletionResult, console: Console) -> None:

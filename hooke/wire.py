@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from cattrs import Converter
 
-from hooke.request import CompletionRequest, SearchRequest, sort_name
+from hooke.request import CompletionRequest, FacetRequest, SearchRequest, sort_name
 
 T = TypeVar("T")
 
@@ -38,6 +38,8 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
     parameters += [(name, "true") for name in ("strict", "exclude_inferred", "explain") if getattr(request, name)]
     if request.sort:
         parameters.append(("sort", sort_name(request.sort)))
+    if request.count_studies:
+        parameters.append(("count", "studies"))
     if request.facets:
         parameters.append(("facets", ",".join(request.facets)))
     for chosen in request.filters:
@@ -49,6 +51,12 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
         if bounds.high is not None:
             parameters.append((f"{bounds.field}.{'lte' if bounds.include_high else 'lt'}", repr(bounds.high)))
     return parameters
+
+
+def facet_parameters(request: FacetRequest) -> list[tuple[str, str]]:
+    """A request as the query parameters of `/v1/facets/...`; its field is in the path."""
+    search = [(name, value) for name, value in query_parameters(request.search) if name != "limit"]
+    return [*search, ("level", str(request.search.level)), *([("parent", request.parent)] if request.parent else [])]
 
 
 def completion_parameters(request: CompletionRequest) -> list[tuple[str, str]]:

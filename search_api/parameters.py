@@ -6,7 +6,16 @@ from difflib import get_close_matches
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Range
-from hooke.request import CompletionRequest, Filter, SearchRequest, read_expand, read_filters, read_range, read_sort
+from hooke.request import (
+    CompletionRequest,
+    FacetRequest,
+    Filter,
+    SearchRequest,
+    read_expand,
+    read_filters,
+    read_range,
+    read_sort,
+)
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -22,7 +31,9 @@ _PLAIN = (
     "exclude_inferred",
     "sort",
     "explain",
+    "count",
 )
+_COUNTED = ("records", "studies")
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -47,17 +58,29 @@ def read_request(level: Level, pairs: Pairs) -> SearchRequest:
     return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
 
 
+def read_facet(field: str, pairs: Pairs) -> FacetRequest:
+    """The request for one level of a facet: a search's parameters, its `level` and a `parent`."""
+    own = {"level": Level.STUDY.value, "parent": ""}
+    search: list[tuple[str, str]] = []
+    for name, value in pairs:
+        if name in own:
+            own[name] = value
+        elif name in ("facets", "cursor", "limit", "k"):
+            raise BadInput(f"{name}: one facet has no pages; facet_limit is the most values of a level")
+        else:
+            search.append((name, value))
+    return FacetRequest(field, own["parent"], read_request(_level(own["level"]), search))
+
+
 def read_completion(pairs: Pairs) -> CompletionRequest:
     """The request to complete a text. Raises BadInput naming the parameter that is wrong or unknown."""
     plain = dict(pairs)
     unknown = next((name for name in plain if name not in _COMPLETION), None)
     if unknown is not None:
         raise BadInput(f"unknown parameter {unknown!r}: autocomplete takes {', '.join(_COMPLETION)}")
-    level = plain.get("level", Level.STUDY)
-    if level not in list(Level):
-        raise BadInput(f"level must be study or image, not {level!r}")
+    level = _level(plain.get("level", Level.STUDY))
     limit = _whole("limit", plain.get("limit", "10"))
-    return CompletionRequest(plain.get("q", ""), Level(level), plain.get("field") or None, limit)
+    return CompletionRequest(plain.get("q", ""), level, plain.get("field") or None, limit)
 
 
 def _request(
@@ -78,7 +101,20 @@ def _request(
         _switch("exclude_inferred", plain),
         read_sort(plain.get("sort")),
         _switch("explain", plain),
+        _counted(plain.get("count", "records")) == "studies",
     )
+
+
+def _level(text: str) -> Level:
+    if text not in list(Level):
+        raise BadInput(f"level must be study or image, not {text!r}")
+    return Level(text)
+
+
+def _counted(text: str) -> str:
+    if text not in _COUNTED:
+        raise BadInput(f"count must be records or studies, not {text!r}")
+    return text
 
 
 def json_pairs(body: dict[str, object]) -> list[tuple[str, str]]:

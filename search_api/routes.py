@@ -10,11 +10,12 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_TYPED, RELEVANCE, SearchRequest
+from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_LIMIT, MAX_TYPED, RELEVANCE, SearchRequest, read_expand
 from hooke.results import (
     CombinedResult,
     CompletionResult,
     CurationList,
+    FacetLevel,
     IndexInfo,
     RecordDetail,
     SearchResult,
@@ -22,7 +23,7 @@ from hooke.results import (
 )
 from hooke.settings import Settings
 from search_api.engine import Engine, Example
-from search_api.parameters import json_pairs, read_completion, read_request
+from search_api.parameters import json_pairs, read_completion, read_facet, read_request
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
 
@@ -38,6 +39,7 @@ _STRICT = Annotated[bool, Query(description="refuse text that does not parse, wi
 _EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself, without what is below it")]
 _SORT = Annotated[str, Query(description="relevance, date, title or size; -date, -title, -size: the last first")]
 _EXPLAIN = Annotated[bool, Query(description="each hit tells its annotations and how the query names their terms")]
+_COUNT = Annotated[str, Query(description="records, or studies: facets also say of how many studies the images are")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -57,6 +59,7 @@ def _documented(
     exclude_inferred: _EXCLUDE_INFERRED = False,
     sort: _SORT = RELEVANCE,
     explain: _EXPLAIN = False,
+    count: _COUNT = "records",
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 
@@ -191,6 +194,22 @@ def study(study_id: str, engine: TheEngine) -> RecordDetail:
     return engine.detail(Level.STUDY, study_id)
 
 
+@router.get("/terms/{curie:path}/children", summary="The terms right below a term")
+@router.get("/terms/{curie:path}/ancestors", summary="The terms above a term")
+@router.get("/terms/{curie:path}/descendants", summary="The terms below a term")
+@router.get("/terms/{curie:path}/tree", summary="A term with its ancestors and its children")
+def terms(
+    curie: str,
+    request: Request,
+    engine: TheEngine,
+    expand: _EXPAND = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="the most terms; `total` counts all")] = 1000,
+) -> dict[str, object]:
+    """By label, each with its parents over the relations of `expand`."""
+    view = request.url.path.rpartition("/")[2]
+    return dict(engine.terms(curie, view, read_expand(expand), limit))
+
+
 @router.get("/terms/{curie:path}", summary="One ontology term")
 def term(curie: str, engine: TheEngine) -> dict[str, object]:
     """Its names, what is above and below it, and how many records have it; the id in any spelling."""
@@ -216,6 +235,30 @@ def autocomplete(request: Request, engine: TheEngine) -> CompletionResult:
 def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, object]]:
     """Every field that a record has, and how many records have it."""
     return [dict(found) for found in engine.fields(level)]
+
+
+def _documented_facet(
+    parent: Annotated[str, Query(description="a term whose children to give; empty: the top")] = "",
+    level: Annotated[Level, Query(description="what is counted")] = Level.STUDY,
+    q: _Q = "",
+    facet_limit: _FACET_LIMIT = MAX_FACET_VALUES,
+    expand: _EXPAND = None,
+    strict: _STRICT = False,
+    exclude_inferred: _EXCLUDE_INFERRED = False,
+    count: _COUNT = "records",
+) -> None:
+    """What OpenAPI shows; `read_facet` reads the values."""
+
+
+@router.get(
+    "/facets/{field}",
+    summary="One level of a facet",
+    dependencies=[Depends(_documented_facet)],
+    description="The children of a term, or the top, among what matches; numbers as ranges. " + _MORE,
+)
+def facet(field: str, request: Request, engine: TheEngine) -> FacetLevel:
+    """What is chosen in the field itself is ignored."""
+    return engine.facet(read_facet(field, request.query_params.multi_items()))
 
 
 _CURATED_FIELD = Annotated[str | None, Query(description="only this field")]

@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Backend, HttpBackend, Look
 from hooke.errors import HookeError
 from hooke.model import Level
-from hooke.request import MAX_LIMIT, CompletionRequest, Filter, SearchRequest, read_conditions, read_expand, read_sort
+from hooke.request import (
+    MAX_LIMIT,
+    CompletionRequest,
+    FacetRequest,
+    Filter,
+    SearchRequest,
+    read_conditions,
+    read_expand,
+    read_sort,
+)
 from hooke.results import (
     CombinedHit,
     CombinedResult,
     Completion,
+    FacetLevel,
     FacetValue,
     IndexInfo,
     QueryReport,
@@ -117,6 +127,27 @@ class Archive:
         """The k images that rank best by text and by look together, among those that the fields allow."""
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
         return LookAlikes(self._backend, self._backend.combined(_look(like, ()), request))
+
+    def facet(
+        self,
+        field: str,
+        text: str = "",
+        *,
+        parent: str = "",
+        level: str = "study",
+        count_studies: bool = False,
+        expand: str | None = None,
+        where: Iterable[str] = (),
+        exclude: Mapping[str, Choice] | None = None,
+        **fields: Choice,
+    ) -> FacetLevel:
+        """One level of a field's facet among the records that match: the children of `parent`, or the top.
+
+        Numbers of a field without an ontology come as ranges. With `count_studies` each value also says of how many
+        studies its images are.
+        """
+        asked = _request(text, fields, exclude, where, (), expand, level=level, limit=1)
+        return self._backend.facet(FacetRequest(field, parent, replace(asked, count_studies=count_studies)))
 
     def complete(
         self, text: str, *, level: str = "study", field: str | None = None, limit: int = 10

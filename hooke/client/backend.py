@@ -17,9 +17,17 @@ from hooke.errors import (
     SnapshotMismatch,
     TooLarge,
 )
-from hooke.request import CompletionRequest, SearchRequest
-from hooke.results import CombinedResult, CompletionResult, IndexInfo, RecordDetail, SearchResult, SimilarResult
-from hooke.wire import completion_parameters, from_plain, query_parameters
+from hooke.request import CompletionRequest, FacetRequest, SearchRequest
+from hooke.results import (
+    CombinedResult,
+    CompletionResult,
+    FacetLevel,
+    IndexInfo,
+    RecordDetail,
+    SearchResult,
+    SimilarResult,
+)
+from hooke.wire import completion_parameters, facet_parameters, from_plain, query_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,10 @@ class Backend(Protocol):
 
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
+        ...
+
+    def facet(self, request: FacetRequest) -> FacetLevel:
+        """One level of a facet."""
         ...
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
@@ -97,6 +109,11 @@ class HttpBackend:
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
         return from_plain(self._post_look("/v1/search/combined", look, request).json(), CombinedResult)
+
+    def facet(self, request: FacetRequest) -> FacetLevel:
+        """One level of a facet."""
+        response = self._send("GET", f"/v1/facets/{quote(request.name, safe='')}", params=facet_parameters(request))
+        return from_plain(response.json(), FacetLevel)
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become."""

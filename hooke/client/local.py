@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Look
 from hooke.errors import BadInput
 from hooke.model import Level
-from hooke.request import CompletionRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, SearchRequest
 from hooke.results import (
     CombinedResult,
     CompletionResult,
     Explanation,
+    FacetLevel,
     IndexInfo,
     RecordDetail,
     SearchResult,
@@ -61,6 +62,10 @@ class LocalBackend:
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
         return self._engine.combined(_example(look), request)
+
+    def facet(self, request: FacetRequest) -> FacetLevel:
+        """One level of a facet."""
+        return self._engine.facet(request)
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become."""

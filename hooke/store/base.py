@@ -117,6 +117,13 @@ class MetadataReader(Protocol):
         """
         ...
 
+    def study_sets(self, field: str, where: Node) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which sets of a field the matching images of each study have: ordinals of studies and, for each, a set.
+
+        Every pair once, in any order. A set is its index in the `value_sets` of images.
+        """
+        ...
+
     def labels(self, level: Level, field: str) -> Mapping[str, str]:
         """The label of every term that annotates a record in a field."""
         ...

@@ -48,6 +48,29 @@ def describe_term(text: str, reader: MetadataReader, catalogue: Catalogue) -> Ma
     }
 
 
+def list_terms(
+    text: str, view: str, relations: tuple[str, ...], limit: int, catalogue: Catalogue
+) -> Mapping[str, object]:
+    """The terms around a term, each with its parents, by label. Raises UnknownTerm.
+
+    view: children, ancestors, descendants (both without the term), or tree: its ancestors, itself and its children.
+    """
+    resolution = catalogue.resolve(text)
+    term = catalogue.term(resolution.term if resolution else text).id
+    found = set[str]()
+    if view in ("ancestors", "tree"):
+        found |= catalogue.ancestors(term, relations)
+    if view in ("children", "tree"):
+        found.update(catalogue.children(term, relations))
+    if view == "descendants":
+        found |= catalogue.descendants(term, relations)
+    if view != "tree":
+        found.discard(term)
+    listed = sorted((_labelled(each, catalogue) for each in found), key=lambda each: (each["label"], each["id"]))
+    terms = [{**each, "parents": list(catalogue.parents(each["id"], relations))} for each in listed[:limit]]
+    return {**_labelled(term, catalogue), "total": len(found), "terms": terms}
+
+
 def _usage(term: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> Mapping[str, int]:
     below = catalogue.descendants(term) & reader.terms_in_use(level)
     return {

@@ -17,13 +17,14 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import CompletionRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, SearchRequest
 from hooke.results import (
     CombinedHit,
     CombinedResult,
     CompletionResult,
     CurationList,
     Explanation,
+    FacetLevel,
     FacetValue,
     IndexInfo,
     RecordDetail,
@@ -40,10 +41,11 @@ from ontologies.catalogue import Catalogue
 from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
-from search_api.engine.describe import describe_index, describe_record, describe_term
+from search_api.engine.describe import describe_index, describe_record, describe_term, list_terms
 from search_api.engine.explain import Explainer, Parts
 from search_api.engine.facets import Facets
 from search_api.engine.filtered import nearest
+from search_api.engine.levels import facet_level
 from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
 from search_api.engine.understand import Understood, known_field, understand
 
@@ -144,6 +146,13 @@ class Engine:
                 reader.snapshot.id,
             )
 
+    def facet(self, request: FacetRequest) -> FacetLevel:
+        """One level of a facet among what matches. Raises UnknownField, UnknownTerm; BadInput for a field of prose."""
+        with self._reading() as (reader, catalogue):
+            field = _facet_field(request.name, request.search.level, reader)
+            understood = understand(request.search, reader, catalogue)
+            return facet_level(request, field, understood, self._facets, reader, catalogue)
+
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""
         with self._reading() as (reader, catalogue):
@@ -180,6 +189,11 @@ class Engine:
         """A term with its neighbours and how many records have it. Raises UnknownTerm."""
         with self._reading() as (reader, catalogue):
             return describe_term(text, reader, catalogue)
+
+    def terms(self, text: str, view: str, relations: tuple[str, ...], limit: int) -> Mapping[str, object]:
+        """The children, ancestors, descendants or tree of a term. Raises UnknownTerm."""
+        with self._reading() as (_, catalogue):
+            return list_terms(text, view, relations, limit, catalogue)
 
     def info(self) -> IndexInfo:
         """What the index holds."""
@@ -305,6 +319,7 @@ class Engine:
                 fields=[names[asked] for asked in group],
                 relations=request.expand,
                 limit=request.facet_limit,
+                studies=request.count_studies,
             )
             counted.update(zip(group, values, strict=True))
         return {asked: counted[asked] for asked in names}

@@ -9,7 +9,8 @@ export class Problem extends Error {
   }
 }
 
-const FACET_VALUES = 500;
+/** Of each facet; what is below a value comes when it is opened, where there are more. */
+export const FACET_VALUES = 200;
 export const PAGE = 24;
 
 async function ask(path, options = {}) {
@@ -49,6 +50,13 @@ export function look(state, file, { facets = [], k = PAGE, signal } = {}) {
 
 const LEVELS = { images: "image", studies: "study" };
 const SUGGESTED = 8;
+
+/** The values right below a term, as the flat facet has them. */
+export async function below(state, field, parent, { withText = true } = {}) {
+  const pairs = [...restrictions(state, { withText }), ["level", LEVELS[state.level]], ["parent", parent]];
+  const answer = await get(`/v1/facets/${encodeURIComponent(field)}`, pairs);
+  return answer.values.map((value) => ({ ...value, parents: [parent], leaf: value.children === 0 }));
+}
 
 export const complete = (text, level, signal) =>
   get("/v1/autocomplete", [["q", text], ["level", LEVELS[level]], ["limit", SUGGESTED]], signal);

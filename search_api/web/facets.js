@@ -1,5 +1,6 @@
 // The filters: every field with its values, counts, and what is chosen or left out.
 
+import { FACET_VALUES } from "./api.js";
 import { button, el, figure, fill, spoken, titled } from "./dom.js";
 import { bounded, isChosen, isExcluded, toggled } from "./state.js";
 import { below, topLevel, treeOf } from "./tree.js";
@@ -21,11 +22,13 @@ export function shownFields(state, known) {
 
 /** Draws the panel; which rows are open, how many are shown and what is looked for lasts as long as the page. */
 export class FacetPanel {
-  constructor(element, labels, navigate) {
+  constructor(element, labels, navigate, askBelow) {
     this.element = element;
     this.labels = labels;
     this.navigate = navigate;
+    this.askBelow = askBelow;
     this.memory = new Map();
+    this.fetched = new WeakMap();
   }
 
   /** facets: the counts by field; among: counts among the look-alikes shown, or null. */
@@ -49,7 +52,7 @@ export class FacetPanel {
   section(state, field, values, among) {
     const memory = this.remembered(field);
     const tree = treeOf(values);
-    const context = { state, field, memory, tree, among: among && new Map(among.map((value) => [value.id, value.count])) };
+    const context = { state, field, memory, values, tree, among: among && new Map(among.map((value) => [value.id, value.count])) };
     return el(
       "details",
       { open: !memory.shut, class: "facet", "data-field": field, ontoggle: (event) => (memory.shut = !event.target.open) },
@@ -63,9 +66,11 @@ export class FacetPanel {
   body(context, values) {
     const { state, field, memory, tree } = context;
     const kept = [...(state.wanted[field] ?? []), ...(state.unwanted[field] ?? [])];
+    const passed = [];
     const found = memory.find
       ? values.filter((value) => matches(value, memory.find)).map((value) => tree.nodes.get(value.id))
-      : topLevel(tree).filter((node) => !kept.includes(node.id));
+      : topLevel(tree, passed).filter((node) => !kept.includes(node.id));
+    const hidden = passed.some((node) => this.isCut(context, node));
     const pinned = memory.find ? [] : kept.map((id) => tree.nodes.get(id) ?? this.absent(id));
     const rows = found.slice(0, memory.rows);
     context.start = found.length === 1 ? found[0] : null; // a lone group is open from the start
@@ -75,7 +80,7 @@ export class FacetPanel {
       { class: "values" },
       el("ul", {}, pinned.map((node) => this.row(context, node)), rows.map((node) => this.row(context, node, !memory.find))),
       memory.find && found.length === 0 && el("p", { class: "quiet" }, "No value like that here"),
-      left > 0 && button(`Show ${Math.min(left, MORE_ROWS)} more`, () => this.change(() => (memory.rows += MORE_ROWS)), {
+      (left > 0 || hidden) && button(left > 0 ? `Show ${Math.min(left, MORE_ROWS)} more` : "Show more", () => this.more(context), {
         class: "link",
         "data-key": `more ${field}`,
         "aria-label": `Show more values of ${spoken(field)}`,
@@ -96,21 +101,56 @@ export class FacetPanel {
   row(context, node, nested = true, above = []) {
     const { memory } = context;
     const children = nested && !above.includes(node.id) ? below(node) : [];
+    const hidden = nested && passedUnder(node).some((each) => this.isCut(context, each));
     const open = children.length > 0 && memory.flipped.has(node.id) !== (node === context.start);
-    const item = el("li", {}, el("div", { class: "value" }, this.twisty(context, node, children, open), ...this.choice(context, node)));
+    const item = el("li", {}, el("div", { class: "value" }, this.twisty(context, node, hidden, children, open), ...this.choice(context, node)));
     if (open) item.append(el("ul", {}, children.map((child) => this.row(context, child, true, [...above, node.id]))));
     return item;
   }
 
-  twisty({ field, memory }, node, children, open) {
-    if (children.length === 0) return el("span", { class: "twisty" });
-    const flip = () => this.change(() => memory.flipped.delete(node.id) || memory.flipped.add(node.id));
+  /** Whether a facet that came cut to its most frequent values may lack what is below one of them. */
+  isCut({ values }, node) {
+    return values.length >= FACET_VALUES && node.id !== node.label && !node.leaf && !this.fetched.get(values)?.has(node.id);
+  }
+
+  twisty(context, node, hidden, children, open) {
+    const { field, memory } = context;
+    if (children.length === 0 && !hidden) return el("span", { class: "twisty" });
+    const flip = async () => {
+      if (!open && hidden) await this.complete(context, (tree) => passedUnder(tree.nodes.get(node.id)));
+      this.change(() => memory.flipped.delete(node.id) || memory.flipped.add(node.id));
+    };
     return button(open ? "▾" : "▸", flip, {
       class: "twisty",
       "aria-expanded": String(open),
       "aria-label": `What is in ${node.label}`,
       "data-key": `open ${field} ${node.id}`,
     });
+  }
+
+  async more(context) {
+    await this.complete(context, passedAbove);
+    this.change(() => (context.memory.rows += MORE_ROWS));
+  }
+
+  /** Ask for what is below the groups that are replaced by what is in them, until nothing of it is missing. */
+  async complete(context, passed) {
+    for (;;) {
+      const missing = passed(treeOf(context.values)).filter((node) => this.isCut(context, node));
+      if (missing.length === 0) return;
+      await Promise.all(missing.map((node) => this.fetch(context, node)));
+    }
+  }
+
+  async fetch({ field, values }, node) {
+    const known = new Map(values.map((value) => [value.id, value]));
+    for (const value of await this.askBelow(field, node.id)) {
+      this.labels.set(value.id, value.label);
+      if (!known.has(value.id)) values.push(value);
+      else if (!known.get(value.id).parents.includes(node.id)) known.get(value.id).parents.push(node.id);
+    }
+    if (!this.fetched.has(values)) this.fetched.set(values, new Set());
+    this.fetched.get(values).add(node.id);
   }
 
   choice({ state, field, among }, node) {
@@ -177,6 +217,18 @@ export class FacetPanel {
         others.sort().map((name) => el("option", { value: name }, titled(name)))),
     );
   }
+}
+
+function passedAbove(tree) {
+  const passed = [];
+  topLevel(tree, passed);
+  return passed;
+}
+
+function passedUnder(node) {
+  const passed = [node];
+  below(node, passed);
+  return passed;
 }
 
 function matches(value, typed) {

@@ -1,6 +1,6 @@
 // The page: reads the address, asks, draws; every action makes a new address.
 
-import { PAGE, fields, holdings, look, search } from "./api.js";
+import { below, PAGE, fields, holdings, look, search } from "./api.js";
 import { DetailDialog } from "./detail.js";
 import { button, counted, el, figure, fill } from "./dom.js";
 import { DropZone } from "./drop.js";
@@ -201,6 +201,7 @@ async function start() {
 
 const suggestions = new Suggestions($("q"), $("suggestions"), () => state.level ?? "images");
 const zone = new DropZone($("drop"), { take, navigate, back: withoutExample });
-const panel = new FacetPanel($("facets"), labels, navigate);
+const panel = new FacetPanel($("facets"), labels, navigate, (field, parent) =>
+  below(state, field, parent, { withText: !isLook() || state.rank === "look" }));
 const detail = new DetailDialog($("detail"), navigate);
 start();

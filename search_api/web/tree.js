@@ -8,36 +8,42 @@ export function treeOf(values) {
   return { nodes, roots: [...nodes.values()].filter((node) => node.parents.length === 0) };
 }
 
-/** The roots to show: at least `wanted` groups where the ontology has them; values outside it stand beside. */
-export function topLevel(tree, wanted = 5) {
+/**
+ * The roots to show: at least `wanted` groups where the ontology has them; values outside it stand beside.
+ * What is replaced by what is in it is put into `passed`.
+ */
+export function topLevel(tree, passed = [], wanted = 5) {
   const grouped = tree.roots.filter((node) => node.children.length > 0);
   const single = tree.roots.filter((node) => node.children.length === 0);
-  return [...opened(grouped, wanted), ...single].sort(byCount);
+  return [...opened(grouped, wanted, passed), ...single].sort(byCount);
 }
 
 /** The rows under a node. */
-export const below = (node) => opened(node.children, 2);
+export const below = (node, passed = []) => opened(node.children, 2, passed);
 
 /**
  * Groups that nothing is annotated with are replaced by what is in them, the largest first, until there are enough:
  * a chain of terms that all hold the same records says nothing, and neither does a root that holds nearly all.
  */
-function opened(nodes, wanted) {
-  const rows = new Set(nodes.flatMap((node) => informative(node)));
+function opened(nodes, wanted, passed) {
+  const rows = new Set(nodes.flatMap((node) => informative(node, passed)));
   for (;;) {
     const next = [...rows].filter((node) => node.direct_count === 0 && node.children.length > 0).sort(byCount)[0];
     if (!next || rows.size >= wanted) return withoutNested([...rows]).sort(byCount);
     rows.delete(next);
-    for (const child of next.children) for (const row of informative(child)) rows.add(row);
+    passed.push(next);
+    for (const child of next.children) for (const row of informative(child, passed)) rows.add(row);
   }
 }
 
 /** The node, or its children where one of them holds all of its records and none says the node itself. */
-function informative(node, seen = new Set()) {
+function informative(node, passed, seen = new Set()) {
   if (seen.has(node)) return [];
   seen.add(node);
   const hollow = node.direct_count === 0 && node.children.some((child) => child.count === node.count);
-  return hollow ? node.children.flatMap((child) => informative(child, seen)) : [node];
+  if (!hollow) return [node];
+  passed.push(node);
+  return node.children.flatMap((child) => informative(child, passed, seen));
 }
 
 /** A term with two parents is shown under the row above it, not also beside that row. */

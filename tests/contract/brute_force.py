@@ -60,6 +60,11 @@ class BruteForce:
         held = (value_set(values, field) for values in self.values(level).values() if matches(values, node))
         return Counter(s for s in held if s.terms or s.values)
 
+    def study_sets(self, field: str, node: Node) -> set[tuple[str, ValueSet]]:
+        matching = {key: values for key, values in self.values(Level.IMAGE).items() if matches(values, node)}
+        pairs = {(self.images[key].study_id, value_set(values, field)) for key, values in matching.items()}
+        return {(study, held) for study, held in pairs if held.terms or held.values}
+
 
 def _numbers(values: tuple[Value, ...], field: str) -> list[float]:
     found = [number(v.text) for v in values if v.field == field and not any(m.field == field for m in v.mentions)]

@@ -388,6 +388,23 @@ class StoreContract:
             reader.count_sets(Level.IMAGE, [field], EVERYTHING)[0].tolist() for field in fields
         ]
 
+    def test_the_sets_of_each_study_are_told_once(self, filled: MetadataStore) -> None:
+        """Own values, values of the study that its images are silent on, and two images with one set."""
+        with filled.write() as writer:
+            writer.put_studies([Study("S2", "two", (Value("gene", "TP53"), Value("licence", "CC0")))])
+            writer.put_images([Image(f"S2/{n}", "S2", "i", None, (HUMAN,)) for n in range(3)])
+            writer.commit(Manifest())
+        human, mouse = (ValueSet(frozenset({term}), frozenset()) for term in ("T:9606", "T:10090"))
+        plain = {text: ValueSet(frozenset(), frozenset({text})) for text in ("cc by 4.0", "cc0", "tp53")}
+        with filled.read() as reader:
+            everyone = {("S1", human), ("S1", mouse), ("S2", human)}
+            assert sets_of_studies(reader, "organism", EVERYTHING) == everyone
+            assert sets_of_studies(reader, "organism", Equals("licence", "CC0")) == everyone - {("S1", human)}
+            licences = {("S1", plain["cc by 4.0"]), ("S1", plain["cc0"]), ("S2", plain["cc0"])}
+            assert sets_of_studies(reader, "licence", EVERYTHING) == licences
+            assert sets_of_studies(reader, "gene", EVERYTHING) == {("S2", plain["tp53"])}
+            assert sets_of_studies(reader, "nowhere", EVERYTHING) == set()
+
     def test_matches_are_counted(self, reader: MetadataReader) -> None:
         assert reader.count(Level.IMAGE, Words(frozenset({"mitosis"}))) == 3
         assert reader.count(Level.IMAGE, Words(frozenset({"one"}))) == 1
@@ -618,6 +635,8 @@ def assert_same(reader: MetadataReader, model: BruteForce, level: Level, node: N
     assert all(a < b for a, b in pairwise(order))
     for field in ("organism", "licence", "gene", "size_x"):
         assert counted(reader, level, field, node) == model.counts(level, field, node)
+        if level is Level.IMAGE:
+            assert sets_of_studies(reader, field, node) == model.study_sets(field, node)
 
 
 def pages(reader: MetadataReader, level: Level, where: Node, order: Order, size: int) -> list[str]:
@@ -651,3 +670,14 @@ def counted(reader: MetadataReader, level: Level, field: str, where: Node) -> Co
     for held, count in zip(sets, counts.tolist(), strict=True):
         folded[ValueSet(held.terms, frozenset(map(fold, held.values)))] += count
     return Counter({held: count for held, count in folded.items() if count})
+
+
+def sets_of_studies(reader: MetadataReader, field: str, where: Node) -> set[tuple[str, ValueSet]]:
+    sets = reader.value_sets(Level.IMAGE, field)
+    studies, held = (found.tolist() for found in reader.study_sets(field, where))
+    named = {record.ordinal: record.id for record in reader.records(Level.STUDY, sorted(set(studies)))}
+    assert len(set(zip(studies, held, strict=True))) == len(studies)
+    return {
+        (named[study], ValueSet(sets[index].terms, frozenset(map(fold, sets[index].values))))
+        for study, index in zip(studies, held, strict=True)
+    }

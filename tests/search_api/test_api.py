@@ -69,6 +69,11 @@ def test_the_other_bodies_are_what_the_commands_print(http: httpx.Client, index:
     where = ["--index", str(index)]
     assert http.get("/v1/index/state").json() == printed("info", *where)
     assert http.get("/v1/terms/UBERON:0000955").json() == printed("ontologies", "show", "UBERON_0000955", *where)
+    asked = {"level": "image", "q": "brain", "parent": "mammals", "facet.gene": "Trp53", "count": "studies"}
+    facet = http.get("/v1/facets/organism", params=asked).raise_for_status().json()
+    given = ("--level", "image", "--parent", "mammals", "--filter", "gene=Trp53", "--studies")
+    assert facet == printed("facets", "organism", "brain", *given, *where)
+    assert [(value["label"], value["count"], value["studies"]) for value in facet["values"]] == [("Rodentia", 2, 1)]
     similar = http.get(f"/v1/images/{quote(IDS[0], safe='')}/similar", params={"k": 3, "facets": "gene"}).json()
     assert similar == printed("similar", IDS[0], "-k", "3", "--facet", "gene", *where)
 
@@ -224,6 +229,13 @@ def test_fields_are_listed_with_their_counts(http: httpx.Client) -> None:
         ("/v1/search/images?exclude_inferred=maybe", 400, "exclude_inferred"),
         ("/v1/search/images?cursor=made-up", 400, "cursor"),
         ("/v1/search/images?facet_limit=0", 400, "facet_limit"),
+        ("/v1/search/images?count=datasets", 400, "records or studies"),
+        ("/v1/facets/organism?level=well", 400, "level"),
+        ("/v1/facets/organism?cursor=x", 400, "facet_limit"),
+        ("/v1/facets/organsm", 400, "did you mean organism"),
+        ("/v1/facets/organism?parent=NCBITaxon:99", 400, "NCBITaxon:99"),
+        ("/v1/facets/title", 400, "no facet"),
+        ("/v1/terms/UBERON:00009555/tree", 400, "UBERON:0000955 (brain)"),
         ("/v1/search/images?q=qz*", 400, "400"),
         ("/v1/images/mice%2Fplain.png/similar?k=none", 400, "k"),
         ("/v1/images/mice%2Fplain.png/similar?k=0", 400, "1 to 10000"),
@@ -346,6 +358,8 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
         ("/v1/images/{image_id}", "get"),
         ("/v1/studies/{study_id}", "get"),
         ("/v1/terms/{curie}", "get"),
+        *((f"/v1/terms/{{curie}}/{view}", "get") for view in ("ancestors", "children", "descendants", "tree")),
+        ("/v1/facets/{field}", "get"),
         ("/v1/autocomplete", "get"),
         ("/v1/fields", "get"),
         ("/v1/curation/unresolved", "get"),
@@ -357,7 +371,7 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
     assert all(operation["summary"] for methods in api["paths"].values() for operation in methods.values())
     names = {p["name"] for p in api["paths"]["/v1/search/images"]["get"]["parameters"]}
     switches = {"strict", "exclude_inferred", "explain"}
-    assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", *switches}
+    assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", "count", *switches}
 
 
 def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
@@ -367,11 +381,32 @@ def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
         (f"/v1/images/{quote(IDS[0], safe='')}", "/v1/images/{image_id}"),
         (f"/v1/images/{quote(IDS[0], safe='')}/similar?k=2", "/v1/images/{image_id}/similar"),
         ("/v1/index/state", "/v1/index/state"),
+        ("/v1/facets/organism?level=image&count=studies", "/v1/facets/{field}"),
         ("/v1/curation/unresolved", "/v1/curation/unresolved"),
         ("/v1/autocomplete?q=mouse+m&level=image", "/v1/autocomplete"),
     ):
         schema = api["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft202012Validator({**schema, "components": api["components"]}).validate(http.get(path).json())
+
+
+@pytest.mark.parametrize(
+    ("view", "labels"),
+    [
+        ("children", ["cerebral cortex"]),
+        ("ancestors", ["organ"]),
+        ("descendants", ["cerebral cortex"]),
+        ("tree", ["brain", "cerebral cortex", "organ"]),
+    ],
+)
+def test_the_terms_around_a_term(http: httpx.Client, view: str, labels: list[str]) -> None:
+    for spelling in ("UBERON:0000955", quote("http://purl.obolibrary.org/obo/UBERON_0000955", safe="")):
+        body = http.get(f"/v1/terms/{spelling}/{view}").raise_for_status().json()
+        assert (body["id"], body["label"], body["total"]) == ("UBERON:0000955", "brain", len(labels))
+        assert [term["label"] for term in body["terms"]] == labels
+    by_label = {term["label"]: term["parents"] for term in body["terms"]}
+    assert by_label.get("cerebral cortex", ["UBERON:0000955"]) == ["UBERON:0000955"]
+    alone = http.get(f"/v1/terms/UBERON:0000955/{view}", params={"expand": "is_a", "limit": 1}).json()
+    assert alone["total"] == len([label for label in labels if label != "cerebral cortex"])
 
 
 def test_titles_travel_as_they_are(http: httpx.Client) -> None:

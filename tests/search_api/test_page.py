@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from tests.search_api.pages import MARKUP, Seen, index_small_archive, index_unread_archive, serving, stripes, watched
 
@@ -165,6 +165,29 @@ def test_choosing_facet_values_narrows_the_hits_and_the_other_counts(seen: Seen)
     expect(_value(page, "organism", "Rattus norvegicus").locator(".count")).to_have_text("1")
     assert seen.query["facet.organism"] == ["NCBITaxon:10090"]
     expect(page.locator("#chips")).to_contain_text("organism: Mus musculus")
+
+
+def test_what_is_below_a_value_comes_when_it_is_opened_where_a_facet_was_cut(seen: Seen) -> None:
+    def cut(route: Route) -> None:
+        text = route.fetch().text()
+        assert "FACET_VALUES = 200" in text
+        route.fulfill(body=text.replace("FACET_VALUES = 200", "FACET_VALUES = 2"), content_type="text/javascript")
+
+    seen.page.route("**/static/api.js", cut)
+    page = _open(seen, "/?level=images", "5 images")
+    expect(_value(page, "organism", "Rodentia").locator(".count")).to_have_text("3")
+    for label in ("Mus musculus", "Homo sapiens"):
+        expect(_value(page, "organism", label)).to_have_count(0)
+
+    page.get_by_role("button", name="What is in Rodentia").click()
+
+    expect(_value(page, "organism", "Mus musculus").locator(".count")).to_have_text("2")
+    expect(_value(page, "organism", "Rattus norvegicus").locator(".count")).to_have_text("1")
+    expect(page.get_by_role("button", name="What is in Mus musculus")).to_have_count(0)
+
+    page.get_by_role("button", name="Show more values of organism").click()
+
+    expect(_value(page, "organism", "Homo sapiens").locator(".count")).to_have_text("2")
 
 
 def test_two_quick_choices_both_count(seen: Seen) -> None:

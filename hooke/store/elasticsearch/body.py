@@ -186,6 +186,18 @@ def counts(clause: Body, fields: Mapping[str, str], *, size: int, portion: tuple
     }
 
 
+def pairs(clause: Body, first: str, second: str, *, size: int, after: Body | None) -> Body:
+    """The request for the pairs of values that records have in two fields, from a pair on."""
+    sources = [{name: {"terms": {"field": path}}} for name, path in (("first", first), ("second", second))]
+    composite: Body = {"size": size, "sources": sources} | ({"after": after} if after else {})
+    return {
+        "query": _filtered(clause),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"p": {"composite": composite}},
+    }
+
+
 def _filtered(clause: Body) -> Body:
     return {"bool": {"filter": [clause]}}
 

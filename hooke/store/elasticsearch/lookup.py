@@ -62,6 +62,18 @@ class Lookup:
         rest = {name: path for name, path in fields.items() if name not in whole}
         return whole | {name: self._portions(part, clause, path) for name, path in rest.items()}
 
+    def pairs(self, part: Part, clause: Body, first: str, second: str) -> Iterator[tuple[int, str]]:
+        """Every pair of a number and a keyword that a matching record has in two fields, once."""
+        after: Body | None = None
+        while True:
+            request = body.pairs(clause, first, second, size=_BUCKETS, after=after)
+            answer = self.search(part, request)["aggregations"]["p"]
+            for bucket in answer["buckets"]:
+                yield bucket["key"]["first"], bucket["key"]["second"]
+            after = answer.get("after_key")
+            if after is None:
+                return
+
     def _portions(self, part: Part, clause: Body, path: str) -> dict[str, int]:
         """A field with too many values for one answer, in so many portions that each is whole."""
         portions = 1

@@ -123,22 +123,38 @@ class ElasticsearchReader:
         clause = self._condition(level, where)
         counted = self._lookup.counts(part_of(level), clause, {field: set_field(field) for field in asked})
         if level is Level.IMAGE:
-            inherited = [field for field in asked if field not in FACET_FIELDS]
-            counted |= {field: self._with_inherited(clause, field, counted[field]) for field in inherited}
+            counted |= {field: self._with_inherited(clause, field, counted[field]) for field in asked}
         return tuple(columns[field].counts(counted.get(field, {})) for field in fields)
+
+    def study_sets(self, field: str, where: Node) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which sets of a field the matching images of each study have."""
+        column, clause = self._column(field), self._condition(Level.IMAGE, where)
+        path = set_field(field)
+        found = set(self._lookup.pairs(Part.IMAGES, clause, "study", path)) if column.sets else set()
+        sets = self._inherited(field)
+        if sets:
+            heirs = self._lookup.pairs(Part.IMAGES, _silent(clause, path), "study", "heirlooms")
+            found |= {(study, sets[int(heirlooms)]) for study, heirlooms in heirs if int(heirlooms) in sets}
+        studies = np.array([study for study, _ in found], np.int64)
+        return studies, np.array([column.positions[key] for _, key in found], np.int64)
 
     def _with_inherited(self, clause: Body, field: str, own: Mapping[str, int]) -> dict[str, int]:
         """The counts of a field with those of images that have it from their study alone, where its sets are kept."""
-        sets = self._cache.get(("inherited", field), lambda: self._inherited_sets(field))
+        sets = self._inherited(field)
         if not sets:
             return dict(own)
-        silent: Body = {"bool": {"filter": [clause], "must_not": [{"exists": {"field": set_field(field)}}]}}
-        heirs = self._lookup.counts(Part.IMAGES, silent, {"h": "heirlooms"})["h"]
+        heirs = self._lookup.counts(Part.IMAGES, _silent(clause, set_field(field)), {"h": "heirlooms"})["h"]
         counted = Counter(own)
         for heirlooms, count in heirs.items():
             if int(heirlooms) in sets:
                 counted[sets[int(heirlooms)]] += count
         return dict(counted)
+
+    def _inherited(self, field: str) -> dict[int, str]:
+        """The sets of a field by the heirlooms that have them, where they are not copied into images."""
+        if field in FACET_FIELDS:
+            return {}
+        return self._cache.get(("inherited", field), lambda: self._inherited_sets(field))
 
     def _inherited_sets(self, field: str) -> dict[int, str]:
         path = set_field(field)
@@ -413,6 +429,11 @@ class ElasticsearchReader:
         matches = self._cache.get_all(((level, "count", node) for node in nodes), ask)
         everyone = self.count(level)
         return {node: math.log1p(everyone / max(1, count)) for (_, _, node), count in matches.items()}
+
+
+def _silent(clause: Body, path: str) -> Body:
+    """Records that match and have no set of their own in a field."""
+    return {"bool": {"filter": [clause], "must_not": [{"exists": {"field": path}}]}}
 
 
 def _names_records(node: Node) -> bool:

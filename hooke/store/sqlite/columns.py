@@ -1,15 +1,24 @@
-"""Columns: for each field the set of values that each record has, as one code per ordinal."""
+"""Columns: for each field the set of values that each record has, as one code per ordinal, in chunks of ordinals.
+
+A flush rewrites the chunks of its own records only. What a study's images inherit alike is one long run of one code,
+which packs to nearly nothing.
+"""
 
 import sqlite3
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
+from hooke.store.sqlite.schema import bitmap, blob
+
 _Integer = TypeVar("_Integer", np.int32, np.int64)
 _LOW = np.int64(0xFFFFFFFF)
+_CHUNK_BITS = 16
 
 FieldItems = Iterable[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]
 
@@ -19,41 +28,71 @@ def merge_columns(connection: sqlite3.Connection, level: int, fields: FieldItems
     sets = SetTable(connection)
     for field, items, ords in fields:
         new_ords, codes = sets.codes(field, items, ords)
-        old_ords, old_codes = read_column(connection, level, field)
-        write_column(connection, level, field, np.concatenate([old_ords, new_ords]), np.concatenate([old_codes, codes]))
+        for chunk, part in _chunks(new_ords):
+            old_ords, old_codes = _read_chunk(connection, level, field, chunk)
+            ordinals, held = np.concatenate([old_ords, new_ords[part]]), np.concatenate([old_codes, codes[part]])
+            order = np.argsort(ordinals, kind="stable")
+            _write_chunk(connection, level, field, chunk, ordinals[order], held[order])
 
 
 def drop_from_columns(connection: sqlite3.Connection, level: int, fields: Iterable[int], ordinals: BitMap) -> None:
     """Take records out of columns, before they are put anew."""
     gone = np.array(ordinals.to_array(), np.uint32)
-    for field in fields:
-        ords, codes = read_column(connection, level, field)
-        keep = ~np.isin(ords, gone)
-        write_column(connection, level, field, ords[keep], codes[keep])
+    for field, (chunk, part) in product(fields, list(_chunks(gone))):
+        ords, codes = _read_chunk(connection, level, field, chunk)
+        keep = ~np.isin(ords, gone[part])
+        _write_chunk(connection, level, field, chunk, ords[keep], codes[keep])
 
 
 def read_column(
     connection: sqlite3.Connection, level: int, field: int
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
-    """A field's ordinals and the set each of them has; both empty when no record has the field."""
-    row = connection.execute("SELECT ords, codes FROM columns WHERE level = ? AND field = ?", (level, field)).fetchone()
-    ords, codes = row or (b"", b"")
-    return np.frombuffer(ords, "<u4").astype(np.uint32), np.frombuffer(codes, "<i4").astype(np.int32)
+    """A field's ordinals, ascending, and the set each of them has; both empty when no record has the field."""
+    rows = connection.execute(
+        "SELECT ords, codes FROM columns WHERE level = ? AND field = ? ORDER BY chunk", (level, field)
+    )
+    read = [_decoded(ords, codes) for ords, codes in rows]
+    return (
+        np.concatenate([np.empty(0, np.uint32), *(ords for ords, _ in read)]),
+        np.concatenate([np.empty(0, np.int32), *(codes for _, codes in read)]),
+    )
 
 
-def write_column(
+def _chunks(ordinals: npt.NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
+    """The chunks that ascending ordinals are in, and which of them are in each."""
+    chunks = ordinals >> _CHUNK_BITS
+    bounds = np.flatnonzero(np.diff(chunks.astype(np.int64), prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
+        yield int(chunks[start]), slice(start, stop)
+
+
+def _read_chunk(
+    connection: sqlite3.Connection, level: int, field: int, chunk: int
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
+    row = connection.execute(
+        "SELECT ords, codes FROM columns WHERE level = ? AND field = ? AND chunk = ?", (level, field, chunk)
+    ).fetchone()
+    return _decoded(*row) if row else (np.empty(0, np.uint32), np.empty(0, np.int32))
+
+
+def _decoded(ords: bytes, codes: bytes) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
+    return np.array(bitmap(ords).to_array(), np.uint32), np.frombuffer(zlib.decompress(codes), "<i4").astype(np.int32)
+
+
+def _write_chunk(
     connection: sqlite3.Connection,
     level: int,
     field: int,
+    chunk: int,
     ords: npt.NDArray[np.uint32],
     codes: npt.NDArray[np.int32],
 ) -> None:
-    """Store a column, its ordinals ascending."""
-    order = np.argsort(ords, kind="stable")
-    connection.execute(
-        "INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?)",
-        (level, field, ords[order].astype("<u4").tobytes(), codes[order].astype("<i4").tobytes()),
-    )
+    """Store a chunk, its ordinals ascending; an empty one goes."""
+    if len(ords):
+        stored = blob(BitMap(ords)), zlib.compress(codes.astype("<i4").tobytes(), 1), len(ords)
+        connection.execute("INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?, ?, ?)", (level, field, chunk, *stored))
+    else:
+        connection.execute("DELETE FROM columns WHERE level = ? AND field = ? AND chunk = ?", (level, field, chunk))
 
 
 class SetTable:

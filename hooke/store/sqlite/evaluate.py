@@ -30,6 +30,29 @@ class Column:
     sets: tuple[ValueSet, ...]
 
     @cached_property
+    def totals(self) -> npt.NDArray[np.int64]:
+        """How many records have each set."""
+        return np.bincount(self.codes, minlength=len(self.sets)).astype(np.int64)
+
+    @cached_property
+    def by_ordinal(self) -> npt.NDArray[np.int32]:
+        """For each ordinal the index of its set; one past the last set where it has none, or lies beyond the end."""
+        end = int(self.ordinals[-1]) + 1 if len(self.ordinals) else 0
+        dense = np.full(end + 1, len(self.sets), np.int32)
+        dense[self.ordinals] = self.codes
+        return dense
+
+    def codes_of(self, ordinals: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+        """The index of the set of each ordinal, as `by_ordinal` has it."""
+        dense = self.by_ordinal
+        known = ordinals if not len(ordinals) or ordinals[-1] < len(dense) else np.minimum(ordinals, len(dense) - 1)
+        return dense[known]
+
+    def count(self, ordinals: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """How many of some ascending ordinals have each set."""
+        return np.bincount(self.codes_of(ordinals), minlength=len(self.sets) + 1)[:-1].astype(np.int64)
+
+    @cached_property
     def numbers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Every number in the sets, and the index of its set."""
         found = [(n, i) for i, s in enumerate(self.sets) for n in map(number, s.values) if n is not None]
@@ -89,12 +112,12 @@ class Evaluator:
         return total
 
     def _score(self, best: Best, matching: BitMap, ordinals: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
-        scores = np.zeros(len(ordinals), np.float32)
+        # by ordinal, with gaps: finding each record's place among those that match takes far longer
+        scores = np.zeros(int(ordinals[-1]) + 1 if len(ordinals) else 0, np.float32)
         for option in sorted(best.options, key=lambda option: option.weight):
-            found = np.array((self.match(option.node) & matching).to_array(), np.uint32)
-            scores[np.searchsorted(ordinals, found)] = option.weight
+            scores[np.array((self.match(option.node) & matching).to_array(), np.uint32)] = option.weight
         idf = math.log1p(len(self.live) / max(1, len(self.match(best))))
-        return scores * np.float32(idf)
+        return scores[ordinals] * np.float32(idf)
 
     def _match(self, node: Node) -> BitMap:
         match node:

@@ -35,7 +35,7 @@ class SqliteReader:
         self._snapshot = snapshot
         self._cache = cache
         self._worklist = Worklist(connection)
-        self._masks: dict[tuple[Level, Node], npt.NDArray[np.bool_]] = {}
+        self._sides: dict[tuple[Level, Node], tuple[npt.NDArray[np.uint32], bool]] = {}
         self._levels = {level: Evaluator(connection, level, cache) for level in Level}
 
     @property
@@ -99,18 +99,31 @@ class SqliteReader:
         return tuple(self._count_sets(level, field, where) for field in fields)
 
     def _count_sets(self, level: Level, field: str, where: Node) -> npt.NDArray[np.int64]:
-        evaluator = self._levels[level]
-        column, matching = evaluator.column(field), evaluator.match(where)
-        codes = column.codes[self._mask(level, where, matching)[column.ordinals]] if len(matching) else column.codes[:0]
-        return np.bincount(codes, minlength=len(column.sets)).astype(np.int64)
+        column = self._levels[level].column(field)
+        ordinals, inside = self._smaller_side(level, where)
+        return column.count(ordinals) if inside else column.totals - column.count(ordinals)
 
-    def _mask(self, level: Level, where: Node, matching: BitMap) -> npt.NDArray[np.bool_]:
-        # one filter serves all the facets of a request; masks are too large to keep beyond it
-        mask = self._masks.get((level, where))
-        if mask is None:
-            mask = self._masks[level, where] = np.zeros(self._next_ordinal(level), bool)
-            mask[matching.to_array()] = True
-        return mask
+    def _smaller_side(self, level: Level, where: Node) -> tuple[npt.NDArray[np.uint32], bool]:
+        """The records that match, or where those are most, the live ones that do not; and which of the two."""
+        # one filter serves all the facets of a request; arrays are too large to keep beyond it
+        side = self._sides.get((level, where))
+        if side is None:
+            matching, live = self._levels[level].match(where), self._levels[level].live
+            inside = 2 * len(matching) <= len(live)
+            ordinals = np.array((matching if inside else live - matching).to_array(), np.uint32)
+            side = self._sides[level, where] = (ordinals, inside)
+        return side
+
+    def study_sets(self, field: str, where: Node) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which sets of a field the matching images of each study have."""
+        evaluator = self._levels[Level.IMAGE]
+        column, images = evaluator.column(field), np.array(evaluator.match(where).to_array(), np.uint32)
+        codes = column.codes_of(images)
+        having = codes < len(column.sets)
+        everyone, owners = self._ownership()
+        studies = owners[np.searchsorted(everyone, images[having])].astype(np.int64)
+        pairs = np.unique(studies << 32 | codes[having])
+        return pairs >> 32, pairs & 0xFFFFFFFF
 
     def _next_ordinal(self, level: Level) -> int:
         table = "studies" if level is Level.STUDY else "images"
@@ -158,8 +171,8 @@ class SqliteReader:
 
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
         rows = self._connection.execute(
-            "SELECT f.name, length(c.ords) / 4 FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
-            "WHERE length(c.ords) > 0 OR c.field IS NULL AND EXISTS "
+            "SELECT f.name, sum(c.records) AS held FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
+            "GROUP BY f.id HAVING held > 0 OR EXISTS "
             "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id AND length(t.bitmap) != ?) ORDER BY f.name",
             (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
@@ -305,7 +318,11 @@ def _after(places: Places, ordinals: Ordinals, end: float, position: Position | 
 def _first(places: Places, limit: int) -> npt.NDArray[np.int64]:
     """Indices of the first `limit`, place up, then ordinal up; ordinals come ascending."""
     if len(places) > limit:
-        candidates = np.flatnonzero(places <= np.partition(places, limit - 1)[limit - 1])
+        last = np.partition(places, limit - 1)[limit - 1]
+        before = np.flatnonzero(places < last)
+        # of those that tie at the end only the first are shown
+        ties = np.flatnonzero(places == last)[: limit - len(before)]
+        candidates = np.sort(np.concatenate([before, ties]))
     else:
         candidates = np.arange(len(places))
     # stable: candidates are in order of ordinals already

@@ -48,15 +48,17 @@ CREATE TABLE term_postings (
 CREATE TABLE cell_postings (
     level INTEGER, cell INTEGER, bitmap BLOB NOT NULL, PRIMARY KEY (level, cell)
 ) WITHOUT ROWID;
+-- of 65,536 ordinals; ords: a bitmap; codes: int32, the set of each of them, packed by zlib; records: how many they are
 CREATE TABLE columns (
-    level INTEGER, field INTEGER, ords BLOB NOT NULL, codes BLOB NOT NULL, PRIMARY KEY (level, field)
+    level INTEGER, field INTEGER, chunk INTEGER, ords BLOB NOT NULL, codes BLOB NOT NULL, records INTEGER NOT NULL,
+    PRIMARY KEY (level, field, chunk)
 ) WITHOUT ROWID;
 -- items: int32, even = cell * 2 (a value without a term), odd = term * 2 + 1
 CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NOT NULL, UNIQUE (field, items));
 """
 
 
-_SCHEMA = database.Schema(application=database.EMBEDDED, version=1, tables=_TABLES + worklist.TABLES)
+_SCHEMA = database.Schema(application=database.EMBEDDED, version=2, tables=_TABLES + worklist.TABLES)
 
 
 def connect(path: Path) -> sqlite3.Connection:

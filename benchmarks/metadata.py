@@ -1,0 +1,317 @@
+"""The metadata half at a million images: faceted queries, words, suggestions, tree levels, opening, indexing, size.
+
+`python -m benchmarks.metadata --index FOLDER [--images 1000000]` indexes everything the archives published (once, kept
+in FOLDER), repeats its rows with other terms until there are so many images, indexes those through the annotator into
+FOLDER too, and asks. Every query is asked once, after the columns it counts were read: none is answered from memory.
+The ratios are measured over allowed: below 1 is good. They are for two cores that do nothing else; the load is shown.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks.search import Measured, command
+from hooke.collector import without_collector
+from hooke.fields import ONTOLOGY_FIELDS
+from hooke.index import existing_index, new_or_existing_index
+from hooke.model import Dataset, Image, Level, Manifest, Study, Value
+from hooke.request import CompletionRequest, FacetRequest, Filter, SearchRequest
+from hooke.settings import DEFAULT_CLUSTER, read_settings
+from hooke.store.choose import open_store
+from indexer.annotate import Annotator
+from indexer.merge import as_submitted
+from indexer.pipeline import COMMIT_IMAGES
+from indexer.report import peak_memory_bytes
+from ontologies.catalogue import Catalogue
+from search_api.engine import EmbedderChoice, Engine
+
+T = TypeVar("T")
+ONTOLOGY_FACETS = ("organism", "imaging_method", "cell_line", "phenotype", "anatomy")
+FACETS = (*ONTOLOGY_FACETS, "archive", "licence", "year", "dataset", "channels")
+KEEP = (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0)
+"""Shares of the images that filters keep."""
+FILTERS_OF_A_SHARE = 12
+WORDS = ("cell", "image", "screen", "microscopy", "protein", "human", "data", "phenotype", "gene", "the")
+TYPED = (
+    "mou",
+    "homo s",
+    "fluor",
+    "light sh",
+    "hela",
+    "mitot",
+    "nucl",
+    "brai",
+    "actin",
+    "wild",
+    "dapi",
+    "sirna",
+    "s-bi",
+)
+_SWAPPED = 0.5
+"""The share of a copied study's terms that are others than in the original."""
+
+
+def real_index(folder: Path) -> Path:
+    """The index of everything the archives published, made when it is not there."""
+    if not (folder / "real").is_dir():
+        building = folder / "real-building"
+        shutil.rmtree(building, ignore_errors=True)
+        subprocess.run(command(building, read_settings().shared_data.resolve()), stdout=subprocess.DEVNULL, check=True)
+        building.rename(folder / "real")
+    return folder / "real"
+
+
+class Rows:
+    """The studies and images of an index as they were submitted, each distinct value one object."""
+
+    def __init__(self, directory: Path) -> None:
+        self._values: dict[Value, Value] = {}
+        self._uses: Counter[int] = Counter()
+        with closing(open_store(existing_index(directory), DEFAULT_CLUSTER)) as store, store.read() as reader:
+            held = [stored.record for level in Level for stored in reader.stored(level)]
+        studies = [as_submitted(record) for record in held if isinstance(record, Study)]
+        self.studies = {study.id: self._lean(study) for study in studies}
+        self.images: defaultdict[str, list[Image]] = defaultdict(list)
+        for image in held:
+            if isinstance(image, Image):
+                values = tuple(map(self._one, image.values))
+                self._uses.update(map(id, values))
+                self.images[image.study_id].append(replace(image, values=values, pixels=None))
+        self._terms: defaultdict[str, list[Value]] = defaultdict(list)
+        for value in self._values.values():
+            self._terms[value.field].append(value)
+
+    def _one(self, value: Value) -> Value:
+        submitted = replace(value, mentions=())
+        return self._values.setdefault(submitted, submitted)
+
+    def _lean(self, study: Study) -> Study:
+        datasets = tuple(Dataset(d.name, tuple(map(self._one, d.values))) for d in study.datasets)
+        return replace(study, values=tuple(map(self._one, study.values)), datasets=datasets)
+
+    def repeated(self, count: int) -> Iterator[tuple[Study, Iterator[Image]]]:
+        """Studies with their images until there are so many: the real ones, then copies with other terms.
+
+        The same ones at every call; images are made as they are read.
+        """
+        left = count
+        for copy in range(sys.maxsize):
+            for study_id, images in self.images.items():
+                yield self._copied(self.studies[study_id], images[:left], copy)
+                left -= len(images)
+                if left <= 0:
+                    return
+
+    def _copied(self, study: Study, images: Sequence[Image], copy: int) -> tuple[Study, Iterator[Image]]:
+        if copy == 0:
+            return study, iter(images)
+        chance, known = random.Random(f"{study.id} {copy}"), dict[int, Value]()
+
+        def other(value: Value) -> Value:
+            if id(value) not in known:
+                known[id(value)] = self._varied(value, copy, chance)
+            return known[id(value)]
+
+        name = f"{study.id}-{copy}"
+        datasets = tuple(Dataset(d.name, tuple(map(other, d.values))) for d in study.datasets)
+        twin = Study(name, study.title, tuple(map(other, study.values)), datasets, study.origins)
+        return twin, (
+            Image(name + i.id.removeprefix(study.id), name, i.title, i.dataset, tuple(map(other, i.values)))
+            for i in images
+        )
+
+    def _varied(self, value: Value, copy: int, chance: random.Random) -> Value:
+        if value.field in ONTOLOGY_FIELDS:
+            return chance.choice(self._terms[value.field]) if chance.random() < _SWAPPED else value
+        # a file's name, a well's barcode: in a real row of its own it would be another
+        return replace(value, text=f"{value.text} {copy}") if self._uses[id(value)] == 1 else value
+
+
+def index_rows(source: Path, directory: Path, count: int) -> None:
+    """Index so many repeated images as the pipeline does, from values as submitted; print what that took."""
+    rows = Rows(source)
+    shutil.rmtree(directory, ignore_errors=True)
+    index = new_or_existing_index(directory)
+    shutil.copytree(existing_index(source).ontologies, index.ontologies)
+    with closing(open_store(existing_index(source), DEFAULT_CLUSTER)) as store, store.read() as reader:
+        version = reader.snapshot.manifest.ontologies
+    before = peak_memory_bytes()
+    started, worked = time.perf_counter(), time.process_time()
+    with closing(Catalogue.open(index.ontologies, version)) as catalogue, without_collector():
+        annotator = Annotator(catalogue)
+        with closing(open_store(index, DEFAULT_CLUSTER)) as store, store.write() as writer:
+            pending = 0
+            writer.put_studies([annotator.study(study) for study, _ in rows.repeated(count)])
+            for study, images in rows.repeated(count):
+                waiting = map(annotator.image, images)
+                while batch := list(islice(waiting, COMMIT_IMAGES - pending)):
+                    writer.put_images(batch, part=study.id)
+                    pending += len(batch)
+                    if pending >= COMMIT_IMAGES:
+                        writer.commit(Manifest(version))
+                        pending = 0
+            writer.commit(Manifest(version))
+    figures = {
+        "seconds": time.perf_counter() - started,
+        "worked": time.process_time() - worked,
+        "before": before,
+        "peak": peak_memory_bytes(),
+    }
+    (directory / "indexed.json").write_text(json.dumps(figures), encoding="utf-8")
+
+
+def indexing(source: Path, directory: Path, count: int) -> Iterator[Measured]:
+    """In a process of its own, so that its memory is its own; kept, and not done again."""
+    if not (directory / "indexed.json").is_file():
+        program = [sys.executable, "-m", "benchmarks.metadata", "--only-index", str(source), str(directory), str(count)]
+        subprocess.run(program, check=True)
+    figures = json.loads((directory / "indexed.json").read_text(encoding="utf-8"))
+    size = (directory / "metadata.sqlite").stat().st_size
+    rows = figures["before"] / 1e6
+    print(
+        f"indexed {count:,} images, {count / figures['worked']:,.0f} a second of one core; {rows:,.0f} MB are the rows"
+    )
+    rate = count / figures["seconds"]
+    yield Measured(f"indexing: 1,000 images ({rate:,.0f}/s)", 1000 / rate, 0.25, "s")
+    yield Measured("  peak memory with the repeated rows", figures["peak"] / 1e6, 8000, "MB")
+    yield Measured("  bytes a record", size / count, 1000, "B")
+
+
+def opening(directory: Path) -> Iterator[Measured]:
+    """A new process: open, the first query, the first with its ten facets, and what memory that took."""
+    program = [sys.executable, "-m", "benchmarks.metadata", "--only-open", str(directory)]
+    printed = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    opened, first, facets, peak = json.loads(printed)
+    yield Measured("cold open", opened, 500, "ms")
+    yield Measured("  and first page", first, 1000, "ms")
+    yield Measured("  and first ten facets, whose columns it reads", facets, 30_000, "ms")
+    yield Measured("  peak memory of that process", peak, 2000, "MB")
+
+
+def open_cold(directory: Path) -> None:
+    started = time.perf_counter()
+    with closing(Engine(directory, EmbedderChoice())) as engine:
+        engine.warm_up()
+        times = [time.perf_counter() - started]
+        for facets in ((), FACETS):
+            begun = time.perf_counter()
+            engine.search(SearchRequest(Level.IMAGE, "mouse", facets=facets))
+            times.append(time.perf_counter() - begun)
+    print(json.dumps([*(1000 * seconds for seconds in times), peak_memory_bytes() / 1e6]))
+
+
+def filters_by_share(engine: Engine, total: int) -> dict[float, list[Filter]]:
+    """For each share, choices in a field that keep about so many images: values alone, and what is left without one."""
+    counted = engine.search(SearchRequest(Level.IMAGE, facets=(*FACETS, "study_type", "sample_type"))).facets
+    kept = [
+        (abs(count) / total, Filter(field, (value.id,), negate=negate))
+        for field, values in counted.items()
+        for value in values
+        for count, negate in ((value.count, False), (total - value.count, True))
+    ]
+    return {
+        share: [choice for _, choice in sorted(kept, key=lambda found: abs(found[0] / share - 1))[:FILTERS_OF_A_SHARE]]
+        for share in KEEP
+    }
+
+
+def faceted(engine: Engine, total: int) -> Iterator[Measured]:
+    """Ten facets with closure counts and the first page, for filters of every share."""
+    everything: list[float] = []
+    for share, filters in filters_by_share(engine, total).items():
+        asked = [SearchRequest(Level.IMAGE, filters=(f,), facets=FACETS, facet_limit=100) for f in filters]
+        times = list(milliseconds(engine.search, asked))
+        everything += times
+        print(
+            f"  a filter that keeps {share:6.1%}: p50 {statistics.median(times):6.1f} ms, slowest {max(times):6.1f} ms"
+        )
+    yield Measured("ten facets and a page, p50", statistics.median(everything), 40, "ms")
+    yield Measured("ten facets and a page, p95", percentile(everything, 0.95), 120, "ms")
+
+
+def words(engine: Engine) -> Iterator[Measured]:
+    """Common words, ranked, each asked once."""
+    asked = [SearchRequest(Level.IMAGE, word) for word in WORDS]
+    times = list(milliseconds(engine.search, asked))
+    found = [engine.search(request).total for request in asked]
+    for word, count, elapsed in sorted(zip(WORDS, found, times, strict=True), key=lambda row: -row[1])[:4]:
+        print(f"  {word!r} in {count:,} images: {elapsed:.1f} ms")
+    yield Measured("a common word ranked, p50", statistics.median(times), 60, "ms")
+    yield Measured("a common word ranked, slowest", max(times), 60, "ms")
+
+
+def levels(engine: Engine) -> Iterator[Measured]:
+    """The top of each ontology facet and the children of its first values, with and without studies."""
+    for studies, allowed in ((False, 40), (True, 200)):
+        search = SearchRequest(Level.IMAGE, "microscopy", facet_limit=100, count_studies=studies)
+        asked = [FacetRequest(field, "", search) for field in ONTOLOGY_FACETS]
+        asked += [FacetRequest(r.name, node.id, search) for r in asked for node in engine.facet(r).values[:4]]
+        times = list(milliseconds(engine.facet, asked))
+        yield Measured(f"a tree level{', with studies' * studies}, p50", statistics.median(times), allowed, "ms")
+
+
+def typing(engine: Engine) -> Iterator[Measured]:
+    started = time.perf_counter()
+    engine.complete(CompletionRequest("m", Level.IMAGE))
+    print(f"  suggestions are made once in {time.perf_counter() - started:.1f} s")
+    times = list(milliseconds(engine.complete, [CompletionRequest(text, Level.IMAGE) for text in TYPED]))
+    yield Measured("autocomplete, p50", statistics.median(times), 10, "ms")
+
+
+def milliseconds(ask: Callable[[T], object], requests: Iterable[T]) -> Iterator[float]:
+    for request in requests:
+        started = time.perf_counter()
+        ask(request)
+        yield 1000 * (time.perf_counter() - started)
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, help="where the indexes are kept")
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--only-index", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--only-open", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only_index:
+        source, directory, count = arguments.only_index
+        index_rows(Path(source), Path(directory), int(count))
+    elif arguments.only_open:
+        open_cold(arguments.only_open)
+    elif arguments.index:
+        arguments.index.mkdir(parents=True, exist_ok=True)
+        measure(arguments.index, arguments.images)
+    else:
+        parser.error("--index is needed")
+
+
+def measure(folder: Path, count: int) -> None:
+    source, directory = real_index(folder), folder / f"images-{count}"
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
+    figures = [*indexing(source, directory, count), *opening(directory)]
+    with closing(Engine(directory, EmbedderChoice())) as engine:
+        engine.search(SearchRequest(Level.IMAGE, "nothingatall", facets=FACETS))
+        figures += [*faceted(engine, count), *words(engine), *levels(engine), *typing(engine)]
+    figures.append(Measured("peak memory of the asking process", peak_memory_bytes() / 1e6, 4000, "MB"))
+    print(f"load {os.getloadavg()[0]:.1f} after")
+    print("\n".join(map(str, figures)))
+
+
+if __name__ == "__main__":
+    main()
