@@ -2,6 +2,7 @@
 
 An image, its dataset and its study may each speak of a field; the nearest one that does is believed, so that a mouse
 image of a study on mice and men is not a human image. Prose adds up instead: a study's text belongs to all its images.
+Findings are nobody's to give: a study lists the phenotypes that some of its images have, and the others have none.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ from hooke.fields import ID, TEXT_FIELDS, TITLE
 from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
+FINDINGS = ("phenotype",)
+"""Fields that only an image's own values speak for."""
 
 
 def study_values(study: Study) -> tuple[Value, ...]:
@@ -25,9 +28,9 @@ def image_values(image: Image) -> tuple[Value, ...]:
 
 def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:
     """What an image of a dataset can inherit, nearest first; what belongs to other datasets only is left out."""
-    mine = next((d.values for d in study.datasets if d.name == dataset), ())
+    mine = _handed_down(next((d.values for d in study.datasets if d.name == dataset), ()))
     others = {value for d in study.datasets for value in d.values}
-    general = [value for value in study.values if value not in others]
+    general = _handed_down(value for value in study.values if value not in others)
     title = Value(TITLE, study.title)
     return (*mine, title, *_where_silent(general, {value.field for value in mine}))
 
@@ -41,6 +44,10 @@ def effective_values(own: Iterable[Value], inherited: Iterable[Value]) -> tuple[
 def overrides(own: Iterable[Value]) -> frozenset[str]:
     """The fields an image's own values speak for."""
     return frozenset(value.field for value in own) - frozenset(TEXT_FIELDS)
+
+
+def _handed_down(values: Iterable[Value]) -> list[Value]:
+    return [value for value in values if value.field not in FINDINGS]
 
 
 def _where_silent(values: Iterable[Value], spoken: set[str]) -> list[Value]:

@@ -18,6 +18,7 @@ A text is read in this order, and the first reading that names a term counts:
     with the field's noun, or a line without it                   0.65   `round nucleus` for `round nucleus phenotype`,
                                                                          `HeLa cells` for `HeLa`
     as the label of one single term of a specimen's other fields  0.80   a plant's organ given as its phenotype
+    a strain or species without its last words, down to its genus 0.60   `Bacillus subtilis PY79`; note broader_taxon
 
 An id at the end, `nucleus (GO:0005634)`, is the submitter's id as if it had a column of its own.
 """
@@ -35,7 +36,7 @@ from ontologies.model import Match, Resolution
 from ontologies.names import abbreviated, forms, normal
 
 AGREES, DIFFERS, CONFLICTS = 1.0, 0.9, 0.5
-REREAD, ELSEWHERE = 0.65, 0.80
+REREAD, ELSEWHERE, BROADER = 0.65, 0.80, 0.60
 
 _NO_VALUES = frozenset(
     {
@@ -65,6 +66,8 @@ _DENIED = re.compile(
     r"(?i)\b(no|non|not|none|neg|negative|absent|absence|without|excluded|lacking|free)\b|[a-z]+\s*[:_]\s*\d+"
 )
 """What in a parenthesis turns the words before it around, or is an id that must not be lost."""
+_TAXON = re.compile(r"[A-Z][a-z]+ (?:[a-z-]{3,}|sp\.)(?: .*)?")
+"""A species' name, and what may follow it: `Bacteria Latreille`, a genus with its author, is none."""
 _SHORT = 3
 """Letters of a name that is too short to be looked for outside its field's ontologies."""
 
@@ -98,6 +101,8 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
     if resolved:
         return _with_ids(value, text, resolved, parts, catalogue), ()
     if not any(part.match or part.candidates for part in parts):
+        if value.field == "organism" and (broader := _broader_taxon(text, catalogue)):
+            return (_by_name(value, broader, "; ".join(unknown) or None, "broader_taxon"),), ()
         parts = [_elsewhere(text, value.field, catalogue)]
     return _by_text(value, parts, unknown)
 
@@ -239,6 +244,19 @@ def _elsewhere(text: str, field: str, catalogue: Catalogue) -> _Named:
         return _Named()
     found = [match for match in catalogue.find(text, _SPECIMEN_PREFIXES) if match.method is Method.LABEL]
     return _Named(replace(found[0], score=ELSEWHERE)) if len(found) == 1 else _Named()
+
+
+def _broader_taxon(text: str, catalogue: Catalogue) -> Match | None:
+    """The nearest taxon above a strain or species that no ontology has; of a cross none, for it is neither parent's."""
+    if not _TAXON.fullmatch(text) or " x " in text or "×" in text:
+        return None
+    words = text.split()
+    for length in range(len(words) - 1, 0, -1):
+        found = catalogue.find(" ".join(words[:length]), ("NCBITaxon",))
+        labels = [match for match in found if match.method is Method.LABEL]
+        if labels:
+            return replace(labels[0], method=Method.NORMALISED, score=BROADER) if len(labels) == 1 else None
+    return None
 
 
 def _by_text(value: Value, parts: list[_Named], unknown: tuple[str, ...]) -> Grounded:

@@ -50,3 +50,12 @@ def test_prose_adds_up() -> None:
 def test_a_record_has_its_title_id_and_dataset_among_its_values() -> None:
     assert study_values(STUDY)[:2] == (Value("title", "Mice and men"), Value("id", "s"))
     assert image_values(image(dataset="m")) == (Value("title", "One"), Value("id", "s/1"), Value("dataset", "m"))
+
+
+def test_what_was_found_in_some_images_of_a_study_or_dataset_is_not_said_of_the_others() -> None:
+    found = Value("phenotype", "elongated cell")
+    study = Study("S-1", "A screen", (found, MICE), datasets=(Dataset("plate", (found,)),))
+    assert found in study_values(study)
+    assert all(value.field != "phenotype" for value in inherited_values(study, "plate"))
+    own = image_values(Image("S-1/a", "S-1", "a", values=(found,)))
+    assert found in effective_values(own, inherited_values(study, None))

@@ -137,6 +137,21 @@ def test_an_unknown_id_of_the_ontology_that_has_the_text_for_a_name_is_in_confli
     assert given == [(HUMAN, "NCBITaxon:424242", "id_label_conflict")]
 
 
+@pytest.mark.parametrize("text", ["Drosophila melanogaster Canton-S", "Drosophila melanogaster subsp. nova"])
+def test_a_strain_that_no_ontology_has_is_its_species(catalogue: Catalogue, text: str) -> None:
+    (found,), unresolved = ground(Value("organism", text, ("NCBITaxon:424242",)), catalogue)
+    assert unresolved == ()
+    assert (found.term, found.method, found.score) == ("NCBITaxon:7227", Method.NORMALISED, 0.6)
+    assert (found.given_id, found.note) == ("NCBITaxon:424242", "broader_taxon")
+
+
+@pytest.mark.parametrize(
+    "text", ["Mus musculus x Mus spretus", "Mammalia Linnaeus 1758", "Mouse monoclonal", "Rosa canina"]
+)
+def test_a_cross_a_genus_with_its_author_and_other_words_are_no_strain(catalogue: Catalogue, text: str) -> None:
+    assert _unresolved(catalogue, "organism", text).reason == "no_term"
+
+
 def test_an_unknown_id_beside_a_spelling_is_no_conflict(catalogue: Catalogue) -> None:
     assert _mentions(catalogue, "organism", "H. sapiens", "NCBITaxon:424242") == [(HUMAN, 0.6, "unknown_id")]
 
