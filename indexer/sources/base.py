@@ -53,7 +53,7 @@ class Source(StrEnum):
 class Input:
     """One file to read as one source; a `.tar.gz` that mixes sources is one input for each.
 
-    path: the file; for a folder source its manifest, or the folder itself where there is none.
+    path: the file; for a folder source its manifest, the folder itself where there is none, or one OME-TIFF in it.
     """
 
     source: Source

@@ -17,6 +17,7 @@ from hooke.fields import field_name
 from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
 from indexer.sources.delimited import read_rows
 from indexer.sources.json_text import Report
+from indexer.sources.ome_xml import is_ome_xml
 from indexer.sources.records import LINES_SUFFIXES, Record, is_records, read_records
 from indexer.sources.records import SUFFIXES as RECORD_SUFFIXES
 from indexer.sources.values import clean, line_of, utf8
@@ -25,7 +26,8 @@ SETTINGS_NAME = "hooke.toml"
 TABLE_SUFFIXES = (".csv", ".tsv", *RECORD_SUFFIXES)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", *_TIFF_MAGIC)
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
 _PATH_NAMES += ("image", "image_file", "image_name")
@@ -57,11 +59,18 @@ def is_image(path: Path) -> bool:
     """Whether a file holds an image by its first bytes or is named as one; a folder, whether it is a Zarr."""
     if path.is_dir():
         return is_zarr(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
+    return path.suffix.lower() in IMAGE_SUFFIXES or _starts(path, _MAGIC)
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF by its first bytes."""
+    return path.is_file() and _starts(path, _TIFF_MAGIC)
+
+
+def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
     try:
         with path.open("rb") as raw:
-            return raw.read(8).startswith(_MAGIC)
+            return raw.read(8).startswith(magic)
     except OSError:
         return False
 
@@ -114,10 +123,12 @@ def names_images(table: Path) -> bool:
 
 
 def image_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
-    """The rows of a manifest in its order, or, of a folder, one for each image in and below it, by path."""
+    """The rows of a manifest in its order; of a folder, each image in and below it, by path; of an image, itself."""
     if path.is_dir():
         images = _images_below(path, quarantine)
         yield from (Row(str(image), image.relative_to(path).as_posix(), ()) for image in images)
+    elif is_ome_xml(path) or is_image(path):
+        yield Row(str(path), path.name, ())
     else:
         yield from _manifest_rows(path, quarantine)
 
