@@ -30,12 +30,14 @@ from indexer.sources.manifest import (
     status,
 )
 from indexer.sources.ome_xml import is_ome_xml, ome_images
+from indexer.sources.rembi import is_rembi
 
 FORCED = {
     "idr": (Source.IDR_STUDY, Source.IDR_TABLE),
     "ro-crate": (Source.RO_CRATE,),
     "biostudies": (Source.BIOSTUDIES,),
     "bia-website": (Source.BIA_WEBSITE,),
+    "rembi": (Source.REMBI,),
     "folder": (Source.FOLDER,),
 }
 """The sources that a name on the command line stands for."""
@@ -93,6 +95,8 @@ def kind(name: str, start: bytes) -> Source | None:
         return Source.BIOSTUDIES
     if text.startswith(b"{") and _EXPORTED.search(text) and b'accession_id"' in text:
         return Source.BIA_WEBSITE
+    if is_rembi(base, start):
+        return Source.REMBI
     if _STUDY_KEY.search(start) or re.fullmatch(r"idr\d{4,}.*-study\.txt(?:\.gz)?", base):
         return Source.IDR_STUDY
     if _TABLE_NAME.search(base):

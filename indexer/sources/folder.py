@@ -83,21 +83,35 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
 def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
     """The images of a folder in the manifest's order, or by path. A second row of one file gets `#2`.
 
-    A file that is missing leaves the image without pixels and is quarantined; a path that leads out of the folder
-    is quarantined and gives no image. Several images in one file get `#2` and so on, too.
+    A file that is missing leaves the image without pixels and is quarantined, once for a table whose files are all
+    elsewhere; a path that leads out of the folder is quarantined and gives no image. Several images in one file get
+    `#2` and so on, too.
     """
     root, settings = root_of(path), read_settings(root_of(path), ignore)
     used: dict[str, int] = {}
+    is_list = _is_list_of_files_elsewhere(path)
+    if is_list:
+        quarantine(Quarantined(str(path), "none of its files is here; its images are without pixels", lost=False))
     for image in _described(path, quarantine):
         relative, row = image.path, image.row
         if relative is None:
             quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(row.path)}"))
             continue
-        if image.is_missing:
+        if image.is_missing and not is_list:
             quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {line_of(row.path)}"))
         # what looks at pixels sees the first image of a file
         pixels = image.pixels if image.is_first else None
         yield _image(row, relative.as_posix(), pixels, _study_id(row, root, settings), used)
+
+
+def _is_list_of_files_elsewhere(path: Path) -> bool:
+    """Whether a table of several images names no file that is here, as an archive's list of files does."""
+    rows = 0
+    for row in image_rows(path, ignore):
+        if status(root_of(path) / row.path) is not None:
+            return False
+        rows += 1
+    return rows > 1
 
 
 @dataclass(frozen=True, slots=True)
