@@ -34,7 +34,7 @@ from indexer.sources import Discovery, Input, Quarantined, Source, digest, disco
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
-PIPELINE_VERSION = "2"
+PIPELINE_VERSION = "3"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
 _UNFINISHED = "unfinished"
@@ -245,10 +245,10 @@ class _Run:
         named = Counter(study for source in sources for study in self._studies_of.get(source, ()))
         mine = {_part(source) for source in sources}
         known = {study.id for study in reader.studies(list(named))}
-        stored = reader.image_ordinals(BitMap(reader.get(Level.STUDY, study).ordinal for study in known))
-        own = sum(_is_of(known, image) for part in mine for image in reader.image_ids(part))
+        stored = BitMap(reader.get(Level.STUDY, study).ordinal for study in known)
+        own = sum(_is_of(known, image) for part in mine for image in reader.image_ids(part)) if known else 0
         owners = {}
-        if own < len(stored):  # else nobody but these inputs has any
+        if stored and own < len(reader.image_ordinals(stored)):  # else nobody but these inputs has any
             others = (part for part in reader.parts() if part not in mine and _path(part).exists())
             owners = {image: part for part in others for image in reader.image_ids(part) if _is_of(known, image)}
         return ImageOwners(owners, frozenset(study for study, times in named.items() if times > 1))
@@ -340,4 +340,4 @@ def _path(part: str) -> Path:
 
 
 def _is_of(studies: set[str], image: str) -> bool:
-    return any(image[: slash.start()] in studies for slash in re.finditer("/", image))
+    return image.partition("/")[0] in studies or any(image[: s.start()] in studies for s in re.finditer("/", image))

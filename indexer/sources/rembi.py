@@ -125,8 +125,8 @@ def read_rembi(document: Document, quarantine: Quarantine) -> Iterator[Study]:
 def _documents(text: str) -> Iterator[Json]:
     if len(text) > FILE_LIMIT:
         raise TooLarge(f"more than {FILE_LIMIT >> 20} MiB of YAML; put lists of files into a table")
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             _check_size(node, {}, set())
@@ -134,8 +134,6 @@ def _documents(text: str) -> Iterator[Json]:
             yield parsed
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UnreadableSource(f"not YAML: {one_line(error)[:200]}") from error
-    finally:
-        loader.dispose()
 
 
 def _check_size(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:
