@@ -6,7 +6,6 @@ their digests and the images it embedded by theirs, and does the rest.
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -171,7 +170,7 @@ class _Run:
         self._progress = progress
         self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
         self._troubled: set[Input] = set()
-        self._studies_of: dict[Input, set[str]] = {}
+        self._naming: dict[str, set[str]] = {}  # the parts that name each study
         self.unchanged = 0
         self.removed = 0
 
@@ -204,24 +203,31 @@ class _Run:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
         parts = merge_studies(self._read_studies(inputs))
         known = {study.id: study for study in reader.studies(list(parts))}
+        read = {_part(source) for source in inputs}
         studies = {}
         for done, (key, part) in enumerate(parts.items()):
             self._progress("studies", done, len(parts))
-            stored = known.get(key)
-            if stored is not None and not set(stored.origins) <= set(part.origins):
+            stored, others = known.get(key), self._others(key, read, reader)
+            if stored is not None and (others or not set(stored.origins) <= set(part.origins)):
                 part = merge([part, as_submitted(stored)])
+            self._naming[key].update(others)
             study = self._annotator.study(part)
             self._unresolved[key] = self._annotator.take_unresolved()
             if study != stored:
                 studies[key] = study
         return studies
 
+    def _others(self, study: str, read: set[str], reader: MetadataReader) -> list[str]:
+        """The inputs that named a study before and are not read now, those that are gone left out."""
+        before = (reader.part_digest(_study_part(study)) or "").split("\n")
+        return [part for part in before if part and part not in read and _path(part).exists()]
+
     def _read_studies(self, inputs: Sequence[Input]) -> Iterator[Study]:
         for done, source in enumerate(inputs):
             self._progress("reading studies", done, len(inputs))
             complaints = len(self._quarantined)
             for study in read_studies(source, self._quarantined.append):
-                self._studies_of.setdefault(source, set()).add(study.id)
+                self._naming.setdefault(study.id, set()).add(_part(source))
                 yield study
             self._note_trouble(source, complaints)
 
@@ -232,7 +238,9 @@ class _Run:
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
         for study, unresolved in self._unresolved.items():
-            writer.put_unresolved(f"study:{study}", unresolved)
+            writer.put_unresolved(_study_part(study), unresolved)
+        for study, parts in self._naming.items():
+            writer.mark_part(_study_part(study), "\n".join(sorted(parts)))
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         """What could not be read whole is read, and told, again by the next run."""
@@ -242,8 +250,8 @@ class _Run:
 
     def _owners(self, sources: Sequence[Input], reader: MetadataReader) -> ImageOwners:
         """Who has the images of the studies that these inputs name, inputs that are gone left out."""
-        named = Counter(study for source in sources for study in self._studies_of.get(source, ()))
         mine = {_part(source) for source in sources}
+        named = {study: len(parts & mine) for study, parts in self._naming.items() if parts & mine}
         known = {study.id for study in reader.studies(list(named))}
         stored = BitMap(reader.get(Level.STUDY, study).ordinal for study in known)
         own = sum(_is_of(known, image) for part in mine for image in reader.image_ids(part)) if known else 0
@@ -287,12 +295,14 @@ class _Run:
 
     def _may_be_anothers(self, source: Input, gone: set[str], sources: Sequence[Input]) -> bool:
         """Whether an input that named images of this one, and is not read in this run, may name what is gone."""
+        if not gone:
+            return False
         read = {_part(each) for each in sources}
         with self._store.read() as reader:
             told = [
                 part
                 for part, mark in reader.parts().items()
-                if gone and _part(source) in mark.split("\n")[1:] and part not in read and _path(part).exists()
+                if _is_shared(mark, _part(source)) and part not in read and _path(part).exists()
             ]
         if told:
             self._quarantined.append(
@@ -333,6 +343,17 @@ class _Run:
 
 def _part(source: Input) -> str:
     return f"{source.source}:{source.path.resolve()}"
+
+
+def _study_part(study: str) -> str:
+    """Where the inputs that named a study, and its worklist, are remembered."""
+    return f"study:{study}"
+
+
+def _is_shared(mark: str, part: str) -> bool:
+    """Whether an input was left unfinished since it names images that a part has."""
+    state, *owners = mark.split("\n")
+    return state == _UNFINISHED and part in owners
 
 
 def _path(part: str) -> Path:

@@ -9,7 +9,7 @@ from hooke.model import Image
 from indexer import pipeline
 from indexer.merge import ImageOwners
 from indexer.report import Report
-from tests.indexer.archives import held, index_all
+from tests.indexer.archives import held, index_all, write_idr
 from tests.indexer.sourcing import texts
 
 
@@ -148,6 +148,33 @@ def test_a_run_killed_anywhere_ends_as_an_undisturbed_one(
             index_all(index, human, mouse)
     index_all(index, human, mouse)
     assert organisms(index) == BOTH
+
+
+def shown(index: Path) -> set[str]:
+    return set(texts(held(index).studies["cells"], "organism"))
+
+
+def test_inputs_of_one_kind_given_one_after_the_other_make_one_study(index: Path, human: Path, mouse: Path) -> None:
+    index_all(index, human)
+    index_all(index, mouse)
+    assert shown(index) == {"Homo sapiens", "Mus musculus"}
+    write(mouse, "b", "c", organism="Rattus norvegicus")
+    index_all(index, human, mouse)
+    assert shown(index) == {"Homo sapiens", "Rattus norvegicus"}
+    (mouse / "manifest.csv").unlink()
+    write(human, "a", organism="Danio rerio")
+    index_all(index, human)
+    assert shown(index) == {"Danio rerio"}
+
+
+def test_a_table_after_its_study_file_takes_nothing_from_the_study(index: Path, tmp_path: Path) -> None:
+    archive = write_idr(tmp_path / "archive")
+    index_all(index, archive / "idr0001-study.txt")
+    index_all(index, archive / "idr0001-screenA-annotation.csv")
+    apart = held(index).studies["idr0001"]
+    index_all(tmp_path / "together", archive)
+    assert set(apart) == set(held(tmp_path / "together").studies["idr0001"])
+    assert "Nuclei of many cells" in texts(apart, "title")
 
 
 def test_many_images_of_another_are_told_in_one_line(index: Path, tmp_path: Path) -> None:
