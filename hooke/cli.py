@@ -97,7 +97,9 @@ def _command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[
 def index(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders or tar.gz archives to index.")],
     index: Index,
-    source: Annotated[str | None, typer.Option(help="Force idr, ro-crate, biostudies, bia-website or folder.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Force idr, ro-crate, biostudies, bia-website, rembi or folder.")
+    ] = None,
     ontology: Annotated[list[str], typer.Option(help="An ontology file or name to add first; repeatable.")] = [],  # noqa: B006  # typer reads it, nobody changes it
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Embed the images' pixels.")] = True,
     model: ModelName = None,

@@ -1,9 +1,19 @@
-"""One study out of what several sources say of it."""
+"""One study out of what several sources say of it; and, of an image that several name, which one it is kept from.
 
-from collections.abc import Iterable, Sequence
+Studies are merged, images are not: an image is replaced and deleted with the input that names it. So where several
+inputs name one id, one of them has the image:
+
+- the input that had it before, as long as its file is there and is not read anew in this run;
+- of the inputs read in this run, the first.
+
+The others are told, and read again by each run, so that they give the image as soon as nobody else does. An input
+that no longer names its image lets it go only when whoever else named it is read in the same run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from hooke.model import Dataset, Study, Value
+from hooke.model import Dataset, Image, Study, Value
 
 
 def merge_studies(studies: Iterable[Study]) -> dict[str, Study]:
@@ -42,3 +52,31 @@ def as_submitted(study: Study) -> Study:
 
 def _bare(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(replace(value, mentions=()) if value.mentions else value for value in values)
+
+
+class ImageOwners:
+    """The parts (inputs) that images are kept from, for those studies that several parts may have images of.
+
+    owners: the images of parts that are not read now; shared: the studies that several of those read now name.
+    """
+
+    def __init__(self, owners: Mapping[str, str], shared: frozenset[str]) -> None:
+        self._owners = dict(owners)
+        self._shared = shared
+        self._refused: dict[str, list[str]] = {}
+
+    def kept(self, images: Iterable[Image], part: str) -> Iterator[Image]:
+        """Those images that a part may give."""
+        for image in images:
+            owner = self._owners.get(image.id, part)
+            if owner != part:
+                self._refused.setdefault(owner, []).append(image.id)
+                continue
+            if image.study_id in self._shared:
+                self._owners[image.id] = part
+            yield image
+
+    def take_refused(self) -> dict[str, list[str]]:
+        """The images left out since this was last asked, by the part that has them."""
+        refused, self._refused = self._refused, {}
+        return refused

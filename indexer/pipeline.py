@@ -4,12 +4,15 @@ A run that is killed loses what came after its last commit; the same command aga
 their digests and the images it embedded by theirs, and does the rest.
 """
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+
+from pyroaring import BitMap
 
 from hooke.collector import without_collector
 from hooke.curation import Decisions, read_decisions
@@ -24,7 +27,7 @@ from hooke.store.location import Location
 from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
-from indexer.merge import as_submitted, merge, merge_studies
+from indexer.merge import ImageOwners, as_submitted, merge, merge_studies
 from indexer.report import Progress, Report, peak_memory_bytes, silent
 from indexer.sources import Discovery, Input, Quarantined, Source, digest, discover, read_images, read_studies
 from ontologies.catalogue import Catalogue
@@ -33,6 +36,8 @@ from ontologies.snapshot import add_ontologies, latest_version
 PIPELINE_VERSION = "3"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
+_UNFINISHED = "unfinished"
+"""The state of an input that was not read whole, and so of none that is; below it, the parts that have its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,7 @@ class _Run:
         self._progress = progress
         self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
         self._troubled: set[Input] = set()
+        self._naming: dict[str, set[str]] = {}  # the parts that name each study
         self.unchanged = 0
         self.removed = 0
 
@@ -174,13 +180,14 @@ class _Run:
             manifest = replace(reader.snapshot.manifest, ontologies=self._ontologies)
             changed = self._changed(found.inputs, reader)
             studies = self._changed_studies(found.inputs, reader) if changed else {}
+            owners = self._owners([source for source in changed if source.has_images], reader)
         if not changed:
             return
         self._put_studies(studies, writer)
         self._report_refused(writer)
         self._finish([source for source in changed if not source.has_images], writer)
         writer.commit(manifest)
-        self._put_images([source for source in changed if source.has_images], writer, manifest)
+        self._put_images([source for source in changed if source.has_images], owners, writer, manifest)
 
     def _changed(self, inputs: Sequence[Input], reader: MetadataReader) -> list[Input]:
         changed = [source for source in inputs if reader.part_digest(_part(source)) != self._state(source)]
@@ -196,30 +203,44 @@ class _Run:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
         parts = merge_studies(self._read_studies(inputs))
         known = {study.id: study for study in reader.studies(list(parts))}
+        read = {_part(source) for source in inputs}
         studies = {}
         for done, (key, part) in enumerate(parts.items()):
             self._progress("studies", done, len(parts))
-            stored = known.get(key)
-            if stored is not None and not set(stored.origins) <= set(part.origins):
+            stored, others = known.get(key), self._others(key, read, reader)
+            if stored is not None and (others or not set(stored.origins) <= set(part.origins)):
                 part = merge([part, as_submitted(stored)])
+            self._naming[key].update(others)
             study = self._annotator.study(part)
             self._unresolved[key] = self._annotator.take_unresolved()
             if study != stored:
                 studies[key] = study
         return studies
 
+    def _others(self, study: str, read: set[str], reader: MetadataReader) -> list[str]:
+        """The inputs that named a study before and are not read now, those that are gone left out."""
+        before = (reader.part_digest(_study_part(study)) or "").split("\n")
+        return [part for part in before if part and part not in read and _path(part).exists()]
+
     def _read_studies(self, inputs: Sequence[Input]) -> Iterator[Study]:
         for done, source in enumerate(inputs):
             self._progress("reading studies", done, len(inputs))
             complaints = len(self._quarantined)
-            yield from read_studies(source, self._quarantined.append)
-            if len(self._quarantined) > complaints:
-                self._troubled.add(source)
+            for study in read_studies(source, self._quarantined.append):
+                self._naming.setdefault(study.id, set()).add(_part(source))
+                yield study
+            self._note_trouble(source, complaints)
+
+    def _note_trouble(self, source: Input, complaints: int) -> None:
+        if any(complaint.lost for complaint in self._quarantined[complaints:]):
+            self._troubled.add(source)
 
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
         for study, unresolved in self._unresolved.items():
-            writer.put_unresolved(f"study:{study}", unresolved)
+            writer.put_unresolved(_study_part(study), unresolved)
+        for study, parts in self._naming.items():
+            writer.mark_part(_study_part(study), "\n".join(sorted(parts)))
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         """What could not be read whole is read, and told, again by the next run."""
@@ -227,7 +248,22 @@ class _Run:
             if source not in self._troubled:
                 writer.mark_part(_part(source), self._state(source))
 
-    def _put_images(self, sources: Sequence[Input], writer: MetadataWriter, manifest: Manifest) -> None:
+    def _owners(self, sources: Sequence[Input], reader: MetadataReader) -> ImageOwners:
+        """Who has the images of the studies that these inputs name, inputs that are gone left out."""
+        mine = {_part(source) for source in sources}
+        named = {study: len(parts & mine) for study, parts in self._naming.items() if parts & mine}
+        known = {study.id for study in reader.studies(list(named))}
+        stored = BitMap(reader.get(Level.STUDY, study).ordinal for study in known)
+        own = sum(_is_of(known, image) for part in mine for image in reader.image_ids(part)) if known else 0
+        owners = {}
+        if stored and own < len(reader.image_ordinals(stored)):  # else nobody but these inputs has any
+            others = (part for part in reader.parts() if part not in mine and _path(part).exists())
+            owners = {image: part for part in others for image in reader.image_ids(part) if _is_of(known, image)}
+        return ImageOwners(owners, frozenset(study for study, times in named.items() if times > 1))
+
+    def _put_images(
+        self, sources: Sequence[Input], owners: ImageOwners, writer: MetadataWriter, manifest: Manifest
+    ) -> None:
         """Inputs follow each other within a commit; a large one is cut where a commit is due."""
         waiting = 0
         # what an input before this one put is that one's now, though no commit says so yet
@@ -235,7 +271,8 @@ class _Run:
         for done, source in enumerate(sources):
             self._progress("reading images", done, len(sources))
             gone, complaints = self._former_images(source) - uncommitted, len(self._quarantined)
-            images = map(self._annotator.image, self._read_images(source))
+            writer.mark_part(_part(source), _UNFINISHED)
+            images = map(self._annotator.image, owners.kept(self._read_images(source), _part(source)))
             while batch := list(islice(images, COMMIT_IMAGES - waiting)):
                 writer.put_images(batch, part=_part(source))
                 gone.difference_update(image.id for image in batch)
@@ -246,14 +283,48 @@ class _Run:
                     uncommitted.clear()
                     waiting = 0
             self._report_refused(writer)
-            if len(self._quarantined) > complaints:
-                self._troubled.add(source)
-            if source not in self._troubled:  # else it may still name what was not seen
+            self._note_trouble(source, complaints)
+            # an input that was not read whole may still name what was not seen
+            if source not in self._troubled and not self._may_be_anothers(source, gone, sources):
                 self.removed += writer.delete(Level.IMAGE, gone)
             writer.put_unresolved(_part(source), self._annotator.take_unresolved())
+            self._report_anothers(source, owners.take_refused(), writer)
             self._finish([source], writer)
         if sources:
             writer.commit(manifest)
+
+    def _may_be_anothers(self, source: Input, gone: set[str], sources: Sequence[Input]) -> bool:
+        """Whether an input that named images of this one, and is not read in this run, may name what is gone."""
+        if not gone:
+            return False
+        read = {_part(each) for each in sources}
+        with self._store.read() as reader:
+            told = [
+                part
+                for part, mark in reader.parts().items()
+                if _is_shared(mark, _part(source)) and part not in read and _path(part).exists()
+            ]
+        if told:
+            self._quarantined.append(
+                Quarantined(
+                    str(source.path),
+                    f"{len(gone)} images that it no longer names are kept, {_path(told[0])} named some of its images; "
+                    "index both in one run",
+                )
+            )
+            self._troubled.add(source)
+        return bool(told)
+
+    def _report_anothers(self, source: Input, refused: Mapping[str, list[str]], writer: MetadataWriter) -> None:
+        """Tell which images of an input are kept from others, and leave a mark for these."""
+        for part, images in refused.items():
+            more = f" and {len(images) - 1:,} more are" if len(images) > 1 else " is"
+            self._quarantined.append(
+                Quarantined(str(source.path), f"image {images[0]!r}{more} also in {_path(part)}, and kept from there")
+            )
+        if refused:
+            self._troubled.add(source)
+            writer.mark_part(_part(source), "\n".join([_UNFINISHED, *refused]))
 
     def _report_refused(self, writer: MetadataWriter) -> None:
         self._quarantined.extend(Quarantined(refused.id, refused.reason) for refused in writer.refused())
@@ -272,3 +343,22 @@ class _Run:
 
 def _part(source: Input) -> str:
     return f"{source.source}:{source.path.resolve()}"
+
+
+def _study_part(study: str) -> str:
+    """Where the inputs that named a study, and its worklist, are remembered."""
+    return f"study:{study}"
+
+
+def _is_shared(mark: str, part: str) -> bool:
+    """Whether an input was left unfinished since it names images that a part has."""
+    state, *owners = mark.split("\n")
+    return state == _UNFINISHED and part in owners
+
+
+def _path(part: str) -> Path:
+    return Path(part.partition(":")[2])
+
+
+def _is_of(studies: set[str], image: str) -> bool:
+    return image.partition("/")[0] in studies or any(image[: s.start()] in studies for s in re.finditer("/", image))

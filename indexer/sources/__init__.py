@@ -16,6 +16,7 @@ from indexer.sources.detect import Discovery, discover, kind
 from indexer.sources.folder import folder_digest, read_folder_images, read_folder_studies
 from indexer.sources.idr_study import read_study
 from indexer.sources.idr_table import read_table_images, read_table_study
+from indexer.sources.rembi import read_rembi
 from indexer.sources.ro_crate import read_crate
 
 __all__ = [
@@ -55,6 +56,7 @@ _STUDIES: Mapping[Source, Callable[[Document, Quarantine], Iterator[Study]]] = {
     Source.RO_CRATE: _crate_studies,
     Source.BIOSTUDIES: _submission_studies,
     Source.BIA_WEBSITE: read_export,
+    Source.REMBI: read_rembi,
 }
 _IMAGES: Mapping[Source, Callable[[Document, Quarantine], Iterator[Image]]] = {
     Source.IDR_TABLE: read_table_images,

@@ -29,10 +29,14 @@ _MAC_ROMAN = re.compile(rb"[a-z][\xc0-\xdf]|[A-Za-z]\x9f[a-z]")
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """An input (a file, a member of an archive, a row) that could not be read, and why, in one line."""
+    """An input (a file, a member of an archive, a row) that could not be read, and why, in one line.
+
+    lost: whether the index lacks something by it, so that the next run reads the input, and tells, again.
+    """
 
     path: str
     reason: str
+    lost: bool = True
 
 
 Quarantine = Callable[[Quarantined], None]
@@ -46,6 +50,7 @@ class Source(StrEnum):
     RO_CRATE = "ro-crate"
     BIOSTUDIES = "biostudies"
     BIA_WEBSITE = "bia-website"
+    REMBI = "rembi"
     FOLDER = "folder"
 
 
@@ -53,7 +58,7 @@ class Source(StrEnum):
 class Input:
     """One file to read as one source; a `.tar.gz` that mixes sources is one input for each.
 
-    path: the file; for a folder source its manifest, or the folder itself where there is none.
+    path: the file; for a folder source its manifest, the folder itself where there is none, or one OME-TIFF in it.
     """
 
     source: Source
@@ -62,7 +67,7 @@ class Input:
     @property
     def has_images(self) -> bool:
         """Whether `read_images` can yield anything."""
-        return self.source not in (Source.IDR_STUDY, Source.RO_CRATE)
+        return self.source not in (Source.IDR_STUDY, Source.RO_CRATE, Source.REMBI)
 
 
 @dataclass(frozen=True, slots=True)

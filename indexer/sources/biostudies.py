@@ -68,24 +68,29 @@ _TERM_IDS = {"organism": "ncbi_taxon_id", "imaging_method": "ontology_term_id"}
 
 
 def read_submission(document: Document, quarantine: Quarantine) -> Study:
-    """The study of a submission, its components as datasets. Raises UnreadableSource.
+    """The study of a submission, its components as datasets. Raises UnreadableSource."""
+    submission = read_page_tab(document, quarantine)
+    return rembi_study(submission, _archive(submission), ORIGIN)
+
+
+def rembi_study(submission: Submission, archive: str, origin: str) -> Study:
+    """The study that a tree of REMBI sections describes.
 
     A component has the values of the biosamples, specimens and acquisitions that it names or holds.
     """
-    submission = read_page_tab(document, quarantine)
     study, about = submission.study, submission.about
     datasets = tuple(Dataset(name, _component_values(section, study)) for name, section in _components(study))
     title = line_of(study.first("title") or about.first("title"))
     values = distinct(
         (
             Value("accession", submission.accession),
-            Value("archive", _archive(submission)),
+            *([Value("archive", archive)] if archive else ()),
             *year_values(about.first("release_date") or study.first("release_date")),
             *(value for section in (about, *study.tree) if _kind(section) != _IMAGE for value in _values(section)),
             *(value for dataset in datasets for value in dataset.values),
         )
     )
-    return Study(submission.accession, title or submission.accession, values, datasets, origins=(ORIGIN,))
+    return Study(submission.accession, title or submission.accession, values, datasets, origins=(origin,))
 
 
 def read_submission_images(document: Document, quarantine: Quarantine) -> Iterator[Image]:

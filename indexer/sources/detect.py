@@ -24,16 +24,20 @@ from indexer.sources.manifest import (
     children,
     find_manifest,
     is_image,
+    is_tiff,
     is_zarr,
     names_images,
     status,
 )
+from indexer.sources.ome_xml import is_ome_xml, ome_images
+from indexer.sources.rembi import is_rembi
 
 FORCED = {
     "idr": (Source.IDR_STUDY, Source.IDR_TABLE),
     "ro-crate": (Source.RO_CRATE,),
     "biostudies": (Source.BIOSTUDIES,),
     "bia-website": (Source.BIA_WEBSITE,),
+    "rembi": (Source.REMBI,),
     "folder": (Source.FOLDER,),
 }
 """The sources that a name on the command line stands for."""
@@ -41,7 +45,8 @@ FORCED = {
 EXPECTED = (
     "an IDR study file (idrNNNN-study.txt) or annotation table, an RO-Crate (ro-crate-metadata.json), "
     "a BioStudies submission (page-tab JSON), an export of the BioImage Archive's website, a .tar.gz of these, "
-    "a folder of images, or a table of images (CSV, TSV, JSON, JSON Lines)"
+    "REMBI or MIFA metadata (YAML), a folder of images, a table of images (CSV, TSV, JSON, JSON Lines, Parquet), or "
+    "an OME-TIFF"
 )
 
 _STUDY_KEY = re.compile(rb"(?:^|[\r\n])\"?(?:Comment ?\[IDR Study Accession\]|Study Title)\t", flags=re.IGNORECASE)
@@ -90,6 +95,8 @@ def kind(name: str, start: bytes) -> Source | None:
         return Source.BIOSTUDIES
     if text.startswith(b"{") and _EXPORTED.search(text) and b'accession_id"' in text:
         return Source.BIA_WEBSITE
+    if is_rembi(base, start):
+        return Source.REMBI
     if _STUDY_KEY.search(start) or re.fullmatch(r"idr\d{4,}.*-study\.txt(?:\.gz)?", base):
         return Source.IDR_STUDY
     if _TABLE_NAME.search(base):
@@ -104,6 +111,8 @@ def _explicit(
 ) -> tuple[list[Input], int]:
     if not path.exists():
         raise UnreadableSource(f"no such file or folder: {path}")
+    if Source.FOLDER in sources and path.is_file() and _describes_itself(path):
+        return [Input(Source.FOLDER, path)], 0
     if is_zarr(path) or (path.is_file() and is_image(path)):
         raise UnreadableSource(f"{path} is an image, not metadata: give the folder that it is in")
     try:
@@ -115,6 +124,10 @@ def _explicit(
     if not found:
         raise UnreadableSource(f"no metadata in {path}: Hooke reads {EXPECTED}")
     return found, ignored
+
+
+def _describes_itself(path: Path) -> bool:
+    return is_ome_xml(path) or (is_tiff(path) and bool(ome_images(path, lambda reason: None)))
 
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")

@@ -1,8 +1,12 @@
-"""Image folders: every image with its row of a CSV or TSV manifest, or, without one, every image in the folder."""
+"""Image folders: every image with its row of a manifest, or, without one, every image in the folder.
+
+What the header of an OME-TIFF says is added to its row, but for the fields that the row has itself.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
@@ -16,10 +20,12 @@ from indexer.sources.manifest import (
     ignore,
     image_rows,
     inside,
+    is_tiff,
     read_settings,
     root_of,
     status,
 )
+from indexer.sources.ome_xml import OME_XML_SUFFIXES, OmeImage, is_ome_xml, ome_images
 from indexer.sources.values import distinct, line_of, term_ids, unique_id
 
 ORIGIN = "folder"
@@ -34,13 +40,25 @@ _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 def folder_digest(path: Path) -> str:
     """A digest of a folder's metadata and of the path, size and time of each image that it names."""
     digest = sha256()
-    for document in (path, root_of(path) / SETTINGS_NAME):
+    root = root_of(path)
+    for document in (path, root / SETTINGS_NAME):
         if document.is_file():
-            digest.update(document.read_bytes())
+            with document.open("rb") as raw:
+                digest.update(file_digest(raw, "sha256").digest())
+    folders = {root: None}
     for row in image_rows(path, ignore):
-        found = status(root_of(path) / row.path)
-        digest.update(f"{row.path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace"))
+        digest.update(_state(row.path, root))
+        folders[(root / row.path).parent] = None
+    for companion in (
+        c for folder in folders for suffix in OME_XML_SUFFIXES for c in sorted(folder.glob(f"*{suffix}"))
+    ):
+        digest.update(_state(str(companion), root))
     return digest.hexdigest()
+
+
+def _state(path: str, root: Path) -> bytes:
+    found = status(root / path)
+    return f"{path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace")
 
 
 def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
@@ -48,7 +66,8 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
     root, settings = root_of(path), read_settings(root_of(path), quarantine)
     datasets: dict[str, dict[str, None]] = {}
     shown: dict[str, dict[Value, None]] = {}
-    for row in image_rows(path, ignore):
+    for image in _described(path, ignore):
+        row = image.row
         study = _study_id(row, root, settings)
         datasets.setdefault(study, {})[line_of(row.cell("dataset"))] = None
         shown.setdefault(study, {}).update(dict.fromkeys(v for v in _row_values(row.cells) if v.field in _SHOWN))
@@ -64,21 +83,79 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
 def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
     """The images of a folder in the manifest's order, or by path. A second row of one file gets `#2`.
 
-    A file that is missing leaves the image without pixels and is quarantined; a path that leads out of the folder
-    is quarantined and gives no image.
+    A file that is missing leaves the image without pixels and is quarantined, once for a table whose files are all
+    elsewhere; a path that leads out of the folder is quarantined and gives no image. Several images in one file get
+    `#2` and so on, too.
     """
     root, settings = root_of(path), read_settings(root_of(path), ignore)
-    resolved = root.resolve()
     used: dict[str, int] = {}
-    for row in image_rows(path, quarantine):
-        relative = inside(row.path, resolved)
+    is_list = _is_list_of_files_elsewhere(path)
+    if is_list:
+        quarantine(Quarantined(str(path), "none of its files is here; its images are without pixels", lost=False))
+    for image in _described(path, quarantine):
+        relative, row = image.path, image.row
         if relative is None:
             quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(row.path)}"))
             continue
-        pixels = Pixels(str(resolved / relative)) if status(resolved / relative) else None
-        if pixels is None:
+        if image.is_missing and not is_list:
             quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {line_of(row.path)}"))
+        # what looks at pixels sees the first image of a file
+        pixels = image.pixels if image.is_first else None
         yield _image(row, relative.as_posix(), pixels, _study_id(row, root, settings), used)
+
+
+def _is_list_of_files_elsewhere(path: Path) -> bool:
+    """Whether a table of several images names no file that is here, as an archive's list of files does."""
+    rows = 0
+    for row in image_rows(path, ignore):
+        if status(root_of(path) / row.path) is not None:
+            return False
+        rows += 1
+    return rows > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """One image: its row, with what its file's header adds; its path in the folder, None where it leads out of it.
+
+    is_first: whether it is the first image in its file; is_missing: whether there is no such file.
+    """
+
+    row: Row
+    path: Path | None
+    pixels: Pixels | None
+    is_first: bool = True
+    is_missing: bool = False
+
+
+def _described(path: Path, quarantine: Quarantine) -> Iterator[_Described]:
+    """The images of a folder in the order of its rows, several in a row where the file's header describes several."""
+    root = root_of(path).resolve()
+    for row in image_rows(path, quarantine):
+        relative = inside(row.path, root)
+        there = relative is not None and status(root / relative) is not None
+        if relative is None or not there:
+            yield _Described(row, relative, None, is_missing=True)
+            continue
+        file = root / relative
+
+        def report(reason: str, place: str = row.place) -> None:
+            quarantine(Quarantined(place, reason))
+
+        pixels = None if is_ome_xml(file) else Pixels(str(file))
+        images = ome_images(file, report) if is_tiff(file) or pixels is None else ()
+        rows = [replace(row, cells=(*row.cells, *_added(row, image))) for image in images] or [row]
+        yield from (_Described(each, relative, pixels, number == 0) for number, each in enumerate(rows))
+
+
+def _added(row: Row, image: OmeImage) -> Iterator[tuple[str, str]]:
+    """The cells of a header in fields that the row says nothing of; an id goes with its name."""
+    said = {_id_base(name) or name for name, text in row.cells if text}
+    if not said & {"title", "name"}:
+        yield "title", image.name
+    for name, text in (("dataset", image.dataset), *image.cells):
+        if (_id_base(name) or name) not in said:
+            yield name, text
 
 
 def _image(row: Row, path: str, pixels: Pixels | None, study: str, used: dict[str, int]) -> Image:

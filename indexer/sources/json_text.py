@@ -10,7 +10,7 @@ from typing import TypeAlias
 from hooke.errors import UnreadableSource
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from indexer.sources.base import one_line
-from indexer.sources.values import utf8
+from indexer.sources.values import term_ids, utf8
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
@@ -25,6 +25,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}:,]', flags=re.DOTALL)
 _OPEN, _CLOSE = frozenset("[{"), frozenset("]}")
 # how term objects name their term: {"organism": {"label": "Homo sapiens", "id": "NCBITaxon:9606"}}
 _LABEL_KEYS = ("label", "name", "value")
+_ID_KEYS = ("id", "ids", "accession", "curie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ def cells(record: Json, label: str = "", depth: int = 0) -> Iterator[tuple[str, 
     [('organism', 'Homo sapiens'), ('organism id', '9606'), ('size x', '1'), ('size x', '2.5')]
     >>> list(cells({"attributes": [{"name": "Cell line", "value": "HeLa"}]}))
     [('Cell line', 'HeLa')]
+
+    In a list of terms where not each has one name and one id, an id stands for itself:
+
+    >>> list(cells({"cell_line": [{"label": "HeLa"}, {"id": "EFO:0001086"}]}))
+    [('cell_line', 'HeLa'), ('cell_line', 'EFO:0001086')]
     """
     if depth > DEPTH:
         raise UnreadableSource(f"nested more than {DEPTH} deep: flatten it")
@@ -89,8 +95,10 @@ def cells(record: Json, label: str = "", depth: int = 0) -> Iterator[tuple[str, 
         for key, value in ({pair: record["value"]} if pair else record).items():
             yield from cells(value, pair or _joined(label, key), depth + 1)
     elif isinstance(record, list):
+        paired = field_name(label) not in ONTOLOGY_FIELDS or all(_is_one_term(item) for item in record)
         for item in record:
-            yield from cells(item, label, depth + 1)
+            for key, text in cells(item, label, depth + 1):
+                yield from [(key, text)] if paired or key == label else _unpaired(label, key, text)
     elif text := scalar(record):
         yield label, text
 
@@ -106,6 +114,19 @@ def scalar(value: Json) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else ""
+
+
+def _is_one_term(item: Json) -> bool:
+    """Whether a member of a list says one name and one id, or a name alone as a text."""
+    if not isinstance(item, dict):
+        return True
+    scalars = [key.casefold() in _LABEL_KEYS for key, value in item.items() if scalar(value)]
+    return sorted(scalars) == [False, True] and len(scalars) == len(item)
+
+
+def _unpaired(label: str, key: str, text: str) -> Iterator[tuple[str, str]]:
+    ids = term_ids(text, field=field_name(label)) if key.rpartition(" ")[2].casefold() in _ID_KEYS else ()
+    yield from ((label, identifier) for identifier in ids) if ids else [(key, text)]
 
 
 def _pair_name(record: dict[str, Json], label: str) -> str:

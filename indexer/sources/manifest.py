@@ -1,6 +1,6 @@
 """The rows of an image folder: a manifest's, or one for each image where there is none.
 
-A manifest is a CSV or TSV, or the same as JSON (a list of objects) or JSON Lines.
+A manifest is a CSV or TSV, or the same as JSON (a list of objects), JSON Lines or Parquet.
 
 `hooke.toml` in the folder says what a manifest cannot: `[study]` holds the study's id, title and other values,
 `[fields]` maps columns to the names of fields (`path`, `study` and `dataset` among them).
@@ -11,21 +11,32 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from hooke.fields import field_name
 from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
 from indexer.sources.delimited import read_rows
 from indexer.sources.json_text import Report
-from indexer.sources.records import LINES_SUFFIXES, Record, is_records, read_records
-from indexer.sources.records import SUFFIXES as RECORD_SUFFIXES
+from indexer.sources.ome_xml import is_ome_xml
+from indexer.sources.records import (
+    JSON_SUFFIXES,
+    LINES_SUFFIXES,
+    PARQUET_SUFFIXES,
+    Record,
+    is_json,
+    is_parquet,
+    read_parquet_records,
+    read_records,
+)
 from indexer.sources.values import clean, line_of, utf8
 
 SETTINGS_NAME = "hooke.toml"
-TABLE_SUFFIXES = (".csv", ".tsv", *RECORD_SUFFIXES)
+TABLE_SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES, *PARQUET_SUFFIXES)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", *_TIFF_MAGIC)
 _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
 _PATH_NAMES += ("image", "image_file", "image_name")
@@ -57,11 +68,18 @@ def is_image(path: Path) -> bool:
     """Whether a file holds an image by its first bytes or is named as one; a folder, whether it is a Zarr."""
     if path.is_dir():
         return is_zarr(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
+    return path.suffix.lower() in IMAGE_SUFFIXES or _starts(path, _MAGIC)
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF by its first bytes."""
+    return path.is_file() and _starts(path, _TIFF_MAGIC)
+
+
+def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
     try:
         with path.open("rb") as raw:
-            return raw.read(8).startswith(_MAGIC)
+            return raw.read(8).startswith(magic)
     except OSError:
         return False
 
@@ -80,14 +98,15 @@ def status(path: Path) -> os.stat_result | None:
 
 
 def find_manifest(folder: Path) -> Path | None:
-    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then CSV before JSON.
+    """The manifest of a folder: the table in it that names images, `manifest.*` before others, then text before others.
 
     A file of JSON is one by its name only: lists of files, and annotations of images, are JSON too.
     """
     tables = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in TABLE_SUFFIXES]
-    tables = [path for path in tables if _is_called_manifest(path) or not is_records(path)]
-    tables.sort(key=lambda path: (not _is_called_manifest(path), is_records(path)))
-    return next((path for path in tables if names_images(path)), None)
+    tables = [path for path in tables if _is_called_manifest(path) or not is_json(path)]
+    tables.sort(key=lambda path: (not _is_called_manifest(path), is_json(path) or is_parquet(path)))
+    # a Parquet manifest that is broken is told, not passed by: nothing else is called so
+    return next((p for p in tables if names_images(p) or (_is_called_manifest(p) and is_parquet(p))), None)
 
 
 def _is_called_manifest(path: Path) -> bool:
@@ -97,49 +116,65 @@ def _is_called_manifest(path: Path) -> bool:
 def names_images(table: Path) -> bool:
     """Whether a table has a column of image paths."""
     try:
-        start = head(table)
+        rows = _sample(table)
     except UNPACKING_ERRORS:
         return False
-    if is_records(table):
-        text = decode(start)
-        # an object in a file of JSON is other metadata, whatever is in it
-        listed = text.lstrip().startswith("[") or table.suffix.lower() in LINES_SUFFIXES
-        rows = _first_records(text) if listed else []
-    else:
-        # the last line of a longer file is cut
-        rows = _first_rows(decode(start if len(start) < HEAD else start.rpartition(b"\n")[0]))
     if not rows or (re.search(r"idr\d{4,}", table.name) and "Characteristics" in " ".join(rows[0])):
         return False
     return _path_column(rows, table.parent, read_settings(table.parent, ignore)) is not None
 
 
+def _sample(table: Path) -> list[list[str]]:
+    """The header and the first rows of a table. Raises one of UNPACKING_ERRORS."""
+    if is_parquet(table):
+        return _first_records(read_parquet_records(table, _untold))
+    start = head(table)
+    if is_json(table):
+        text = decode(start)
+        # an object in a file of JSON is other metadata, whatever is in it
+        listed = text.lstrip().startswith("[") or table.suffix.lower() in LINES_SUFFIXES
+        return _first_records(read_records(text, _untold)) if listed else []
+    # the last line of a longer file is cut
+    return _first_rows(decode(start if len(start) < HEAD else start.rpartition(b"\n")[0]))
+
+
+def _untold(line: int, reason: str) -> None:
+    """Report for a first look: reading the table tells."""
+
+
 def image_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
-    """The rows of a manifest in its order, or, of a folder, one for each image in and below it, by path."""
+    """The rows of a manifest in its order; of a folder, each image in and below it, by path; of an image, itself."""
     if path.is_dir():
         images = _images_below(path, quarantine)
         yield from (Row(str(image), image.relative_to(path).as_posix(), ()) for image in images)
+    elif is_ome_xml(path) or is_image(path):
+        yield Row(str(path), path.name, ())
     else:
         yield from _manifest_rows(path, quarantine)
 
 
 def _manifest_rows(path: Path, quarantine: Quarantine) -> Iterator[Row]:
-    try:
-        text = decode(read_file(path))
-    except UNPACKING_ERRORS as error:
-        quarantine(Quarantined(str(path), f"cannot be read: {one_line(error)}"))
-        return
-    settings = read_settings(path.parent, ignore)
-    first = _first_records(text) if is_records(path) else _first_rows(text)
-    column = _path_column(first, path.parent, settings)
-
     def report(line: int, reason: str) -> None:
         quarantine(Quarantined(f"{path}:{line}", reason))
 
+    try:
+        text = "" if is_parquet(path) else decode(read_file(path))
+    except UNPACKING_ERRORS as error:
+        quarantine(Quarantined(str(path), f"cannot be read: {one_line(error)}"))
+        return
+
+    def records(report: Report) -> Iterator[tuple[int, Record]]:
+        return read_parquet_records(path, report) if is_parquet(path) else read_records(text, report)
+
+    settings = read_settings(path.parent, ignore)
+    are_records = is_json(path) or is_parquet(path)
+    first = _first_records(records(_untold)) if are_records else _first_rows(text)
+    column = _path_column(first, path.parent, settings)
     if column is None:
-        _ = [*read_records(text, report)] if is_records(path) else []  # tells what is broken in it
+        _ = [*records(report)] if are_records else []  # tells what is broken in it
         quarantine(Quarantined(str(path), "no column of image paths; name it `path` or map it in hooke.toml"))
-    elif is_records(path):
-        yield from _rows(path, _record_cells(text, first[0][column], settings, report), quarantine)
+    elif are_records:
+        yield from _rows(path, _record_cells(records(report), first[0][column], settings), quarantine)
     else:
         yield from _rows(path, _delimited_cells(text, column, settings, report), quarantine)
 
@@ -166,10 +201,12 @@ def _delimited_cells(text: str, column: int, settings: Settings, report: Report)
         yield line, image, tuple(cell for position, cell in enumerate(cells) if position != column)
 
 
-def _record_cells(text: str, column: str, settings: Settings, report: Report) -> Iterator[tuple[int, str, Record]]:
+def _record_cells(
+    records: Iterator[tuple[int, Record]], column: str, settings: Settings
+) -> Iterator[tuple[int, str, Record]]:
     """The line, the path and the other cells by field of each record."""
     names: dict[str, str] = {}
-    for line, record in read_records(text, report):
+    for line, record in records:
         at = next((position for position, (label, _) in enumerate(record) if label == column), None)
         for position, (label, _) in enumerate(record):
             names[label] = names.get(label) or _column_field(label, position, settings)
@@ -219,14 +256,12 @@ def inside(path: str, root: Path) -> Path | None:
 
 
 def _first_rows(text: str) -> list[list[str]]:
-    rows = read_rows(text, lambda line, reason: None)
-    return [row for (_, row), _ in zip(rows, range(_SAMPLE_ROWS), strict=False)]
+    return [row for _, row in islice(read_rows(text, _untold), _SAMPLE_ROWS)]
 
 
-def _first_records(text: str) -> list[list[str]]:
+def _first_records(records: Iterator[tuple[int, Record]]) -> list[list[str]]:
     """The first records as rows below a header, the first value of each label."""
-    read = read_records(text, lambda line, reason: None)
-    first = [record for (_, record), _ in zip(read, range(_SAMPLE_ROWS), strict=False)]
+    first = [record for _, record in islice(records, _SAMPLE_ROWS)]
     header = list(dict.fromkeys(label for record in first for label, _ in record))
     return [header, *([next((c for name, c in record if name == label), "") for label in header] for record in first)]
 

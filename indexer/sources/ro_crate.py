@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hooke.errors import UnreadableSource
-from hooke.fields import ONTOLOGY_FIELDS, field_name
+from hooke.fields import field_name
 from hooke.model import Study, Value
 from indexer.sources.base import Document, decode, one_line
 from indexer.sources.json_text import Json
 from indexer.sources.licence import spdx
-from indexer.sources.values import accession_of, distinct, line_of, utf8
+from indexer.sources.values import accession_of, distinct, line_of, term_field, utf8
 
 ORIGIN = "ro-crate"
-GENE_ONTOLOGY = "gene_ontology"
-"""The field of GO terms: a crate does not say which aspect a term is of, the ontology does."""
 
 _DESCRIPTOR = "ro-crate-metadata.json"
 _ARCHIVES = {"BioImage Archive": "BioImage Archive", "Image Data Resource": "IDR", "SSBD": "SSBD", "EMPIAR": "EMPIAR"}
@@ -38,12 +36,6 @@ _TERM_REFERENCES = {
     "hasCellLine": "cell_line",
     "about": "subject",
     "measurementTechnique": "protocol_type",
-}
-_PREFIX_FIELDS = {"GO": GENE_ONTOLOGY, "BAO": "protocol_type"} | {
-    prefix: field
-    for field, prefixes in reversed(list(ONTOLOGY_FIELDS.items()))
-    for prefix in prefixes
-    if prefix not in ("GO", "EFO")
 }
 
 
@@ -203,7 +195,7 @@ def _term_values(graph: Graph) -> Iterator[Value]:
         names = (*target.texts("scientificName"), *target.texts("name"), text)
         labels = [name for name in names if name] or [identifier or node_id]
         for label in dict.fromkeys(labels):
-            yield Value(_term_field(identifier, field), label, (identifier,) if identifier else ())
+            yield Value(term_field(identifier, field), label, (identifier,) if identifier else ())
 
 
 def _references(graph: Graph) -> Iterator[tuple[str, str, str]]:
@@ -233,11 +225,6 @@ def term_id(node_id: str) -> str:
     if bare:
         return bare.group(1)
     return node_id if re.fullmatch(r"https?://\S+[/#=][A-Za-z]+[_:][A-Z]?\d+", node_id) else ""
-
-
-def _term_field(identifier: str, suggested: str) -> str:
-    prefix = re.search(r"([A-Za-z]+)[_:]\w+$", identifier)
-    return _PREFIX_FIELDS.get(prefix.group(1), suggested) if prefix else suggested
 
 
 def _node_values(graph: Graph, publishers: frozenset[str]) -> Iterator[Value]:

@@ -22,6 +22,13 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
         "license": "licence",
     }
 )
+# GO terms: an id does not say which aspect its term is of, the ontology does
+_PREFIX_FIELDS = {"GO": "gene_ontology", "BAO": "protocol_type"} | {
+    prefix: field
+    for field, prefixes in reversed(list(ONTOLOGY_FIELDS.items()))
+    for prefix in prefixes
+    if prefix not in ("GO", "EFO")
+}
 _NUMBERED = re.compile(r"_\d+(?=_name$|$)")
 _ONE_ID = re.compile(r"([A-Za-z]+)[ _]+(?:Taxon[ _]+)?(\d+)", re.IGNORECASE)
 
@@ -64,6 +71,16 @@ def term_ids(cell: str, ref: str = "", field: str = "") -> tuple[str, ...]:
     parts = (part.strip() for part in re.split(r"[;,|]", spelt))
     ids = (_with_prefix(word, prefix) for part in parts for word in _words(part))
     return tuple(dict.fromkeys(identifier for identifier in ids if any(c.isdigit() for c in identifier)))
+
+
+def term_field(identifier: str, otherwise: str) -> str:
+    """The field that terms of an id's prefix are of; another one for prefixes of several.
+
+    >>> term_field("http://purl.obolibrary.org/obo/CL_0000540", "subject"), term_field("EFO:0001185", "subject")
+    ('cell_type', 'subject')
+    """
+    prefix = re.search(r"([A-Za-z]+)[_:]\w+$", identifier)
+    return _PREFIX_FIELDS.get(prefix.group(1), otherwise) if prefix else otherwise
 
 
 def accession_of(text: str) -> str:

@@ -44,6 +44,9 @@ def write(path: Path, data: bytes) -> Path:
         ("export.json", EXPORT, Source.BIA_WEBSITE),
         ("export.json.gz", gzip.compress(EXPORT), Source.BIA_WEBSITE),
         ("studies.json", b'{"images": {}, "datasets": {"S-1": {"accession_id": "S-1"}}}', Source.BIA_WEBSITE),
+        ("Study.yaml", b"title: x\ndescription: y\nauthors:\n  - a\nlicense: CC0\n", Source.REMBI),
+        ("x.yml.gz", gzip.compress(b"# MIFA\nannotation_overview: masks\n"), Source.REMBI),
+        ("any.yaml", b"---\nStudy:\n  title: x\nStudy Components:\n- name: y\n", Source.REMBI),
         ("images.json", b'[{"path": "a.png"}]', Source.FOLDER),
         ("cut-table.json", b'[{"path": "a.png"}, {"path', Source.FOLDER),
         ("images.jsonl", b'{"file": "a.tif"}\n{"file": "b.tif"}\n', Source.FOLDER),
@@ -153,6 +156,8 @@ def test_a_forced_folder_is_one_source(tmp_path: Path) -> None:
         ("settings.json", b'{"file": "a.png"}'),
         ("list.json", b'["a.png"]'),
         ("deep.json", b"[" * 10_000),
+        ("environment.yaml", b"name: x\nchannels:\n- conda-forge\ndependencies: []\n"),
+        ("mkdocs.yml", b"site_name: x\nnav: []\n"),
     ],
 )
 def test_a_file_that_is_nothing_known_is_refused_by_name(tmp_path: Path, name: str, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """No document, however broken, stops a reader or gives a record that the model refuses."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,13 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hooke.errors import HookeError, UnreadableSource
 from hooke.model import Value
+from indexer.sources.base import Document
+from indexer.sources.ome_xml import read_header
+from indexer.sources.rembi import read_rembi
 from tests.indexer.sourcing import Read, read
 from tests.indexer.test_bia_website import EXPORT
 from tests.indexer.test_biostudies import SUBMISSION
 from tests.indexer.test_idr_study import STUDY
 from tests.indexer.test_idr_table import EXPERIMENT, SCREEN
 from tests.indexer.test_records_table import RECORDS
+from tests.indexer.test_rembi import REMBI
 from tests.indexer.test_ro_crate import NODES
 
 CRATE = json.dumps({"@graph": NODES})
@@ -25,6 +31,7 @@ DOCUMENTS = {
     "ro-crate-metadata.json": ("ro-crate", CRATE),
     "S-BIAD9001.json": ("biostudies", json.dumps(SUBMISSION)),
     "export.json": ("bia-website", json.dumps(EXPORT)),
+    "study.yaml": ("rembi", REMBI),
     "manifest.json": ("folder", json.dumps(RECORDS, indent=1)),
     "manifest.jsonl": ("folder", "\n".join(map(json.dumps, RECORDS))),
     "manifest.csv": ("folder", "path,organism,organism_id\na.png,Homo sapiens,9606\nb.png,Mus,10090\n"),
@@ -120,3 +127,23 @@ def test_every_record_of_anything_is_an_image_or_quarantined(records: list[objec
         check(found)
         complaints = [q for q in found.quarantined if "no such file" not in q.reason]
         assert len(found.images) + len(complaints) >= len(rows) if name.endswith("l") else found.images
+
+
+@given(st.text(max_size=60), st.integers(0, 3))
+def test_ome_xml_of_anything_is_read_or_refused(scrap: str, where: int) -> None:
+    parts = [
+        '<OME><Image ID="a" Name="',
+        '"><Pixels SizeX="',
+        '"/><AnnotationRef ID="b"/></Image><X ID="b">',
+        "</X></OME>",
+    ]
+    parts[where] += scrap
+    with suppress(UnreadableSource):
+        assert all(isinstance(image.name, str) for image in read_header("".join(parts)).images)
+
+
+@given(st.text(alphabet="ab:-[]{}&*!#|>'\"\n ?,<0~", max_size=60))
+def test_yaml_of_anything_is_a_study_or_refused(scrap: str) -> None:
+    document = Document("x.yaml", "x.yaml", f"title: x\n{scrap}".encode())
+    with suppress(HookeError):
+        assert [study.id for study in read_rembi(document, lambda _: None)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.merge import merge_studies
-from tests.indexer.archives import write_crate
+from tests.indexer.archives import index_all, write_crate
 from tests.indexer.sourcing import Read, read, texts, with_ids
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
@@ -68,10 +68,38 @@ def test_ids_that_not_every_term_has_are_values_of_their_own(tmp_path: Path) -> 
     (image,) = read_text(tmp_path, json.dumps([{"path": "a.png", "organism": organisms}])).images
     assert with_ids(image.values, "organism") == [
         ("Mus musculus", ()),
+        ("NCBITaxon:10090", ()),
         ("Homo sapiens", ()),
         ("Rattus", ()),
-        ("NCBITaxon:10090", ()),
     ]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        [{"label": "HeLa"}, {"id": "EFO:0001185"}],
+        [{"id": "EFO:0001185"}, {"label": "HeLa"}],
+        [{"label": "HeLa", "id": ""}, {"label": None, "id": "EFO:0001185"}],
+        ["HeLa", {"id": "EFO:0001185"}],
+    ],
+)
+def test_a_name_without_an_id_and_an_id_without_a_name_are_no_pair(tmp_path: Path, terms: list[object]) -> None:
+    (image,) = read_text(tmp_path, json.dumps([{"path": "a.png", "cell_line": terms}])).images
+    assert {text: ids for text, ids in with_ids(image.values, "cell_line")} == {"HeLa": (), "EFO:0001185": ()}
+
+
+def test_a_list_of_files_kept_elsewhere_is_told_once_and_read_once(tmp_path: Path) -> None:
+    rows = [{"path": f"{n}.png", "organism": "Homo sapiens"} for n in range(20)]
+    path = tmp_path / "list1.json"
+    path.write_text(json.dumps(rows))
+    report = index_all(tmp_path / "index", path)
+    assert report.images == 20
+    assert [q.reason for q in report.quarantined] == ["none of its files is here; its images are without pixels"]
+    again = index_all(tmp_path / "index", path)
+    assert (again.unchanged, again.images, again.quarantined) == (1, 20, ())
+    (tmp_path / "3.png").write_bytes(PNG)
+    third = index_all(tmp_path / "index", path)
+    assert len(third.quarantined) == 19
 
 
 def test_the_same_table_says_the_same_in_every_format(tmp_path: Path) -> None:

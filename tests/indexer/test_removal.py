@@ -1,10 +1,14 @@
 """What a source no longer names goes; what could not be read stays."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.indexer.archives import held, index_all, write_idr
+from hooke.model import Level
+from hooke.request import SearchRequest
+from search_api.engine import EmbedderChoice, Engine, Example
+from tests.indexer.archives import MODEL, held, index_all, write_idr, write_images, write_manifest
 
 
 @pytest.fixture
@@ -79,3 +83,14 @@ def test_a_row_that_moves_from_one_input_to_another_is_not_lost(tmp_path: Path) 
     without(second / table, "P1,A2")
     index_all(tmp_path / "index", tmp_path / "archives")
     assert set(held(tmp_path / "index").images) == before
+
+
+def test_omero_searcher_a_deleted_image_is_no_look_alike(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 4)
+    index_all(tmp_path / "index", images, model=MODEL)
+    write_manifest(images, ["field000.png", "field002.png", "field003.png"])
+    report = index_all(tmp_path / "index", images, model=MODEL)
+    assert (report.removed, report.embedded) == (1, 3)
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        found = engine.similar(Example(images=("images/field000.png",)), SearchRequest(Level.IMAGE, limit=10))
+    assert {hit.id for hit in found.hits} == {"images/field002.png", "images/field003.png"}
