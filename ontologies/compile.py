@@ -6,6 +6,7 @@ from the first; its edges from all.
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -134,7 +135,7 @@ def _insert(database: sqlite3.Connection, index: _Index, source: int, terms: lis
 
 def _fields(term: Term) -> str:
     synonyms = [[synonym.text, synonym.scope] for synonym in term.synonyms]
-    fields = [term.definition, synonyms, term.alt_ids, term.replaced_by, term.consider]
+    fields = [term.definition, synonyms, term.alt_ids, term.replaced_by, term.consider, term.xrefs, term.subsets]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -169,12 +170,12 @@ def _graph(sources: Sequence[Stored], index: _Index) -> Graph:
 
 
 def _edges(source: Stored, index: _Index, codes: dict[str, int]) -> Ints:
-    flat: list[int] = []
+    flat = array("q")
     for term, relation, parent in source.edges():
         low, high = index.number(term), index.number(parent)
         if low is not None and high is not None and low != high:
-            flat += (low, codes.setdefault(relation, len(codes)), high)
-    return np.array(flat, dtype=np.int64).reshape(-1, 3)
+            flat.extend((low, codes.setdefault(relation, len(codes)), high))
+    return np.frombuffer(flat, dtype=np.int64).reshape(-1, 3)
 
 
 def _save_ids(ids: list[TermId], folder: Path) -> None:

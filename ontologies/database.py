@@ -54,7 +54,8 @@ class Database:
         """A term by its number."""
         query = "SELECT id, label, obsolete, source, fields FROM terms WHERE no = ?"
         id_, label, obsolete, source, fields = self._rows(query, (number,))[0]
-        definition, synonyms, alt_ids, replaced_by, consider = json.loads(fields)
+        definition, synonyms, alt_ids, replaced_by, consider, *more = json.loads(fields)
+        xrefs, subsets = more or ([], [])  # snapshots made before these were kept
         return Term(
             id=id_,
             label=label,
@@ -65,6 +66,8 @@ class Database:
             replaced_by=tuple(replaced_by),
             consider=tuple(consider),
             ontology=self.sources[source].name,
+            xrefs=tuple(xrefs),
+            subsets=tuple(subsets),
         )
 
     def names(self, keys: Sequence[str]) -> list[Named]:

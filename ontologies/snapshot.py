@@ -18,14 +18,14 @@ from pathlib import Path
 
 from hooke.errors import BadInput, HookeError, NoSpace
 from ontologies.compile import compile_snapshot
-from ontologies.load import load_source
+from ontologies.load import load_into
 from ontologies.source import open_source
-from ontologies.stored import Stored, open_stored, store
+from ontologies.stored import Stored, open_stored
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many parts are done, and of how many."""
 
-_FORMAT = 2
+_FORMAT = 3
 """Counts up when the layout or the making of names and ids changes, so that a version names what it was made by."""
 _CURRENT = "CURRENT"
 
@@ -69,7 +69,7 @@ def _gather(files: Sequence[str | Path], root: Path, scratch: Path, report: Prog
         source = open_source(file)
         if source.digest not in {stored.digest for stored in known.values()}:
             # Loaded one at a time and put away at once: pronto takes 415 MB for the Gene Ontology.
-            stored = store(load_source(source), scratch / f"{source.digest}.jsonl.zst")
+            stored = load_into(source, scratch / f"{source.digest}.jsonl.zst")
             known[stored.info.name] = stored
     return list(known.values())
 
