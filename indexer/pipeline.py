@@ -146,6 +146,17 @@ def _publish_ontologies(store: MetadataStore, writer: MetadataWriter, version: s
             writer.commit(replace(manifest, ontologies=version))
 
 
+def input_state(content: str, ontologies: str, decisions: str) -> str:
+    """What the records of an input are made of: the same again gives the same records."""
+    return ":".join(filter(None, (PIPELINE_VERSION, ontologies, decisions, content)))
+
+
+def content_of(state: str) -> str | None:
+    """The digest of an input in such a state; None where another pipeline made its records."""
+    pipeline, *_, content = state.split(":")
+    return content if pipeline == PIPELINE_VERSION else None
+
+
 class _Run:
     """The metadata half of one run."""
 
@@ -188,9 +199,7 @@ class _Run:
         return changed
 
     def _state(self, source: Input) -> str:
-        """What the records of an input are made of: the same again gives the same records."""
-        grounding = (PIPELINE_VERSION, self._ontologies, self._decisions)
-        return ":".join((*filter(None, grounding), digest(source)))
+        return input_state(digest(source), self._ontologies, self._decisions)
 
     def _changed_studies(self, inputs: Sequence[Input], reader: MetadataReader) -> dict[str, Study]:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
@@ -219,7 +228,7 @@ class _Run:
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
         for study, unresolved in self._unresolved.items():
-            writer.put_unresolved(f"study:{study}", unresolved)
+            writer.put_unresolved(study_part(study), unresolved)
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         """What could not be read whole is read, and told, again by the next run."""
@@ -268,6 +277,11 @@ class _Run:
             yield from read_images(source, self._quarantined.append)
         except HookeError as exc:
             self._quarantined.append(Quarantined(str(source.path), str(exc)))
+
+
+def study_part(study_id: str) -> str:
+    """The input under which the worklist has a study's values: what several inputs say of it is one study."""
+    return f"study:{study_id}"
 
 
 def _part(source: Input) -> str:

@@ -26,6 +26,10 @@ class Stored:
     digest: str
     info: OntologyInfo
 
+    def rows(self) -> Iterator[str]:
+        """The terms and then the edges as lines, JSON lists that begin with a term's id."""
+        return self._lines(1, 1 + self.info.terms + self.info.edges)
+
     def terms(self) -> Iterator[Term]:
         """The terms, in the source's order."""
         for line in self._lines(1, 1 + self.info.terms):
