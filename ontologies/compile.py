@@ -20,6 +20,7 @@ from ontologies.graph import FIRST_RELATIONS, Graph, Ints, build, save
 from ontologies.ids import key, prefix_of
 from ontologies.model import Scope, Term
 from ontologies.names import abbreviated, forms
+from ontologies.spelling import build_spellings, save_spellings
 from ontologies.stored import Stored
 
 DATABASE = "terms.sqlite"
@@ -38,6 +39,7 @@ CREATE TABLE ids (key TEXT NOT NULL, id TEXT NOT NULL, no INTEGER NOT NULL, PRIM
 CREATE TABLE names (
     key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (key, no, scope, name)) WITHOUT ROWID;
+CREATE TABLE spelt (prefix TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE unsorted (key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL);
 """
 
@@ -55,11 +57,24 @@ def compile_snapshot(sources: Sequence[Stored], folder: Path) -> None:
         database.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", index.alias_rows())
         # Sorted first: millions of keys put into a tree at random would read and write it all over.
         database.execute("INSERT INTO names SELECT DISTINCT * FROM unsorted ORDER BY key, no, scope, name")
+        spellings = build_spellings(sure_names(database))
+        database.executemany("INSERT INTO spelt VALUES (?, ?, ?)", ((p, *rows) for p, rows in spellings.groups.items()))
+        save_spellings(spellings, folder)
         graph = _graph(sources, index)
         database.executemany("INSERT INTO relations VALUES (?, ?)", enumerate(graph.relations))
         database.commit()
     save(graph, folder)
     _save_ids(index.ids, folder)
+
+
+def sure_names(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """The labels and exact synonyms of every term in use, folded, each with its term's prefix; in their own order."""
+    query = (
+        "SELECT n.key, t.id FROM names n JOIN terms t USING (no) "
+        "WHERE n.key >= '=' AND n.key < '>' AND n.scope IN (?, ?) AND NOT t.obsolete ORDER BY n.key"
+    )
+    for name_key, term in database.execute(query, (SCOPES.index(Scope.LABEL), SCOPES.index(Scope.EXACT))):
+        yield name_key[len(AS_WRITTEN) :], prefix_of(term)
 
 
 class _Index:

@@ -49,7 +49,7 @@ def describe_term(text: str, reader: MetadataReader, catalogue: Catalogue) -> Ma
 
 
 def _usage(term: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> Mapping[str, int]:
-    below = catalogue.descendants(term) & reader.terms_in_use(level)
+    below = catalogue.descendants_among(term, reader.terms_in_use(level))
     return {
         "count": reader.count(level, Terms(below)),
         "direct_count": reader.count(level, Terms(frozenset({term}))),

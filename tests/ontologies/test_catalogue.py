@@ -219,3 +219,11 @@ def test_threads_share_a_catalogue(catalogue: Catalogue) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(400)))) == 1
+
+
+def test_descendants_among_terms_are_the_descendants_that_are_among_them(catalogue: Catalogue) -> None:
+    some = frozenset({CORTEX, ENTITY, "UBERON:6110636", "X:1", "CVCL:0030"})
+    for relations in ((IS_A, PART_OF), (IS_A,), ()):
+        for term in (BRAIN, ENTITY, "CVCL:0001", "UBERON:955"):
+            expected = catalogue.descendants(term, relations) & some
+            assert catalogue.descendants_among(term, some, relations) == expected
