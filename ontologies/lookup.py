@@ -18,6 +18,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 
+import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
@@ -34,16 +36,27 @@ _PARTS = 6
 """Runs of letters or digits in a name, beyond which it is too long to be spelled in every way."""
 
 
-def _left_by_mistakes(pairs: int, length: int) -> int:
-    """Pairs that stay where a quarter of the letters is wrong: a letter is in two, two changed round are in three."""
-    mistakes = length // 3  # of the longer of two names a quarter
-    return pairs - 2 * mistakes - min(mistakes, 2)
+def _left_by_mistakes(pairs: int, length: int, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Pairs that stay where a quarter of the letters is wrong.
+
+    A wrong letter was in two pairs, one put in between parts one pair, and two changed round, twice at most, were in
+    three.
+    """
+    mistakes = np.maximum(lengths, length) // 4
+    put_in = np.maximum(lengths - length, 0)
+    left: NDArray[np.int32] = pairs - 2 * mistakes + put_in - np.minimum(mistakes, 2)
+    return left
+
+
+def _most_words(pairs: int, length: int, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Two fifths of the pairs: what has fewer has other words."""
+    return np.full_like(lengths, math.ceil(0.4 * pairs))
 
 
 # Two letters changed round are one mistake: mosue. Below 0.75 a name is another word, not a misspelling.
 MISSPELT = Likeness(OSA.normalized_similarity, 0.75, 0.75, _left_by_mistakes)
-# Below 65 of 100 what two names share is chance, and below two fifths of their pairs too.
-SAME_WORDS = Likeness(fuzz.token_sort_ratio, 65, 0.65 / 1.35, lambda pairs, _: math.ceil(0.4 * pairs))
+# Below 65 of 100 what two names share is chance.
+SAME_WORDS = Likeness(fuzz.token_sort_ratio, 65, 0.65 / 1.35, _most_words)
 
 
 class Lookup:
