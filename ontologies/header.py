@@ -31,6 +31,15 @@ def ontology_version(raw: str) -> str:
     return date[0] if date else re.sub(r"^v(?=\d)", "", raw.rpartition("/")[2])
 
 
+def subset_name(raw: str) -> str:
+    """The name of a subset, which OWL spells as an IRI.
+
+    >>> subset_name("http://purl.obolibrary.org/obo/subset/cmpo#cmpo"), subset_name("efo_slim")
+    ('cmpo', 'efo_slim')
+    """
+    return re.split(r"[#/]", raw)[-1].replace(":", "_")
+
+
 def own_prefix(raw_name: str, terms: Iterable[TermId]) -> str:
     """The prefix that the header's name spells, else the commonest."""
     counts = Counter(map(prefix_of, terms))

@@ -16,7 +16,7 @@ from pronto.ontology import Ontology as Document
 from hooke.errors import BadOntology
 from hooke.model import IS_A, PART_OF, TermId
 from ontologies.cellxgene import load_cellxgene
-from ontologies.header import ontology_name, ontology_version, own_prefix
+from ontologies.header import ontology_name, ontology_version, own_prefix, subset_name
 from ontologies.ids import canonical
 from ontologies.model import Edge, LoadWarning, Ontology, Scan, Scope, Synonym, Term
 from ontologies.obo import repair
@@ -148,7 +148,7 @@ def _terms(document: Document, ontology: str) -> Iterable[Term]:
             consider=_ids(fields.consider),
             ontology=ontology,
             xrefs=tuple(sorted({xref.id for xref in fields.xrefs})),
-            subsets=tuple(sorted(fields.subsets)),
+            subsets=tuple(sorted(set(map(subset_name, fields.subsets)))),
         )
 
 

@@ -11,7 +11,7 @@ import fastobo
 
 from hooke.errors import BadOntology
 from hooke.model import IS_A, PART_OF, TermId
-from ontologies.header import ontology_name, ontology_version, own_prefix
+from ontologies.header import ontology_name, ontology_version, own_prefix, subset_name
 from ontologies.ids import canonical
 from ontologies.model import Edge, OntologyInfo, Scope, Synonym, Term
 from ontologies.obo import undefined_parents
@@ -186,7 +186,7 @@ def _term(term: TermId, frame: fastobo.term.TermFrame) -> Term:
         replaced_by=_ids(str(clause.term) for clause in by_tag.get("replaced_by", ())),
         consider=_ids(str(clause.term) for clause in by_tag.get("consider", ())),
         xrefs=tuple(sorted({str(clause.xref.id) for clause in by_tag.get("xref", ())})),
-        subsets=tuple(sorted({str(clause.subset) for clause in by_tag.get("subset", ())})),
+        subsets=tuple(sorted({subset_name(str(clause.subset)) for clause in by_tag.get("subset", ())})),
     )
 
 

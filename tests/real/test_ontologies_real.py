@@ -128,6 +128,13 @@ def test_an_obo_graph_loads_with_the_terms_and_edges_of_its_obo_twin() -> None:
     assert in_obo == {(key(low), relation, key(high)) for low, relation, high in graph.edges}
 
 
+def test_three_formats_of_one_ontology_give_the_same_terms() -> None:
+    by_format = [{key(term.id): term for term in _loaded(f"fbbi.{kind}.gz").terms} for kind in ("obo", "owl", "json")]
+    for name in ("label", "definition", "synonyms", "xrefs", "subsets", "obsolete", "alt_ids", "replaced_by"):
+        obo, owl, graph = ({id_: getattr(term, name) for id_, term in terms.items()} for terms in by_format)
+        assert obo == owl == graph, name
+
+
 def test_the_repairs_are_named() -> None:
     assert _warnings(_loaded("po.obo.gz"))["UndefinedParents"] == 3
     assert _warnings(_loaded("doid-ncit-slim.obo.gz"))["UndeclaredSynonymTypes"] == 1
