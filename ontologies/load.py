@@ -42,7 +42,7 @@ def load(path_or_name: str | Path) -> Ontology:
 
 
 def load_source(source: Source) -> Ontology:
-    """Load an ontology from bytes already read."""
+    """Load an ontology from its file."""
     kind = source.format()
     if kind is Format.CELLXGENE:
         return load_cellxgene(source)

@@ -5,6 +5,7 @@ What it gives is what pronto gives. A file that states one term in two frames is
 
 from array import array
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import fastobo
@@ -16,7 +17,7 @@ from ontologies.ids import canonical
 from ontologies.model import Edge, OntologyInfo, Scope, Synonym, Term
 from ontologies.obo import undefined_parents
 from ontologies.relations import relation_name
-from ontologies.source import Source, Stream
+from ontologies.source import Source
 from ontologies.stored import Stored, Storing
 
 _TERM = b"\n[Term]"
@@ -24,22 +25,24 @@ _TERM = b"\n[Term]"
 
 def stream_obo(source: Source, path: Path) -> Stored:
     """Write the ontology of an OBO file to `path`. Raises BadOntology for one that does not parse."""
-    with source.opened() as stream, Storing(path) as storing:
-        counted = _Counted(stream)
+    stream = _Stream(source)
+    with Storing(path) as storing:
         try:
             # one thread: several hand their frames over faster than these are written, and hold them until then
-            frames = fastobo.iter(counted, ordered=True, threads=1)
+            frames = fastobo.iter(stream, ordered=True, threads=1)
             raw_name, version = _header(frames.header())
             edges = _Edges()
             for term in _terms(frames, edges):
                 storing.term(term)
-        except (SyntaxError, ValueError) as exc:
+        except (SyntaxError, ValueError, TypeError) as exc:
+            if stream.error:
+                raise stream.error from exc
             line = f" line {exc.lineno}" if isinstance(exc, SyntaxError) and exc.lineno else ""
             raise BadOntology(f"{source.name}{line}: does not parse as an ontology ({exc})") from exc
         except _Twice as exc:
             raise BadOntology(f"{source.name}: {exc} stands in two frames; convert the file with ROBOT") from exc
-        if edges.terms != counted.terms:
-            raise BadOntology(f"{source.name}: has {counted.terms} terms, and {edges.terms} of them were read")
+        if edges.terms != stream.terms:
+            raise BadOntology(f"{source.name}: has {stream.terms} terms, and {edges.terms} of them were read")
         for edge in edges:
             storing.edge(edge)
     prefix = own_prefix(raw_name, edges.defined())
@@ -60,21 +63,36 @@ class _Twice(Exception):
     """A term that two frames define."""
 
 
-class _Counted:
-    """A stream whose frames of terms are counted in its bytes, past the parser."""
+class _Stream:
+    """The bytes of a source as fastobo reads them; their frames of terms are counted, past the parser.
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    error: what reading raised; while it reads a header, fastobo makes a TypeError of it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._chunks = source.chunks()
+        self._chunk = BytesIO()
         self._last = b"\n"
         self.terms = 0
+        self.error: BadOntology | None = None
 
     def read(self, size: int) -> bytes:
-        """Bytes as the stream has them."""
-        read = self._stream.read(size)
+        """At most so many bytes; none at the end."""
+        read = self._chunk.read(size)
+        if not read and size:
+            read = self._next().read(size)
         seen = self._last + read
         self.terms += seen.count(_TERM)
         self._last = seen[1 - len(_TERM) :]
         return read
+
+    def _next(self) -> BytesIO:
+        try:
+            self._chunk = BytesIO(next(self._chunks, b""))
+        except BadOntology as exc:
+            self.error = exc
+            raise
+        return self._chunk
 
 
 class _Edges:

@@ -60,16 +60,11 @@ class Source:
 
     def chunks(self) -> Iterator[bytes]:
         """The content, decompressed, some megabytes at a time."""
-        with self.opened() as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
-
-    @contextmanager
-    def opened(self) -> Iterator[Stream]:
-        """The content, decompressed, as a stream; raises BadOntology as `read` does."""
         with self._file() as raw:
+            stream = _decompressed(raw)
             try:
-                yield _decompressed(raw)
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
             except (OSError, EOFError, zlib.error, zstandard.ZstdError) as exc:
                 raise BadOntology(f"{self.name}: the compressed data is damaged or truncated ({exc})") from exc
 

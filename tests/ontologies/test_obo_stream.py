@@ -1,17 +1,19 @@
 """A large OBO file is read frame by frame: with the same result as pronto's, and with the same refusals."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 import ontologies.load as load_module
-from hooke.errors import BadOntology
+from hooke.errors import BadOntology, NoSpace
 from ontologies.catalogue import Catalogue
 from ontologies.load import load
+from ontologies.model import Term
 from ontologies.obo_stream import stream_obo
 from ontologies.snapshot import add_ontologies
 from ontologies.source import open_source
-from ontologies.stored import Stored, open_stored
+from ontologies.stored import Stored, Storing, open_stored
 from tests.ontologies.samples import obo, write_file
 
 HARD = """[Term]
@@ -70,6 +72,7 @@ def test_parents_of_other_ontologies_are_named(tmp_path: Path) -> None:
     ("frames", "reason"),
     [
         ("[Term]\nid: X:1\nis_obsolete: perhaps\n", "line 6: does not parse"),
+        ("date: tomorrow\n[Term]\nid: X:1\n", "line 4: does not parse"),
         ("[Term]\nid: X:1\n[Term]\nid: X:1\n", "X:1 stands in two frames"),
     ],
 )
@@ -77,6 +80,26 @@ def test_what_cannot_be_streamed_is_refused_in_one_line(tmp_path: Path, frames: 
     with pytest.raises(BadOntology, match=f"x.obo.*{reason}") as refused:
         streamed(obo(tmp_path, frames))
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_cut_short_in_its_middle_is_refused(tmp_path: Path) -> None:
+    path = obo(tmp_path, "".join(f"[Term]\nid: X:{n}\nname: {hash(str(n))}\n" for n in range(5_000)))
+    whole = gzip.compress(path.read_bytes())
+    path.write_bytes(whole)
+    assert streamed(path).info.terms == 5_000
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadOntology, match=r"x\.obo: the compressed data is damaged or truncated"):
+        streamed(path)
+
+
+def test_a_disk_that_is_full_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_storing: Storing, _term: Term) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Storing, "term", full)
+    monkeypatch.setattr(load_module, "_STREAMED", 20)
+    with pytest.raises(NoSpace):
+        add_ontologies([obo(tmp_path, HARD)], tmp_path / "root")
 
 
 def test_a_large_file_is_streamed_into_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
