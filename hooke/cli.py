@@ -383,6 +383,23 @@ def ontologies_add(
     ontologies_list(index, json)
 
 
+@_command(ontologies_app, "update")
+def ontologies_update(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Newer releases of ontologies of the index.")],
+    index: Index,
+    json: Json = False,
+) -> None:
+    """Replace ontologies by newer releases, and ground anew what they change; the sources are not read again.
+
+    Example: hooke ontologies update fbbi-2027.obo --index my-index
+    """
+    from indexer.update import update_ontologies
+
+    with show.progress(_errors) as progress:
+        report = update_ontologies(files, index, progress, read_settings().cluster)
+    show.emit(report, json, show.report)
+
+
 @_command(ontologies_app, "list")
 def ontologies_list(index: Index, json: Json = False) -> None:
     """List the ontologies of an index.

@@ -36,6 +36,11 @@ class Annotator:
         """An image, grounded."""
         return replace(image, values=self._values(image.values))
 
+    @property
+    def distinct(self) -> int:
+        """How many distinct values were grounded."""
+        return len(self._known)
+
     def take_unresolved(self) -> Counter[Unresolved]:
         """What was counted since the last time."""
         taken, self.unresolved = self.unresolved, Counter()

@@ -46,11 +46,12 @@ def merge(parts: Sequence[Study]) -> Study:
 
 def as_submitted(study: Study) -> Study:
     """A stored study as its sources gave it, to be grounded anew with what they say now."""
-    datasets = tuple(Dataset(dataset.name, _bare(dataset.values)) for dataset in study.datasets)
-    return replace(study, values=_bare(study.values), datasets=datasets)
+    datasets = tuple(Dataset(dataset.name, bare(dataset.values)) for dataset in study.datasets)
+    return replace(study, values=bare(study.values), datasets=datasets)
 
 
-def _bare(values: Iterable[Value]) -> tuple[Value, ...]:
+def bare(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Values without what they were grounded to."""
     return tuple(replace(value, mentions=()) if value.mentions else value for value in values)
 
 

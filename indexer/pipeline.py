@@ -151,6 +151,17 @@ def _publish_ontologies(store: MetadataStore, writer: MetadataWriter, version: s
             writer.commit(replace(manifest, ontologies=version))
 
 
+def input_state(content: str, ontologies: str, decisions: str) -> str:
+    """What the records of an input are made of: the same again gives the same records."""
+    return ":".join(filter(None, (PIPELINE_VERSION, ontologies, decisions, content)))
+
+
+def content_of(state: str) -> str | None:
+    """The digest of an input in such a state; None where another pipeline made its records."""
+    pipeline, *_, content = state.split(":")
+    return content if pipeline == PIPELINE_VERSION else None
+
+
 class _Run:
     """The metadata half of one run."""
 
@@ -195,9 +206,7 @@ class _Run:
         return changed
 
     def _state(self, source: Input) -> str:
-        """What the records of an input are made of: the same again gives the same records."""
-        grounding = (PIPELINE_VERSION, self._ontologies, self._decisions)
-        return ":".join((*filter(None, grounding), digest(source)))
+        return input_state(digest(source), self._ontologies, self._decisions)
 
     def _changed_studies(self, inputs: Sequence[Input], reader: MetadataReader) -> dict[str, Study]:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
@@ -219,7 +228,7 @@ class _Run:
 
     def _others(self, study: str, read: set[str], reader: MetadataReader) -> list[str]:
         """The inputs that named a study before and are not read now, those that are gone left out."""
-        before = (reader.part_digest(_study_part(study)) or "").split("\n")
+        before = (reader.part_digest(study_part(study)) or "").split("\n")
         return [part for part in before if part and part not in read and _path(part).exists()]
 
     def _read_studies(self, inputs: Sequence[Input]) -> Iterator[Study]:
@@ -238,9 +247,9 @@ class _Run:
     def _put_studies(self, studies: dict[str, Study], writer: MetadataWriter) -> None:
         writer.put_studies(studies.values())
         for study, unresolved in self._unresolved.items():
-            writer.put_unresolved(_study_part(study), unresolved)
+            writer.put_unresolved(study_part(study), unresolved)
         for study, parts in self._naming.items():
-            writer.mark_part(_study_part(study), "\n".join(sorted(parts)))
+            writer.mark_part(study_part(study), "\n".join(sorted(parts)))
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         """What could not be read whole is read, and told, again by the next run."""
@@ -341,13 +350,13 @@ class _Run:
             self._quarantined.append(Quarantined(str(source.path), str(exc)))
 
 
+def study_part(study_id: str) -> str:
+    """Where the worklist of a study, and the inputs that named it, are kept: what they say of it is one study."""
+    return f"study:{study_id}"
+
+
 def _part(source: Input) -> str:
     return f"{source.source}:{source.path.resolve()}"
-
-
-def _study_part(study: str) -> str:
-    """Where the inputs that named a study, and its worklist, are remembered."""
-    return f"study:{study}"
 
 
 def _is_shared(mark: str, part: str) -> bool:

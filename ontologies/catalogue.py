@@ -1,9 +1,11 @@
 """One snapshot of ontologies, opened for reading: ids in any spelling, closures, paths, and terms by name."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from rapidfuzz import fuzz, process
 
 from hooke.errors import CorruptIndex, UnknownTerm
@@ -16,6 +18,10 @@ from ontologies.model import MERGED, Match, OntologyInfo, Resolution, Step, Term
 from ontologies.relations import relation_names
 
 _CACHED_CLOSURES = 20_000
+_CACHED_TERMS = 10_000
+"""Terms in a closure that is worth keeping; a kingdom's are a gigabyte."""
+_ASKED_AMONG = 4
+"""Sets of terms that descendants are looked for among: those in use on each level."""
 
 
 class Catalogue:
@@ -25,6 +31,7 @@ class Catalogue:
         self.version = version
         self._opened = opened
         self._closures: dict[tuple[TermId, frozenset[str], bool], frozenset[TermId]] = {}
+        self._among: dict[frozenset[TermId], _Among] = {}
 
     @classmethod
     def open(cls, root: Path, version: str) -> "Catalogue":
@@ -87,6 +94,27 @@ class Catalogue:
     def descendants(self, curie: str, relations: Iterable[str] = DEFAULT_RELATIONS) -> frozenset[TermId]:
         """The term and all that leads to it over the relations."""
         return self._closure(curie, relations, upwards=False)
+
+    def descendants_among(
+        self, curie: str, terms: frozenset[TermId], relations: Iterable[str] = DEFAULT_RELATIONS
+    ) -> frozenset[TermId]:
+        """Those of some terms that are the term or lead to it; a kingdom's millions are not named one by one."""
+        opened, number = self._known(curie)
+        asked = self._among.get(terms)
+        if asked is None:
+            if len(self._among) >= _ASKED_AMONG:
+                self._among.clear()
+            asked = self._among[terms] = self._numbered(terms, opened)
+        key = (number, frozenset(relations))
+        if key not in asked.found:
+            below = opened.graph.closure(number, relation_names(relations), rows=opened.graph.children)
+            asked.found[key] = asked.within(below)
+        return asked.found[key]
+
+    def _numbered(self, terms: frozenset[TermId], opened: "_Opened") -> "_Among":
+        numbers = {found[1]: term for term in terms if (found := self._find_id(term)) and opened.id(found[1]) == term}
+        ordered = sorted(numbers)
+        return _Among(tuple(numbers[number] for number in ordered), np.array(ordered, dtype=np.int64), {})
 
     def parents(self, curie: str, relations: Iterable[str] = DEFAULT_RELATIONS) -> tuple[TermId, ...]:
         """The terms one step up."""
@@ -165,7 +193,8 @@ class Catalogue:
         closure = frozenset(opened.closure(number, relation_names(wanted), rows))
         if len(self._closures) >= _CACHED_CLOSURES:
             self._closures.clear()
-        self._closures[curie, wanted, upwards] = closure
+        if len(closure) <= _CACHED_TERMS:
+            self._closures[curie, wanted, upwards] = closure
         return closure
 
     def _known(self, curie: str) -> tuple["_Opened", int]:
@@ -211,10 +240,24 @@ class Catalogue:
         return self._opened.lookup.by_id(self.term(term)) if self._opened else ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """Terms that descendants are looked for among, by number (int64, rising), and what was found."""
+
+    ids: tuple[TermId, ...]
+    numbers: Ints
+    found: dict[tuple[int, frozenset[str]], frozenset[TermId]]
+
+    def within(self, numbers: Ints) -> frozenset[TermId]:
+        """Those that have one of these numbers."""
+        return frozenset(self.ids[place] for place in np.flatnonzero(np.isin(self.numbers, numbers)).tolist())
+
+
 class _Opened:
     """The files of a snapshot."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.database = Database(folder)
         self.graph: Graph = open_graph(folder, self.database.relations)
         self._ids = mapped(folder / "ids.npy")
@@ -222,7 +265,7 @@ class _Opened:
 
     @cached_property
     def lookup(self) -> Lookup:
-        return Lookup(self.database)
+        return Lookup(self.database, self.database.spellings(self._folder))
 
     def id(self, number: int) -> TermId:
         return bytes(self._ids[self._id_starts[number] : self._id_starts[number + 1]]).decode()

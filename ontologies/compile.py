@@ -6,6 +6,7 @@ from the first; its edges from all.
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from ontologies.graph import FIRST_RELATIONS, Graph, Ints, build, save
 from ontologies.ids import key, prefix_of
 from ontologies.model import Scope, Term
 from ontologies.names import abbreviated, forms
+from ontologies.spelling import build_spellings, save_spellings
 from ontologies.stored import Stored
 
 DATABASE = "terms.sqlite"
@@ -37,6 +39,7 @@ CREATE TABLE ids (key TEXT NOT NULL, id TEXT NOT NULL, no INTEGER NOT NULL, PRIM
 CREATE TABLE names (
     key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (key, no, scope, name)) WITHOUT ROWID;
+CREATE TABLE spelt (prefix TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE unsorted (key TEXT NOT NULL, no INTEGER NOT NULL, scope INTEGER NOT NULL, name TEXT NOT NULL);
 """
 
@@ -54,11 +57,24 @@ def compile_snapshot(sources: Sequence[Stored], folder: Path) -> None:
         database.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", index.alias_rows())
         # Sorted first: millions of keys put into a tree at random would read and write it all over.
         database.execute("INSERT INTO names SELECT DISTINCT * FROM unsorted ORDER BY key, no, scope, name")
+        spellings = build_spellings(sure_names(database))
+        database.executemany("INSERT INTO spelt VALUES (?, ?, ?)", ((p, *rows) for p, rows in spellings.groups.items()))
+        save_spellings(spellings, folder)
         graph = _graph(sources, index)
         database.executemany("INSERT INTO relations VALUES (?, ?)", enumerate(graph.relations))
         database.commit()
     save(graph, folder)
     _save_ids(index.ids, folder)
+
+
+def sure_names(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """The labels and exact synonyms of every term in use, folded, each with its term's prefix; in their own order."""
+    query = (
+        "SELECT n.key, t.id FROM names n JOIN terms t USING (no) "
+        "WHERE n.key >= '=' AND n.key < '>' AND n.scope IN (?, ?) AND NOT t.obsolete ORDER BY n.key"
+    )
+    for name_key, term in database.execute(query, (SCOPES.index(Scope.LABEL), SCOPES.index(Scope.EXACT))):
+        yield name_key[len(AS_WRITTEN) :], prefix_of(term)
 
 
 class _Index:
@@ -134,7 +150,7 @@ def _insert(database: sqlite3.Connection, index: _Index, source: int, terms: lis
 
 def _fields(term: Term) -> str:
     synonyms = [[synonym.text, synonym.scope] for synonym in term.synonyms]
-    fields = [term.definition, synonyms, term.alt_ids, term.replaced_by, term.consider]
+    fields = [term.definition, synonyms, term.alt_ids, term.replaced_by, term.consider, term.xrefs, term.subsets]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -169,12 +185,12 @@ def _graph(sources: Sequence[Stored], index: _Index) -> Graph:
 
 
 def _edges(source: Stored, index: _Index, codes: dict[str, int]) -> Ints:
-    flat: list[int] = []
+    flat = array("q")
     for term, relation, parent in source.edges():
         low, high = index.number(term), index.number(parent)
         if low is not None and high is not None and low != high:
-            flat += (low, codes.setdefault(relation, len(codes)), high)
-    return np.array(flat, dtype=np.int64).reshape(-1, 3)
+            flat.extend((low, codes.setdefault(relation, len(codes)), high))
+    return np.frombuffer(flat, dtype=np.int64).reshape(-1, 3)
 
 
 def _save_ids(ids: list[TermId], folder: Path) -> None:

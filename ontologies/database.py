@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from hooke.errors import CorruptIndex
 from hooke.model import TermId
-from ontologies.compile import DATABASE, SCOPES
+from ontologies.compile import DATABASE, SCOPES, sure_names
 from ontologies.model import LoadWarning, OntologyInfo, Scope, Synonym, Term
+from ontologies.spelling import Spellings, build_spellings, open_spellings
 
 
 class Named(NamedTuple):
@@ -54,7 +55,8 @@ class Database:
         """A term by its number."""
         query = "SELECT id, label, obsolete, source, fields FROM terms WHERE no = ?"
         id_, label, obsolete, source, fields = self._rows(query, (number,))[0]
-        definition, synonyms, alt_ids, replaced_by, consider = json.loads(fields)
+        definition, synonyms, alt_ids, replaced_by, consider, *more = json.loads(fields)
+        xrefs, subsets = more or ([], [])  # snapshots made before these were kept
         return Term(
             id=id_,
             label=label,
@@ -65,6 +67,8 @@ class Database:
             replaced_by=tuple(replaced_by),
             consider=tuple(consider),
             ontology=self.sources[source].name,
+            xrefs=tuple(xrefs),
+            subsets=tuple(subsets),
         )
 
     def names(self, keys: Sequence[str]) -> list[Named]:
@@ -75,14 +79,13 @@ class Database:
         )
         return [Named(key, SCOPES[scope], *rest) for key, scope, *rest in self._rows(query, tuple(keys))]
 
-    def sure_names(self, kind: str) -> list[Named]:
-        """The labels and exact synonyms, under keys of a kind, of every term in use."""
-        sure = (kind, SCOPES.index(Scope.LABEL), SCOPES.index(Scope.EXACT))
-        query = (
-            "SELECT n.key, n.scope, n.name, t.id, t.label, t.obsolete, t.source FROM names n JOIN terms t USING (no) "
-            "WHERE substr(n.key, 1, 1) = ? AND n.scope IN (?, ?) AND NOT t.obsolete ORDER BY t.no, n.scope"
-        )
-        return [Named(key, SCOPES[scope], *rest) for key, scope, *rest in self._rows(query, sure)]
+    def spellings(self, folder: Path) -> Spellings:
+        """The names that a misspelt one is compared with."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'spelt'"):  # made before they were kept
+            with self._lock:
+                return build_spellings(sure_names(self._connection))
+        groups = self._rows("SELECT prefix, first, last FROM spelt")
+        return open_spellings(folder, {prefix: (first, last) for prefix, first, last in groups})
 
     # The columns are known to each caller, who names them in its query.
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ are targets[starts[t] : starts[t + 1]], each with the code of its relation.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -51,18 +51,26 @@ class Graph:
     parents: Rows
     children: Rows
     relations: tuple[str, ...]
+    _unmarked: list[NDArray[np.bool_]] = field(default_factory=list, repr=False, compare=False)
+    """Flags of all terms, down, for one walk each; threads take and give back whole ones."""
 
     def closure(self, term: int, relations: frozenset[str], *, rows: Rows) -> Ints:
         """The term and everything that rows of the relations lead to, in rising order; cycles are no trouble."""
         walked = self.walked(relations)
-        seen = np.zeros(len(rows.starts) - 1, dtype=np.bool_)
-        seen[term] = True
+        # kept between calls: to clear a flag for each of millions of terms takes longer than most closures
+        seen = self._unmarked.pop() if self._unmarked else np.zeros(len(rows.starts) - 1, dtype=np.bool_)
         frontier = np.array([term], dtype=np.int64)
+        levels = [frontier]
+        seen[term] = True
         while len(frontier):
             reached = rows.neighbours(frontier, walked)
             frontier = np.unique(reached[~seen[reached]])
             seen[frontier] = True
-        return np.flatnonzero(seen)
+            levels.append(frontier)
+        found: Ints = np.sort(np.concatenate(levels))
+        seen[found] = False
+        self._unmarked.append(seen)
+        return found
 
     def adjacent(self, term: int, relations: frozenset[str], *, rows: Rows) -> list[int]:
         """The direct neighbours over the relations, each once."""

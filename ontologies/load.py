@@ -4,7 +4,6 @@ What pronto read is compared with what the file holds, term by term and edge by 
 drops are put back, anything else that is missing refuses the file.
 """
 
-import re
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -17,14 +16,19 @@ from pronto.ontology import Ontology as Document
 from hooke.errors import BadOntology
 from hooke.model import IS_A, PART_OF, TermId
 from ontologies.cellxgene import load_cellxgene
-from ontologies.ids import canonical, prefix_of
+from ontologies.header import ontology_name, ontology_version, own_prefix, subset_name
+from ontologies.ids import canonical
 from ontologies.model import Edge, LoadWarning, Ontology, Scan, Scope, Synonym, Term
 from ontologies.obo import repair
+from ontologies.obo_stream import stream_obo
 from ontologies.obograph import scan_graph
 from ontologies.owl import scan_owl
 from ontologies.relations import relation_name
 from ontologies.source import Format, Source, open_source
+from ontologies.stored import Stored, store
 
+_STREAMED = 32 << 20
+"""Bytes of OBO text above which it is read frame by frame: pronto takes thirty times as many."""
 _MALFORMED = (ParseError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
@@ -38,7 +42,7 @@ def load(path_or_name: str | Path) -> Ontology:
 
 
 def load_source(source: Source) -> Ontology:
-    """Load an ontology from bytes already read."""
+    """Load an ontology from its file."""
     kind = source.format()
     if kind is Format.CELLXGENE:
         return load_cellxgene(source)
@@ -53,6 +57,13 @@ def load_source(source: Source) -> Ontology:
         return _ontology(source, prepared, document, caught)
     except _MALFORMED as exc:
         raise BadOntology(_reason(source.name, exc, prepared.lines_before)) from exc
+
+
+def load_into(source: Source, path: Path) -> Stored:
+    """Load an ontology into a file at `path`; a large one passes through memory a term at a time."""
+    if source.format() is Format.OBO and source.is_larger(_STREAMED):
+        return stream_obo(source, path)
+    return store(load_source(source), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +109,8 @@ def _ontology(
 ) -> Ontology:
     scan = prepared.scan
     raw_name = document.metadata.ontology or ""
-    prefix = _own_prefix(raw_name, scan.terms)
-    name = _name(raw_name) or prefix.casefold() or source.name.partition(".")[0].casefold()
+    prefix = own_prefix(raw_name, scan.terms)
+    name = ontology_name(raw_name) or prefix.casefold() or source.name.partition(".")[0].casefold()
     # pronto has a term for every parent; one that the file does not define is none of its terms.
     undefined = {parent for _, _, parent in scan.edges} | {"owl:Thing", "http://www.w3.org/2002/07/owl#Thing"}
     undefined -= scan.terms
@@ -110,7 +121,7 @@ def _ontology(
     edges, recovered = _edges(source, document, scan)
     return Ontology(
         name=name,
-        version=_version(document.metadata.data_version or ""),
+        version=ontology_version(document.metadata.data_version or ""),
         prefix=prefix,
         relations="typed",
         source=source.name,
@@ -136,6 +147,8 @@ def _terms(document: Document, ontology: str) -> Iterable[Term]:
             replaced_by=_ids(fields.replaced_by),
             consider=_ids(fields.consider),
             ontology=ontology,
+            xrefs=tuple(sorted({xref.id for xref in fields.xrefs})),
+            subsets=tuple(sorted(set(map(subset_name, fields.subsets)))),
         )
 
 
@@ -168,32 +181,6 @@ def _aliases(document: Document) -> dict[str, str]:
 
 def _ids(raw: Iterable[str]) -> tuple[TermId, ...]:
     return tuple(sorted(canonical(text.strip()) for text in raw))
-
-
-def _name(raw: str) -> str:
-    """The name in a header without what all share: `doid/subsets/NCIthesaurus` -> `doid/ncithesaurus`."""
-    path = re.sub(r"^https?://[^/]+/(?:obo/)?|\.(?:obo|owl|json)$", "", raw)
-    parts = [part.casefold() for part in path.split("/") if part not in ("", "subsets", "imports")]
-    if len(parts) > 1 and not parts[-1].startswith(parts[0]):
-        return f"{parts[0]}/{parts[-1]}"
-    return parts[-1] if parts else ""
-
-
-def _version(raw: str) -> str:
-    """`releases/2020-11-06` and `http://…/2017-12-19/cmpo.obo` name a date; without one the text stays."""
-    date = re.search(r"\d{4}-\d{2}-\d{2}", raw)
-    return date[0] if date else re.sub(r"^v(?=\d)", "", raw.rpartition("/")[2])
-
-
-def _own_prefix(raw_name: str, terms: Iterable[TermId]) -> str:
-    """The prefix that the header's name spells, else the commonest."""
-    counts: dict[str, int] = {}
-    for term in terms:
-        prefix = prefix_of(term)
-        counts[prefix] = counts.get(prefix, 0) + 1
-    words = set(re.split(r"\W+", raw_name.casefold()))
-    named = [prefix for prefix in counts if prefix and prefix.casefold() in words]
-    return max(named or counts, key=lambda prefix: counts[prefix], default="")
 
 
 def _parser_warnings(caught: list[warnings.WarningMessage]) -> tuple[LoadWarning, ...]:

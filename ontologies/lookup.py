@@ -14,12 +14,14 @@ Scores, for every method that grounds a text (a submitter's id has those of `ont
     fuzzy                       0.50 x likeness, only ever suggested
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from itertools import product
 
-from rapidfuzz import fuzz, process
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from hooke.model import Method
@@ -30,25 +32,43 @@ from ontologies.ids import key, prefix_of
 from ontologies.model import Match, Scope, Term
 from ontologies.more_names import OURS, MoreName, more_names
 from ontologies.names import normal
+from ontologies.spelling import Likeness, Spellings
 
-_LIKENESS = 0.75
-"""Below this (0 … 1) a name is another word, not a misspelling."""
 _PARTS = 6
 """Runs of letters or digits in a name, beyond which it is too long to be spelled in every way."""
-_likeness = OSA.normalized_similarity  # two letters changed round are one mistake: mosue
 _OURS_LESS = 0.02
 """What a name of Hooke's own is worth less than one of the ontology."""
-_SAME_WORDS = 65
-"""Below this (0 … 100) what two names share is chance."""
-_same_words = fuzz.token_sort_ratio
+
+
+def _left_by_mistakes(pairs: int, length: int, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Pairs that stay where a quarter of the letters is wrong.
+
+    A wrong letter was in two pairs, one put in between parts one pair, and two changed round, twice at most, were in
+    three.
+    """
+    mistakes = np.maximum(lengths, length) // 4
+    put_in = np.maximum(lengths - length, 0)
+    left: NDArray[np.int32] = pairs - 2 * mistakes + put_in - np.minimum(mistakes, 2)
+    return left
+
+
+def _most_words(pairs: int, length: int, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Two fifths of the pairs: what has fewer has other words."""
+    return np.full_like(lengths, math.ceil(0.4 * pairs))
+
+
+# Two letters changed round are one mistake: mosue. Below 0.75 a name is another word, not a misspelling.
+MISSPELT = Likeness(OSA.normalized_similarity, 0.75, 0.75, _left_by_mistakes)
+# Below 65 of 100 what two names share is chance.
+SAME_WORDS = Likeness(fuzz.token_sort_ratio, 65, 0.65 / 1.35, _most_words)
 
 
 class Lookup:
     """Finds terms by name in one snapshot."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, spellings: Spellings) -> None:
         self._database = database
-        self._chosen: dict[frozenset[str] | None, tuple[list[Named], list[str]]] = {}
+        self._spellings = spellings
 
     def find(self, phrase: str, prefixes: Iterable[str] | None, *, obsolete: bool = False) -> tuple[Match, ...]:
         """The terms named so, best first; obsolete: whether obsolete terms are looked for, instead of those in use."""
@@ -83,38 +103,32 @@ class Lookup:
 
     def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         """The terms whose labels or exact synonyms are most like the text, each once."""
-        names, folded = self._names_of(None if prefixes is None else frozenset(prefixes))
-        near = process.extract(fold(text), folded, scorer=_likeness, score_cutoff=_LIKENESS, limit=4 * limit)
-        return self._each_once(((names[place], ratio) for _, ratio, place in near), limit)
+        return self._like(text, MISSPELT, 1.0, limit, prefixes)
 
     def resembling(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         """The terms whose labels or exact synonyms have words most like the text's, in any order, each once."""
-        names, folded = self._names_of(None if prefixes is None else frozenset(prefixes))
-        near = process.extract(fold(text), folded, scorer=_same_words, score_cutoff=_SAME_WORDS, limit=4 * limit)
-        return self._each_once(((names[place], ratio / 100) for _, ratio, place in near), limit)
+        return self._like(text, SAME_WORDS, 100.0, limit, prefixes)
 
-    def _each_once(self, near: Iterable[tuple[Named, float]], limit: int) -> tuple[Match, ...]:
+    def _like(
+        self, text: str, likeness: Likeness, best: float, limit: int, prefixes: Iterable[str] | None
+    ) -> tuple[Match, ...]:
+        wanted = None if prefixes is None else frozenset(prefixes)
+        scores = dict(self._spellings.like(fold(text), likeness, wanted, 4 * limit))
         found: dict[str, Match] = {}
-        for name, ratio in near:
-            found.setdefault(name.id, self._suggestion(name, ratio))
+        for name in sorted(self._sure(scores, wanted), key=lambda name: (-scores[name.key[1:]], name.scope, name.id)):
+            found.setdefault(name.id, self._suggestion(name, scores[name.key[1:]] / best))
         return tuple(found.values())[:limit]
+
+    def _sure(self, folded: Iterable[str], prefixes: frozenset[str] | None) -> Iterator[Named]:
+        """The labels and exact synonyms of terms in use that are these."""
+        for name in self._database.names([AS_WRITTEN + each for each in folded]):
+            is_sure = name.scope in (Scope.LABEL, Scope.EXACT) and not name.obsolete
+            if is_sure and (prefixes is None or prefix_of(name.id) in prefixes):
+                yield name
 
     def by_id(self, term: Term) -> tuple[Match, ...]:
         """A term found by its id."""
         return (Match(term.id, term.label, Method.ID, 1.0, term.id, Scope.LABEL, term.ontology),)
-
-    def _names_of(self, prefixes: frozenset[str] | None) -> tuple[list[Named], list[str]]:
-        """The names that are compared, and as they are compared; kept, since a worklist asks for the same each time."""
-        known = self._chosen.get(prefixes)
-        if known is None:
-            pairs = [pair for pair in zip(*self._sure_names, strict=True) if _is_of(pair[0], prefixes)]
-            known = self._chosen[prefixes] = ([name for name, _ in pairs], [folded for _, folded in pairs])
-        return known
-
-    @cached_property
-    def _sure_names(self) -> tuple[list[Named], list[str]]:
-        names = self._database.sure_names(AS_WRITTEN)
-        return names, [fold(name.name) for name in names]
 
     def _suggestion(self, name: Named, ratio: float) -> Match:
         ontology = self._database.sources[name.source].name
@@ -125,10 +139,6 @@ class Lookup:
         method, score = _method(ABBREVIATED if respelt else name.key[0], name.scope)
         ontology = self._database.sources[name.source].name
         return Match(name.id, name.label, method, score, name.name, name.scope, ontology)
-
-
-def _is_of(name: Named, prefixes: frozenset[str] | None) -> bool:
-    return prefixes is None or prefix_of(name.id) in prefixes
 
 
 def _method(kind: str, scope: Scope) -> tuple[Method, float]:

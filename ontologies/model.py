@@ -30,7 +30,10 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An ontology class. `ontology` names the loaded source that its label and synonyms come from."""
+    """An ontology class. `ontology` names the loaded source that its label and synonyms come from.
+
+    xrefs: ids of the same thing elsewhere, as the source spells them. subsets: the slims that the term is in.
+    """
 
     id: TermId
     label: str
@@ -41,6 +44,8 @@ class Term:
     replaced_by: tuple[TermId, ...] = ()
     consider: tuple[TermId, ...] = ()
     ontology: str = ""
+    xrefs: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
 
 
 Edge = tuple[TermId, str, TermId]

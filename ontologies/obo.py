@@ -43,7 +43,7 @@ def repair(text: str) -> Repaired:
     types = sorted(frames.synonym_types - frames.declared)
     stubs = {kind: sorted(frames.parents[kind] - frames.ids[kind]) for kind in frames.ids}
     notes = (
-        *_note("UndefinedParents", "is_a to terms that the file does not define; the edges are kept", stubs["Term"]),
+        *undefined_parents(stubs["Term"]),
         *_note("UndefinedParentRelations", "is_a to relations that the file does not define", stubs["Typedef"]),
         *_note("UndeclaredSynonymTypes", "types of synonyms that the header does not declare", types),
     )
@@ -110,6 +110,11 @@ def _id(value: str) -> str:
     """The id that a clause's value begins with; OBO escapes some characters with a backslash."""
     words = value.split(maxsplit=1)
     return re.sub(r"\\(.)", r"\1", words[0]) if words else ""
+
+
+def undefined_parents(ids: Iterable[str]) -> tuple[LoadWarning, ...]:
+    """The warning about parents that are terms of other ontologies."""
+    return _note("UndefinedParents", "is_a to terms that the file does not define; the edges are kept", ids)
 
 
 def _note(name: str, message: str, items: Iterable[str]) -> tuple[LoadWarning, ...]:

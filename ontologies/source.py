@@ -6,10 +6,13 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
-from io import BytesIO
+from functools import partial
+from hashlib import blake2b, file_digest
+from io import BufferedReader
+from itertools import accumulate
 from pathlib import Path
 
 import zstandard
@@ -18,6 +21,11 @@ from hooke.errors import BadInput, BadOntology
 
 _PACKAGE = "cellxgene_ontology_guide"
 _CHUNK = 1 << 22
+_READING = b"2"
+"""Counts up when more is read from the same file, so that it is loaded again where it was loaded before."""
+
+
+Stream = gzip.GzipFile | zstandard.ZstdDecompressionReader | BufferedReader
 
 
 class Format(StrEnum):
@@ -31,15 +39,20 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it lies on disk, perhaps compressed. digest: of these bytes."""
+    """A file on disk, perhaps compressed."""
 
-    name: str
-    packed: bytes
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
 
     @property
     def digest(self) -> str:
         """A digest of the file's bytes."""
-        return blake2b(self.packed, digest_size=12).hexdigest()
+        with self._file() as raw:
+            return file_digest(raw, partial(blake2b, digest_size=12, person=_READING)).hexdigest()
 
     def read(self) -> bytes:
         """The whole content, decompressed; raises BadOntology for a truncated or damaged archive."""
@@ -47,13 +60,27 @@ class Source:
 
     def chunks(self) -> Iterator[bytes]:
         """The content, decompressed, some megabytes at a time."""
-        with BytesIO(self.packed) as raw:
+        with self._file() as raw:
             stream = _decompressed(raw)
             try:
                 while chunk := stream.read(_CHUNK):
                     yield chunk
             except (OSError, EOFError, zlib.error, zstandard.ZstdError) as exc:
                 raise BadOntology(f"{self.name}: the compressed data is damaged or truncated ({exc})") from exc
+
+    def is_larger(self, size: int) -> bool:
+        """Whether the content, decompressed, has more bytes than this."""
+        sizes = accumulate(map(len, self.chunks()))
+        return any(so_far > size for so_far in sizes)
+
+    @contextmanager
+    def _file(self) -> Iterator[BufferedReader]:
+        try:
+            raw = self.path.open("rb")
+        except OSError as exc:
+            raise BadInput(f"cannot read the ontology {self.path}: {exc.strerror or exc}") from exc
+        with raw:
+            yield raw
 
     def format(self) -> Format:
         """The format of the content; raises BadOntology for none of them."""
@@ -65,13 +92,9 @@ class Source:
 
 
 def open_source(path_or_name: str | Path) -> Source:
-    """Read a file, or the latest release of an ontology in the installed package: `cellxgene:UBERON`."""
+    """A file, or the latest release of an ontology in the installed package: `cellxgene:UBERON`."""
     text = str(path_or_name)
-    path = _packaged(text.partition(":")[2]) if text.startswith("cellxgene:") else Path(path_or_name)
-    try:
-        return Source(path.name, path.read_bytes())
-    except OSError as exc:
-        raise BadInput(f"cannot read the ontology {text}: {exc.strerror or exc}") from exc
+    return Source(_packaged(text.partition(":")[2]) if text.startswith("cellxgene:") else Path(path_or_name))
 
 
 def _packaged(prefix: str) -> Path:
@@ -91,8 +114,9 @@ def _packaged(prefix: str) -> Path:
     return folder / f"{name}-ontology-{latest[name]['version']}.json.zst"
 
 
-def _decompressed(raw: BytesIO) -> gzip.GzipFile | zstandard.ZstdDecompressionReader | BytesIO:
-    magic = raw.getbuffer()[:4].tobytes()
+def _decompressed(raw: BufferedReader) -> Stream:
+    magic = raw.read(4)
+    raw.seek(0)
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=raw)
     if magic == b"\x28\xb5\x2f\xfd":

@@ -6,9 +6,11 @@ million terms.
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import zstandard
 
@@ -23,6 +25,10 @@ class Stored:
     path: Path
     digest: str
     info: OntologyInfo
+
+    def rows(self) -> Iterator[str]:
+        """The terms and then the edges as lines, JSON lists that begin with a term's id."""
+        return self._lines(1, 1 + self.info.terms + self.info.edges)
 
     def terms(self) -> Iterator[Term]:
         """The terms, in the source's order."""
@@ -57,17 +63,47 @@ def store(ontology: Ontology, path: Path) -> Stored:
         source=ontology.source,
         warnings=ontology.warnings,
     )
-    with (
-        path.open("wb") as raw,
-        zstandard.ZstdCompressor(level=3).stream_writer(raw) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
-    ):
-        _write_line(file, {"digest": ontology.digest, **asdict(info)})
+    with Storing(path) as storing:
         for term in ontology.terms:
-            _write_line(file, _row(term))
+            storing.term(term)
         for edge in ontology.edges:
-            _write_line(file, edge)
-    return Stored(path, ontology.digest, info)
+            storing.edge(edge)
+    return storing.finish(ontology.digest, info)
+
+
+class Storing:
+    """Writes such a file a term at a time, then an edge at a time; its header, which counts both, comes last.
+
+    The header and what it counts are two frames of the compressed file, so that they can be joined as they are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._body = path.with_name(path.name + ".body")
+        self._file = _writer(self._body)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def term(self, term: Term) -> None:
+        """Add a term."""
+        _write_line(self._file, _row(term))
+
+    def edge(self, edge: Edge) -> None:
+        """Add an edge; terms come before."""
+        _write_line(self._file, edge)
+
+    def finish(self, digest: str, info: OntologyInfo) -> Stored:
+        """Put the header before what was written."""
+        with _writer(self._path) as file:
+            _write_line(file, {"digest": digest, **asdict(info)})
+        with self._path.open("ab") as whole, self._body.open("rb") as body:
+            shutil.copyfileobj(body, whole)
+        self._body.unlink()
+        return Stored(self._path, digest, info)
 
 
 def open_stored(path: Path) -> Stored:
@@ -84,8 +120,13 @@ def open_stored(path: Path) -> Stored:
 
 def _reader(path: Path) -> io.TextIOWrapper:
     raw = path.open("rb")
-    stream = zstandard.ZstdDecompressor().stream_reader(raw, closefd=True)
+    stream = zstandard.ZstdDecompressor().stream_reader(raw, closefd=True, read_across_frames=True)
     return io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+
+
+def _writer(path: Path) -> io.TextIOWrapper:
+    packed = zstandard.ZstdCompressor(level=3).stream_writer(path.open("wb"), closefd=True)
+    return io.TextIOWrapper(packed, encoding="utf-8", newline="\n")
 
 
 def _write_line(file: io.TextIOWrapper, value: object) -> None:
@@ -95,12 +136,13 @@ def _write_line(file: io.TextIOWrapper, value: object) -> None:
 def _row(term: Term) -> list[object]:
     synonyms = [[synonym.text, synonym.scope] for synonym in term.synonyms]
     rewriting = [term.alt_ids, int(term.obsolete), term.replaced_by, term.consider]
-    return [term.id, term.label, term.definition, synonyms, *rewriting]
+    return [term.id, term.label, term.definition, synonyms, *rewriting, term.xrefs, term.subsets]
 
 
 def _term(row: list[object], ontology: str) -> Term:
-    # The file is Hooke's own, written by _row in this order.
-    id_, label, definition, synonyms, alt_ids, obsolete, replaced_by, consider = row
+    # The file is Hooke's own, written by _row in this order; the first ones ended before the cross-references.
+    id_, label, definition, synonyms, alt_ids, obsolete, replaced_by, consider, *more = row
+    xrefs, subsets = more or ([], [])
     assert isinstance(synonyms, list)
     return Term(
         id=str(id_),
@@ -112,6 +154,8 @@ def _term(row: list[object], ontology: str) -> Term:
         replaced_by=_strings(replaced_by),
         consider=_strings(consider),
         ontology=ontology,
+        xrefs=_strings(xrefs),
+        subsets=_strings(subsets),
     )
 
 

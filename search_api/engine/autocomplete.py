@@ -219,7 +219,7 @@ def _terms(
             counts[term] = count
     for term, names in fields.items():
         # a record that has a term in two fields is one record
-        count = counts[term] if len(names) == 1 else reader.count(level, Terms(catalogue.descendants(term) & used))
+        count = counts[term] if len(names) == 1 else reader.count(level, Terms(catalogue.descendants_among(term, used)))
         label = catalogue.label(term)
         yield Completion(
             "term", label if _reads_as_name(label) else term, term, label, count=count, fields=tuple(names)

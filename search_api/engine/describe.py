@@ -72,7 +72,7 @@ def list_terms(
 
 
 def _usage(term: str, level: Level, reader: MetadataReader, catalogue: Catalogue) -> Mapping[str, int]:
-    below = catalogue.descendants(term) & reader.terms_in_use(level)
+    below = catalogue.descendants_among(term, reader.terms_in_use(level))
     return {
         "count": reader.count(level, Terms(below)),
         "direct_count": reader.count(level, Terms(frozenset({term}))),

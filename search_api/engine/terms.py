@@ -175,7 +175,7 @@ class QueryTerms:
         if self._request.exclude_inferred:
             return frozenset(targets)
         used = self._reader.terms_in_use(self._level)
-        below = (self._catalogue.descendants(target, self._request.expand) & used for target in targets)
+        below = (self._catalogue.descendants_among(target, used, self._request.expand) for target in targets)
         return frozenset(targets).union(*below)
 
     def looks_like_id(self, value: str) -> bool:

@@ -13,6 +13,7 @@ from hooke.request import SearchRequest, read_conditions
 from hooke.store.location import Location
 from indexer.pipeline import IndexJob, run
 from indexer.report import Report
+from indexer.update import update_ontologies
 from search_api.engine import EmbedderChoice, Engine
 from tests.elasticsearch_index import emptied
 from tests.indexer.archives import METHODS, TAXA
@@ -101,3 +102,18 @@ def test_a_release_writes_the_records_that_it_grounds_anew_and_no_other(archive:
     # each, and their study, has a new version and the one before it has died; the study has a set that is new, and
     # the images have the one that other mice had before, which is given again
     assert archive.writes() - former == 2 * (anew + 1) + 2
+
+
+def test_an_update_writes_what_it_grounds_anew_and_leaves_the_next_run_nothing_to_write(archive: Archive) -> None:
+    archive.index(TAXA, METHODS)
+    former, found = archive.writes(), archive.total("Mus musculus")
+    released = TAXA.replace("name: Mus musculus", f'name: Mus musculus\nsynonym: "{UNGROUNDED}" EXACT []')
+    (archive.folder / "release-0.obo").write_text(released, encoding="utf-8")
+    report = update_ontologies([str(archive.folder / "release-0.obo")], archive.directory)
+    anew = IMAGES - 3
+    assert (report.studies, report.images, report.quarantined) == (1, anew, ())
+    assert archive.total("Mus musculus") == found + anew
+    written = archive.writes()
+    assert written - former == 2 * (anew + 1) + 2
+    archive.index(released, METHODS)
+    assert archive.writes() == written, "the sources give other records than the update did"

@@ -8,6 +8,8 @@ from ontologies.snapshot import add_ontologies
 ANATOMY = """format-version: 1.2
 data-version: releases/2025-08-15
 ontology: uberon
+subsetdef: efo_slim "slim"
+subsetdef: major_organ "organs"
 
 [Term]
 id: UBERON:0001062
@@ -20,6 +22,10 @@ def: "The rostral part of the nervous system." []
 synonym: "encephalon" EXACT []
 synonym: "the brain" RELATED []
 alt_id: UBERON:6110636
+subset: major_organ
+subset: efo_slim
+xref: http://example.org/brain
+xref: FMA:50801 "Brain"
 is_a: UBERON:0001062 ! anatomical entity
 
 [Term]

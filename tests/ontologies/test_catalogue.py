@@ -92,6 +92,43 @@ def test_develops_from_is_no_ancestor_unless_asked_for(catalogue: Catalogue) -> 
     assert "UBERON:0001049" in catalogue.ancestors("UBERON:0010000", ("develops_from",))
 
 
+@pytest.mark.parametrize(
+    ("relations", "above"),
+    [
+        (("is_a",), {"X:2"}),
+        (("part_of",), {"X:3"}),
+        (("develops_from",), {"X:4"}),
+        (("is_a", "develops_from"), {"X:2", "X:4", "X:5"}),
+        (("RO:0002202", "BFO:0000050"), {"X:3", "X:4"}),
+        (("is_a", "part_of", "develops_from", "adjacent_to"), {"X:2", "X:3", "X:4", "X:5"}),
+        (("adjacent_to",), set()),
+    ],
+)
+def test_closures_follow_any_relations_asked_for(tmp_path: Path, relations: tuple[str, ...], above: set[str]) -> None:
+    frames = """[Term]
+id: X:1
+is_a: X:2
+relationship: part_of X:3
+relationship: develops_from X:4
+[Term]
+id: X:2
+[Term]
+id: X:3
+[Term]
+id: X:4
+is_a: X:5
+[Term]
+id: X:5
+[Typedef]
+id: part_of
+[Typedef]
+id: develops_from
+"""
+    catalogue = catalogue_of(tmp_path, obo(tmp_path, frames))
+    assert catalogue.ancestors("X:1", relations) == {"X:1", *above}
+    assert all("X:1" in catalogue.descendants(term, relations) for term in above)
+
+
 def test_the_closure_over_no_relation_is_the_term_itself(catalogue: Catalogue) -> None:
     assert catalogue.descendants(BRAIN, ()) == {BRAIN}
     assert catalogue.descendants("CVCL:0001", ()) == {"CVCL:0001"}
@@ -219,3 +256,11 @@ def test_threads_share_a_catalogue(catalogue: Catalogue) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(400)))) == 1
+
+
+def test_descendants_among_terms_are_the_descendants_that_are_among_them(catalogue: Catalogue) -> None:
+    some = frozenset({CORTEX, ENTITY, "UBERON:6110636", "X:1", "CVCL:0030"})
+    for relations in ((IS_A, PART_OF), (IS_A,), ()):
+        for term in (BRAIN, ENTITY, "CVCL:0001", "UBERON:955"):
+            expected = catalogue.descendants(term, relations) & some
+            assert catalogue.descendants_among(term, some, relations) == expected

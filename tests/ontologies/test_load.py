@@ -21,6 +21,7 @@ def test_obo_keeps_every_field_of_a_term(tmp_path: Path) -> None:
     assert (brain.label, brain.definition) == ("brain", "The rostral part of the nervous system.")
     assert brain.synonyms == (Synonym("encephalon", Scope.EXACT), Synonym("the brain", Scope.RELATED))
     assert brain.alt_ids == ("UBERON:6110636",)
+    assert (brain.xrefs, brain.subsets) == (("FMA:50801", "http://example.org/brain"), ("efo_slim", "major_organ"))
 
 
 def test_every_spelling_of_part_of_is_one_relation(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from ontologies.ground import ground
 from ontologies.ids import key
 from ontologies.load import load
 from ontologies.model import Ontology
+from ontologies.obo_stream import stream_obo
 from ontologies.snapshot import add_ontologies
+from ontologies.source import open_source
 
 FOLDER = read_settings().shared_data / "ontologies"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared real data is not here")
@@ -52,6 +55,7 @@ OWL = [name for name in TERMS if ".owl" in name]
 CELLXGENE = [name for name in TERMS if ".zst" in name]
 
 
+@cache
 def _loaded(name: str) -> Ontology:
     return load(FOLDER / name)
 
@@ -75,6 +79,16 @@ def test_an_obo_file_loads_with_all_its_terms_and_edges(name: str) -> None:
         edges |= {(term, *pair) for pair in re.findall(r"^relationship: (\S+) (\S+)", own, flags=re.MULTILINE)}
     ontology = _loaded(name)
     assert (len(ontology.terms), len(ontology.edges)) == (TERMS[name], len(edges))
+
+
+@pytest.mark.parametrize("name", OBO)
+def test_an_obo_file_read_as_a_stream_holds_what_pronto_reads(name: str, tmp_path: Path) -> None:
+    loaded, stored = _loaded(name), stream_obo(open_source(FOLDER / name), tmp_path / "streamed")
+    assert {term.id: term for term in stored.terms()} == {term.id: term for term in loaded.terms}
+    assert sorted(stored.edges()) == list(loaded.edges)
+    info = stored.info
+    assert (info.name, info.version, info.prefix) == (loaded.name, loaded.version, loaded.prefix)
+    assert (info.terms, info.edges) == (len(loaded.terms), len(loaded.edges))
 
 
 @pytest.mark.parametrize("name", OWL)
@@ -112,6 +126,13 @@ def test_an_obo_graph_loads_with_the_terms_and_edges_of_its_obo_twin() -> None:
     # The graph leaves out "part of itself" of three upper classes.
     in_obo = {(key(low), relation, key(high)) for low, relation, high in obo.edges if low != high}
     assert in_obo == {(key(low), relation, key(high)) for low, relation, high in graph.edges}
+
+
+def test_three_formats_of_one_ontology_give_the_same_terms() -> None:
+    by_format = [{key(term.id): term for term in _loaded(f"fbbi.{kind}.gz").terms} for kind in ("obo", "owl", "json")]
+    for name in ("label", "definition", "synonyms", "xrefs", "subsets", "obsolete", "alt_ids", "replaced_by"):
+        obo, owl, graph = ({id_: getattr(term, name) for id_, term in terms.items()} for terms in by_format)
+        assert obo == owl == graph, name
 
 
 def test_the_repairs_are_named() -> None:
