@@ -75,6 +75,11 @@ class Database:
         )
         return [Named(key, SCOPES[scope], *rest) for key, scope, *rest in self._rows(query, tuple(keys))]
 
+    def keys_beginning(self, key: str, limit: int) -> list[str]:
+        """At most `limit` keys that are this one or go on with a space: `~brain`, `~brain stem`."""
+        query = "SELECT DISTINCT key FROM names WHERE key = ? OR (key >= ? AND key < ?) LIMIT ?"
+        return [row[0] for row in self._rows(query, (key, f"{key} ", f"{key}!", limit))]
+
     def sure_names(self, kind: str) -> list[Named]:
         """The labels and exact synonyms, under keys of a kind, of every term in use."""
         sure = (kind, SCOPES.index(Scope.LABEL), SCOPES.index(Scope.EXACT))
