@@ -15,9 +15,10 @@ several that begin at one word the longest counts, and nothing inside it. What i
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import IS_A, TermId
@@ -27,11 +28,13 @@ from ontologies.ids import prefix_of
 from ontologies.model import Match, Scope
 from ontologies.names import normal
 from ontologies.prose_words import (
+    ANTIBODY_WORDS,
     CELL_CUES,
     GENERIC,
     HOSTS,
     HUMAN_ROLES,
     MASKED,
+    MAY_MASK,
     METHOD_NOUNS,
     NEGATIONS,
     NEGATIVE_ENDINGS,
@@ -57,13 +60,18 @@ _DRAWINGS = "FBbi:00000266"
 _GO_ASPECTS = {"GO:0008150": "biological_process", "GO:0005575": "cellular_component"}
 _SCORED = 0.8
 """What a name is worth in prose, of what it is worth as a value of its field: prose may only touch on what it names."""
+_HIDING = frozenset({"GO", "FBbi", "NCBITaxon"})
+"""Whose names that are no field's, `actin binding`, still are names: nothing inside them is one."""
 _ABBREVIATING = frozenset({"FBbi", "NCBITaxon", "EFO", "CLO"})
 """Whose names of up to four capitals are believed where the text does not explain them."""
-_LONGEST = 10
+_PLAIN_LIGHT = ("fluorescence", "light", "x ray")
+"""What is no microscopy with another noun: fluorescence imaging of a whole mouse."""
+_LONGEST, _CODED = 10, 3
 _MANY = 2_000
 """Names that begin with one word, beyond which the next word is asked for too: `regulation of …`."""
-_GAP = re.compile(r"[ \t\xa0]*[-\u2010\u2011\u2013_'\u2019]?[ \t\xa0]*(?:\r?\n[ \t]*)?|\.[ \xa0]?")
+_GAP = re.compile(r"[ \t\xa0]*[-\u2010\u2011\u2013_'\u2019]?[ \t\xa0]*(?:\r?\n[ \t]*)?")
 _WORD = re.compile(r"[^\W_]+")
+_SPECIES = re.compile(r"[A-Z][a-z]?\.\s?[a-z]+")
 _EXPLAINED = re.compile(r"\(\s*([A-Za-z][\w\-/+]{0,9})\s*[);,]")
 
 
@@ -79,13 +87,29 @@ class Tag:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
+    """A word in its normal form. joined: only a space or a hyphen parts it from the next.
+
+    coded: it may begin a code or an abbreviated species, which are written in more ways than there are names: U-2 OS.
+    """
+
     plain: str
     start: int
     end: int
     joined: bool
-    """Whether only a space or a hyphen is between it and the next word."""
+    coded: bool
+
+
+class _Names(NamedTuple):
+    """Names that begin with the same words, by how they may be written; openings: these, and their first words."""
+
+    names: Mapping[str, str]
+    openings: frozenset[str]
+    many: bool = False
+
+
+_NO_NAMES = _Names({}, frozenset())
+_MANY_NAMES = _Names({}, frozenset({""}), many=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +132,7 @@ class Tagger:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._below: dict[str, frozenset[str] | None] = {}
+        self._below: dict[str, _Names] = {}
         self._readings: dict[tuple[str, str], _Reading | None] = {}
         self.tag = lru_cache(maxsize=1 << 15)(self._tag)
         methods = set().union(*(self._descendants(root) for root in _METHOD_ROOTS))
@@ -170,38 +194,42 @@ class Tagger:
     def _longest(
         self, words: list[_Word], first: int, text: str, clades: frozenset[TermId] | None
     ) -> tuple[int, _Reading] | None:
-        run = [words[first].plain]
-        while len(run) < _LONGEST and words[first + len(run) - 1].joined:
+        begun = words[first]
+        listed = self._beginning(begun.plain)
+        if not listed.openings and not begun.coded:
+            return None
+        run = [begun.plain]
+        opening, sure = begun.plain, 0
+        while words[first + len(run) - 1].joined and len(run) < _LONGEST:
+            following = f"{opening} {words[first + len(run)].plain}"
+            if listed.many:
+                sure = len(run)
+                listed = self._beginning(following)
+            if following not in listed.openings and not listed.many and not (begun.coded and len(run) < _CODED):
+                break
+            opening = following
             run.append(words[first + len(run)].plain)
-        names = self._names(run)
         for length in range(len(run), 0, -1):
-            name = " ".join(run[:length])
-            last = first + length - 1
-            surface = text[words[first].start : words[last].end]
-            if name in names or name in OWN_NAMES or _is_code(surface, length):
-                reading = self._reading(surface, name)
-            elif length > 1 and run[length - 1] in METHOD_NOUNS:
-                reading = self._method(run[: length - 1])
+            written = " ".join(run[:length])
+            surface = text[begun.start : words[first + length - 1].end]
+            name = listed.names.get(written)
+            if name is not None:
+                reading = self._reading(surface if name == written else name, name)
+            elif length <= sure or listed.many or (begun.coded and length <= _CODED):
+                reading = self._reading(surface, written)
             else:
                 continue
             if reading is not None and (clades is None or self._in_clade(reading, clades)):
-                return last, reading
+                return first + length - 1, reading
         return None
 
-    def _names(self, run: list[str]) -> frozenset[str]:
-        """Names in the catalogue that begin as a run of words does: all that could be the run's, and more."""
-        found: frozenset[str] | None = None
-        beginnings: list[str] = []
-        for length in range(1, len(run) + 1):
-            beginning = " ".join(run[:length])
-            beginnings.append(beginning)
-            found = self._below.get(beginning, frozenset({""}))
-            if found == {""}:
-                found = self._below[beginning] = self._catalogue.names_beginning(beginning, _MANY)
-            if found is not None:
-                break
-        # a beginning of very many names may be a name itself; reading it tells
-        return (found or frozenset()) | (frozenset(beginnings) if len(beginnings) > 1 else frozenset())
+    def _beginning(self, words: str) -> "_Names":
+        """The names that begin so."""
+        found = self._below.get(words)
+        if found is None:
+            listed = self._catalogue.names_beginning(words, _MANY)
+            found = self._below[words] = _MANY_NAMES if listed is None else _written(words, listed)
+        return found
 
     def _reading(self, surface: str, name: str) -> _Reading | None:
         key = (surface, name)
@@ -218,9 +246,12 @@ class Tagger:
             return None
         matches = [match for match in self._catalogue.find(surface) if _is_name(match, surface)]
         readings = [(match, reading) for match in matches if (reading := self._as_reading(match, surface))]
+        shortened = {match.term for match, _ in readings if prefix_of(match.term) == "NCBITaxon"}
+        if _SPECIES.fullmatch(surface) and len(shortened) > 1:
+            return None  # two genera of one letter
         if readings:
             return min(readings, key=lambda pair: (_rank(pair[0], surface), -pair[1].score, pair[1].term))[1]
-        hides = any(" " in name and prefix_of(m.term) in _ORDER and prefix_of(m.term) != "CVCL" for m in matches)
+        hides = any(" " in name and prefix_of(match.term) in _HIDING for match in matches)
         return _NOTHING if hides else None
 
     def _as_reading(self, match: Match, surface: str) -> _Reading | None:
@@ -235,12 +266,17 @@ class Tagger:
             field = None
         elif prefix == "EFO":
             field = self._efo_field(match.term)
-            cue = field == "cell_line" and len(_bare(surface)) < 4
-        elif prefix in ("CVCL", "CLO"):
-            cue = prefix == "CVCL" and not re.fullmatch(r"(?=.*\d)[A-Za-z]{2}.{4,}", _bare(surface))
-        group = prefix == "EFO" and match.name.endswith("cell line")
-        if field is None or group or prefix == "PATO" or normal(match.label) in GENERIC:
+            cue = len(_bare(surface)) < 4
+        elif prefix == "CVCL":
+            cue = not re.fullmatch(r"(?=.*\d)[A-Za-z]{2}.{4,}", _bare(surface))
+        if field is None or prefix == "PATO" or normal(match.label) in GENERIC:
             return None
+        if field == "cell_line" and not _is_line(match.name, surface, cue=cue):
+            return None
+        if field == "anatomy" and match.label.endswith(" stage"):
+            return None
+        if prefix == "NCBITaxon" and not match.term.partition(":")[2].isdecimal():
+            return None  # the ranks are terms too
         return _Reading(field, match.term, match.label, round(match.score * _SCORED, 3), clade, cue)
 
     def _aspect(self, term: TermId) -> str | None:
@@ -253,31 +289,33 @@ class Tagger:
             return "cell_line"
         return "disease" if any(label.endswith(("disease", "disorder")) for label in above) else None
 
-    def _method(self, run: list[str]) -> _Reading | None:
-        """A method by its name with another noun than "microscopy": electron micrograph, confocal image."""
-        name = " ".join(run)
-        if OWN_NAMES.get(name, ("",))[0] == "imaging_method":
-            return self._reading(name, name)
-        if name in ("fluorescence", "light", "x ray"):
-            return None
-        found = [match for match in self._catalogue.find(f"{name} microscopy", ("FBbi",)) if match.term in self._methods]
-        return self._as_reading(found[0], name) if found else None
-
 
 def _words(text: str) -> list[_Word]:
-    masked = MASKED.sub(lambda found: "\n" * len(found.group()), text)
-    if unicodedata.is_normalized("NFC", masked):
-        spans = [(found.start(), found.end()) for found in _WORD.finditer(masked)]
+    if MAY_MASK.search(text):
+        text = MASKED.sub(lambda found: "\n\n" + "\n" * (len(found.group()) - 2), text)
+    if text.isascii() or unicodedata.is_normalized("NFC", text):
+        spans = [found.span() for found in _WORD.finditer(text)]
     else:
-        spans = [(start, end) for _, start, end in located(masked)]
-    words = []
-    for (start, end), following in zip(spans, [*spans[1:], None], strict=True):
-        joined = False
-        if following is not None:
-            gap = masked[end : following[0]]
-            joined = bool(_GAP.fullmatch(gap)) and (gap[0] != "." or end - start <= 2)
-        words.append(_Word(_plain(masked[start:end]), start, end, joined))
+        spans = [(start, end) for _, start, end in located(text)]
+    plain = [_plain(text[start:end]) for start, end in spans]
+    words: list[_Word] = []
+    for place, (start, end) in enumerate(spans):
+        joined = place + 1 < len(spans) and _are_joined(text, start, end, spans[place + 1][0])
+        coded = text[start].isupper() and (
+            not plain[place].isalpha()
+            or (joined and (text[end] == "." or not plain[place + 1].isalpha()))
+        )
+        words.append(_Word(plain[place], start, end, joined, coded))
     return words
+
+
+def _are_joined(text: str, start: int, end: int, following: int) -> bool:
+    if following == end + 1 and text[end] in " -_":
+        return True
+    gap = text[end:following]
+    if gap[0] == ".":  # the genus of a species: `E. coli`
+        return end - start <= 2 and text[start].isupper() and gap in (".", ". ", ".\xa0") and text[following].islower()
+    return bool(_GAP.fullmatch(gap))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -285,15 +323,20 @@ def _plain(word: str) -> str:
     return normal(word)
 
 
-def _is_code(surface: str, length: int) -> bool:
-    """Whether a run of words may be a code that is spelt in several ways: U-2 OS, MCF 10A."""
-    return (
-        length <= 3
-        and surface[:1].isupper()
-        and any(c.isdigit() for c in surface)
-        and sum(c.isalpha() for c in surface) > 1
-        and len(surface) <= 14
-    )
+def _written(words: str, names: frozenset[str]) -> _Names:
+    """Names by how they may be written: a method also with another noun than "microscopy", or with one more."""
+    written = {name: name for name in names}
+    for name in names:
+        stem = name.removesuffix(" microscopy")
+        if stem != name and stem not in _PLAIN_LIGHT:
+            written |= {f"{stem} {noun}": name for noun in METHOD_NOUNS if f"{stem} {noun}" not in names}
+    for name, (field, _) in OWN_NAMES.items():
+        if name == words or name.startswith(words + " "):
+            written[name] = name
+            if field == "imaging_method":
+                written |= {f"{name} {noun}": name for noun in METHOD_NOUNS}
+    openings = {name[:place] for name in written for place, character in enumerate(name) if character == " "}
+    return _Names(written, frozenset(openings | written.keys())) if written else _NO_NAMES
 
 
 def _bare(name: str) -> str:
@@ -312,6 +355,8 @@ def _is_name(match: Match, surface: str) -> bool:
     name, written = _bare(spelt), _bare(surface)
     if prefix == "CVCL":
         return name == written
+    if len(name) <= (3 if prefix == "NCBITaxon" else 2) and name != "S2":
+        return False
     coded = len(name) <= 3 or not (name[1:].islower() or " " in spelt)
     if prefix not in _ABBREVIATING and spelt.isupper() and len(name) <= 4:
         return False
@@ -323,6 +368,18 @@ def _is_name(match: Match, surface: str) -> bool:
         return False
     taxon = prefix == "NCBITaxon" and spelt[:1].isupper() and " " not in spelt
     return not taxon or surface[:1].isupper()
+
+
+def _is_line(name: str, surface: str, *, cue: bool) -> bool:
+    """Whether a name can be told from other words and codes: it has a letter, and digits or capitals too."""
+    bare = _bare(surface)
+    capitals = sum(c.isupper() for c in bare)
+    return (
+        any(c.isalpha() for c in bare)
+        and not name.endswith("cell line")
+        and (capitals > 1 or any(c.isdigit() for c in bare) or " " in name or (capitals == 1 and not cue))
+        and (len(bare) > 2 or bare == "S2")
+    )
 
 
 def _part_named(name: str, surface: str) -> str:
@@ -377,7 +434,7 @@ def _is_barred(reading: _Reading, first: int, last: int, words: list[_Word], tex
     before = [word.plain for word in words[max(0, first - 3) : first]]
     after = [word.plain for word in words[last + 1 : last + 3]]
     follows = text[end : end + 1]
-    if reading.cue and not CELL_CUES & set((*after, *before[-2:])):
+    if reading.cue and not CELL_CUES & set(after[:1]):
         return True
     if follows == "-" and after and after[0] in NEGATIVE_ENDINGS:
         return True
@@ -390,8 +447,12 @@ def _is_barred(reading: _Reading, first: int, last: int, words: list[_Word], tex
     if follows == "-" and after and after[0] in ("associated", "binding", "interacting"):
         return True
     plain = " ".join(word.plain for word in words[first : last + 1])
-    if plain in HOSTS and (before[-1:] == ["recombinant"] or (after[:1] == ["anti"])):
+    if plain in HOSTS and ANTIBODY_WORDS & {*before, *(word.plain for word in words[last + 1 : last + 5])}:
         return True
+    if reading.field == "biological_process" and before[-1:] == ["post"]:
+        return True  # days post fertilization
+    if text[start:end] == "SEM" and re.search(r"(±|\bmeans?)\W*(and )?$", text[max(0, start - 12) : start]):
+        return True  # the standard error of the mean
     if plain == "human" and (before[-1:] == ["recombinant"] or (after and after[0] in HUMAN_ROLES)):
         return True
     beside = {*after[:2], *before[-1:]}

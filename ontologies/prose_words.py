@@ -20,6 +20,8 @@ OWN_NAMES = {
         ("organism", "NCBITaxon:4932", ("budding yeast",)),
         ("organism", "NCBITaxon:4896", ("fission yeast",)),
         ("organism", "NCBITaxon:9986", ("rabbit",)),
+        ("organism", "NCBITaxon:50557", ("insect",)),
+        ("organism", "NCBITaxon:11676", ("HIV",)),
         ("imaging_method", "FBbi:00000246", ("epifluorescence", "epi-fluorescence", "epifluorescence microscopy")),
         ("imaging_method", "FBbi:00000251", ("confocal", "laser scanning confocal", "confocal laser scanning")),
         ("imaging_method", "FBbi:00000253", ("spinning disk confocal", "spinning disc confocal", "spinning disk")),
@@ -41,6 +43,7 @@ OWN_NAMES = {
         ("imaging_method", "FBbi:00000585", ("serial block face scanning electron", "SBF-SEM")),
         ("imaging_method", "FBbi:00000258", ("transmission electron",)),
         ("imaging_method", "FBbi:00000257", ("scanning electron",)),
+        ("imaging_method", "FBbi:00050000", ("focused ion beam scanning electron", "FIBSEM")),
         ("anatomy", "UBERON:0002421", ("hippocampus",)),
         ("anatomy", "UBERON:0001555", ("gut",)),
         ("cell_type", "CL:0002322", ("ES cell",)),
@@ -73,8 +76,22 @@ GENERIC = _normal(
     *("OCT", "others", "other", "unidentified", "synthetic", "artificial", "unknown", "all", "major", "lens"),
     *("plate", "base", "rod", "cone", "column", "arch", "horn", "neck", "limbus", "floor", "roof", "cup", "mass"),
     *("of", "this", "species", "learning", "face", "serum", "adult", "adult organism", "segmentation", "synthesis"),
-    *("atlas", "fly", "flies", "NA", "PBMC", "life", "food", "male", "female", "sleep", "vision", "cognition", "excretion"),
+    *("atlas", "fly", "flies", "NA", "PBMC", "life", "food", "collagen", "plasma", "flank", "cellular localization", "male", "female", "sleep", "vision", "cognition", "excretion"),
     *("biosynthetic process", "gene silencing", "pigmentation", "locomotion", "immobilization", "maintenance"),
+    *("order", "class", "family", "superfamily", "phylum", "kingdom", "taxonomic rank", "white", "fish", "fishes", "cat"),
+    *("placental", "orca", "rust", "suzuki", "puma", "pan", "swift", "stainer", "sole", "squash", "seal", "hydra"),
+    *("hedgehog", "chimera", "sage", "ana", "falcon", "nestor", "homo", "environmental samples", "falcon", "tip"),
+    *("projection", "anatomical projection", "radial", "back", "pad", "appendix", "extension", "lifespan", "life cycle"),
+    *("helix", "morphological feature", "lamina", "pump", "trunk", "canal", "sartorius", "radius", "hand", "waist"),
+    *("ball", "initial cell", "crest", "bregma", "simplex", "rosette", "corpus", "cell cluster", "tears", "primordium"),
+    *("vessel", "mantle", "envelope", "hermaphrodite", "plant cell", "cortex", "reproductive organ", "septum", "nail"),
+    *("antibody", "antibodies", "immunoglobulin complex, circulating", "cellular component", "cellular_component"),
+    *("protein complex", "macromolecular complex", "host cell", "fibril", "intracellular organelle", "contact site"),
+    *("phosphorylation", "degradation", "bioluminescence", "transduction", "swimming", "flight", "reflex", "tropism"),
+    *("conjugation", "hearing", "digestion", "acidification", "methylation", "oxidation-reduction", "metabolic process"),
+    *("cellular homeostasis", "RNA interference", "RNAi", "abscission", "sensory perception", "quenching", "morphogenesis"),
+    *("single cell phenotype", "small cell", "large cell", "DNA damage", "cell division phenotype", "proliferating cell"),
+    *("type I", "be cell", "crypt cell", "abnormal cell", "haploid cell", "insulin resistance", "time", "sex specific", "child", "branch", "dens", "AT2", "NPC", "focus"),
     *("filament", "cortical", "core", "arm", "ray", "fin", "shell", "scale", "bar", "valve", "pore", "bristle"),
 )
 """Names that say nothing, or mostly something else, in the prose of an image archive."""
@@ -83,7 +100,7 @@ PRODUCT_NOUNS = _normal(
     *("growth factor", "factor", "receptor", "protein", "antibody", "antigen", "kinase", "serum", "albumin", "medium"),
     *("media", "agar", "IgG", "immunoglobulin", "monoclonal", "polyclonal", "secondary antibody", "lectin", "collagen"),
     *("adhesion molecule", "extract", "lysate", "hormone", "ringer", "saline", "anti", "atlas", "basal medium"),
-    *("matrix", "agglutinin", "peroxidase", "tubulin", "toxin", "antiserum"),
+    *("matrix", "polish", "agglutinin", "peroxidase", "tubulin", "toxin", "antiserum"),
 )
 """What makes of a name before it the name of a product: fibroblast growth factor, Drosophila medium, mouse IgG."""
 
@@ -103,6 +120,8 @@ NEGATIONS = frozenset({"no", "without", "non", "lacking", "lacks", "lack", "abse
 NEGATIVE_ENDINGS = frozenset({"free", "negative", "null", "deficient", "depleted", "less", "like", "lacking"})
 """After a name and a hyphen: it is not there, or only resembled."""
 
+ANTIBODY_WORDS = _normal("antibody", "anti", "IgG", "polyclonal", "monoclonal", "serum", "Alexa", "secondary")
+"""Near the name of an animal: it is the host that the antibody was raised in."""
 HOSTS = _normal("mouse", "rat", "rabbit", "goat", "donkey", "chicken", "guinea pig", "sheep", "hamster", "horse")
 CELL_CUES = _normal(
     *("cell", "cells", "line", "lines", "cell line", "spheroid", "organoid", "xenograft", "clone", "monolayer"),
@@ -110,6 +129,8 @@ CELL_CUES = _normal(
 )
 """Beside a name that is short or known to Cellosaurus alone: it is a cell line there."""
 
+MAY_MASK = re.compile(r"://|www\.|\b10\.\d{4}|@|\w\.[A-Za-z]")
+"""Whether a text can hold any of these; a quick test."""
 MASKED = re.compile(
     r"""\w+://\S+ | \bwww\.\S+ | \b10\.\d{4,}/\S+ | \S+@\S+\.\w+
     | \S+\.(?:tiff?|txt|csv|tsv|xlsx?|h5|zip|png|jpe?g|czi|lif|nd2|mrc|zarr|py|ipynb|json|pdf|mp4|avi|mov|gz|tar)\b
