@@ -3,9 +3,9 @@
 Run: python -m benchmarks.prose [--ontologies DIR] [--misses]      DIR keeps the compiled ontologies for the next run
 
 Gold: `tests/real/prose_gold.tsv`, 300 sentences as record, field, place and digest, each with the places and terms of
-what it names; docs/grounding.md says by which rule. A tag is right where term and place are the mark's: a last noun that
-adds nothing ("cells", "microscopy", "images") may be in or out of either, and a term of another ontology is the same
-thing by the rule of `benchmarks.grounding`. Each text is tagged whole, with nothing known of its record.
+what it names; docs/grounding.md says by which rule. A tag is right where term and place are the mark's: a last noun
+that adds nothing ("cells", "microscopy", "images") may be in or out of either, and a term of another ontology is the
+same thing by the rule of `benchmarks.grounding`. Each text is tagged whole, with nothing known of its record.
 
 "records" compares the terms of a sentence as a set, which is what a search sees of it.
 """

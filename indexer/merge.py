@@ -41,4 +41,5 @@ def as_submitted(study: Study) -> Study:
 
 
 def _bare(values: Iterable[Value]) -> tuple[Value, ...]:
-    return tuple(replace(value, mentions=()) if value.mentions else value for value in values)
+    submitted = (value for value in values if not value.from_text)
+    return tuple(replace(value, mentions=()) if value.mentions else value for value in submitted)

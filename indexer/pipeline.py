@@ -30,7 +30,7 @@ from indexer.sources import Discovery, Input, Quarantined, Source, digest, disco
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
-PIPELINE_VERSION = "2"
+PIPELINE_VERSION = "3"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
 

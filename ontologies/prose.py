@@ -15,7 +15,7 @@ several that begin at one word the longest counts, and nothing inside it. What i
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -41,6 +41,7 @@ from ontologies.prose_words import (
     NOT_NAMES,
     OWN_NAMES,
     PRODUCT_NOUNS,
+    REAGENTS,
 )
 
 _ORDER = (
@@ -50,8 +51,8 @@ _ORDER = (
 """Whose term a name is where several ontologies have it: its own field's, so that CL has cells, not ZFA."""
 _FIELDS = {
     prefix: field
-    for field, prefixes in reversed(ONTOLOGY_FIELDS.items())
-    for prefix in reversed(prefixes)
+    for field, prefixes in ONTOLOGY_FIELDS.items()
+    for prefix in prefixes
     if field != "developmental_stage"
 }
 _CLADES = {"FBbt": "NCBITaxon:50557", "WBbt": "NCBITaxon:6231", "ZFA": "NCBITaxon:7955", "PO": "NCBITaxon:33090"}
@@ -114,7 +115,7 @@ _MANY_NAMES = _Names({}, frozenset({""}), many=True)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a name means wherever it stands; clade, cue: what must be near it; term "": a name that only hides others."""
+    """What a name means wherever it stands; clade, cue: what must be near it; without a term it only hides."""
 
     field: str = ""
     term: TermId = ""
@@ -166,7 +167,7 @@ class Tagger:
         return tuple(
             Tag(reading.field, reading.term, reading.label, reading.score, words[first].start, words[last].end)
             for first, last, reading in sorted(found, key=lambda named: named[0])
-            if reading.term and not _is_barred(reading, first, last, words, text)
+            if reading.term and not any(rule(_Place(reading, first, last, words, text)) for rule in _BARRED)
         )
 
     def _in_clade(self, reading: _Reading, organisms: frozenset[TermId]) -> bool:
@@ -302,8 +303,7 @@ def _words(text: str) -> list[_Word]:
     for place, (start, end) in enumerate(spans):
         joined = place + 1 < len(spans) and _are_joined(text, start, end, spans[place + 1][0])
         coded = text[start].isupper() and (
-            not plain[place].isalpha()
-            or (joined and (text[end] == "." or not plain[place + 1].isalpha()))
+            not plain[place].isalpha() or (joined and (text[end] == "." or not plain[place + 1].isalpha()))
         )
         words.append(_Word(plain[place], start, end, joined, coded))
     return words
@@ -347,8 +347,10 @@ def _is_name(match: Match, surface: str) -> bool:
     """Whether a match is by a name that is sure, written as its ontology writes it where that matters."""
     prefix = prefix_of(match.term)
     sure = match.scope in (Scope.LABEL, Scope.EXACT)
-    if not sure and not (prefix == "NCBITaxon" and match.scope is Scope.BROAD) and not (
-        prefix in ("CL", "FBbi", "NCBITaxon") and " " in surface
+    if (
+        not sure
+        and not (prefix == "NCBITaxon" and match.scope is Scope.BROAD)
+        and not (prefix in ("CL", "FBbi", "NCBITaxon") and " " in surface)
     ):
         return False
     spelt = _part_named(match.name, surface)
@@ -412,10 +414,11 @@ def _explained(text: str, words: list[_Word], found: list[tuple[int, int, _Readi
         if not before or text[words[before[-1]].end : bracket.start()].strip():
             continue
         named = ends.get(words[before[-1]].end)
-        if named and _initials(short, [text[w.start : w.end] for w in words[named[0] : before[-1] + 1]]):
-            meanings[normal(short)] = named[1]
-        elif any(_initials(short, [text[words[p].start : words[p].end] for p in before[k:]]) for k in range(len(before))):
-            meanings[normal(short)] = _NOTHING
+        spelt = [text[words[place].start : words[place].end] for place in before]
+        if named and _initials(short, spelt[named[0] - before[-1] - 1 :]):
+            meanings |= dict.fromkeys((normal(short), normal(short + "s")), named[1])
+        elif any(_initials(short, spelt[start:]) for start in range(len(spelt))):
+            meanings |= dict.fromkeys((normal(short), normal(short + "s")), _NOTHING)
     return meanings
 
 
@@ -428,43 +431,87 @@ def _initials(short: str, long: list[str]) -> bool:
     return all(c in rest for c in letters)
 
 
-def _is_barred(reading: _Reading, first: int, last: int, words: list[_Word], text: str) -> bool:
-    """Whether what stands beside a name takes its meaning from it."""
-    start, end = words[first].start, words[last].end
-    before = [word.plain for word in words[max(0, first - 3) : first]]
-    after = [word.plain for word in words[last + 1 : last + 3]]
-    follows = text[end : end + 1]
-    if reading.cue and not CELL_CUES & set(after[:1]):
-        return True
-    if follows == "-" and after and after[0] in NEGATIVE_ENDINGS:
-        return True
-    if _is_denied(before, text[:start]):
-        return True
-    if after and (after[0] in PRODUCT_NOUNS or " ".join(after) in PRODUCT_NOUNS) and words[last].joined:
-        return True
-    if text[first and words[first - 1].start : start].casefold().startswith(("anti-", "anti ")):
-        return True
-    if follows == "-" and after and after[0] in ("associated", "binding", "interacting"):
-        return True
-    plain = " ".join(word.plain for word in words[first : last + 1])
-    if plain in HOSTS and ANTIBODY_WORDS & {*before, *(word.plain for word in words[last + 1 : last + 5])}:
-        return True
-    if reading.field == "biological_process" and before[-1:] == ["post"]:
-        return True  # days post fertilization
-    if text[start:end] == "SEM" and re.search(r"(±|\bmeans?)\W*(and )?$", text[max(0, start - 12) : start]):
-        return True  # the standard error of the mean
-    if plain == "human" and (before[-1:] == ["recombinant"] or (after and after[0] in HUMAN_ROLES)):
-        return True
-    beside = {*after[:2], *before[-1:]}
-    return text[start].isupper() and bool(beside & NOT_NAMES) and _capital_beside(text, words, last)
+class _Place(NamedTuple):
+    """A name where it stands, for the rules about what is beside it."""
+
+    reading: _Reading
+    first: int
+    last: int
+    words: list[_Word]
+    text: str
+
+    @property
+    def name(self) -> str:
+        return " ".join(word.plain for word in self.words[self.first : self.last + 1])
+
+    @property
+    def surface(self) -> str:
+        return self.text[self.words[self.first].start : self.words[self.last].end]
+
+    @property
+    def before(self) -> str:
+        """The rest of its clause, as far as it matters."""
+        start = self.words[self.first].start
+        return re.split(r"[.;:,!?()\n]", self.text[max(0, start - 60) : start])[-1]
+
+    @property
+    def ending(self) -> str:
+        """What a hyphen joins to it."""
+        hyphen = self.text[self.words[self.last].end : self.words[self.last].end + 1] == "-"
+        return self.after(1)[0] if hyphen and self.after(1) else ""
+
+    def after(self, count: int) -> list[str]:
+        return [word.plain for word in self.words[self.last + 1 : self.last + 1 + count]]
+
+    def preceding(self, count: int) -> list[str]:
+        return [word.plain for word in self.words[max(0, self.first - count) : self.first]]
 
 
-def _capital_beside(text: str, words: list[_Word], last: int) -> bool:
-    return last + 1 < len(words) and text[words[last + 1].start].isupper()
+def _is_no_cell_line(place: _Place) -> bool:
+    return place.reading.cue and not CELL_CUES & set(place.after(1))
 
 
-def _is_denied(before: list[str], text: str) -> bool:
-    clause = re.split(r"[.;:,!?()\n]", text[-60:])[-1]
-    words = normal(clause).split()[-3:]
-    denied = [place for place, word in enumerate(words) if word in NEGATIONS]
-    return bool(denied) and bool(before) and not {"only", "longer"} & set(words[denied[-1] :])
+def _is_denied(place: _Place) -> bool:
+    near = normal(place.before).split()[-3:]
+    denied = [number for number, word in enumerate(near) if word in NEGATIONS]
+    really = bool(denied) and not {"only", "longer"} & set(near[denied[-1] :])
+    return really or place.ending in NEGATIVE_ENDINGS
+
+
+def _is_product(place: _Place) -> bool:
+    following = place.after(2) if place.words[place.last].joined else []
+    nouns = REAGENTS if place.reading.field == "organism" else PRODUCT_NOUNS
+    named = bool(nouns & {" ".join(following[:1]), " ".join(following)})
+    return named or place.ending in ("associated", "binding", "interacting") or place.preceding(1) == ["recombinant"]
+
+
+def _is_host(place: _Place) -> bool:
+    against = re.search(r"(?i)\banti[- ]$", place.before) is not None
+    return against or (place.name in HOSTS and bool(ANTIBODY_WORDS & {*place.preceding(3), *place.after(4)}))
+
+
+def _is_counted_from(place: _Place) -> bool:
+    """Days post fertilization."""
+    return place.reading.field == "biological_process" and place.preceding(1) == ["post"]
+
+
+def _is_standard_error(place: _Place) -> bool:
+    return place.surface == "SEM" and re.search(r"(±|\bmeans?)\W*(and )?$", place.before) is not None
+
+
+def _is_person(place: _Place) -> bool:
+    return place.name == "human" and bool(HUMAN_ROLES & set(place.after(1)))
+
+
+def _is_institution(place: _Place) -> bool:
+    beside = {*place.after(2), *place.preceding(1)}
+    following = place.words[place.last + 1 : place.last + 2]
+    capitals = [place.text[word.start].isupper() for word in (place.words[place.first], *following)]
+    return len(capitals) == 2 and all(capitals) and bool(beside & NOT_NAMES)
+
+
+_BARRED: tuple[Callable[[_Place], bool], ...] = (
+    *(_is_no_cell_line, _is_denied, _is_product, _is_host),
+    *(_is_counted_from, _is_standard_error, _is_person, _is_institution),
+)
+"""Why what stands beside a name may take its meaning from it."""

@@ -9,6 +9,10 @@ def _normal(*names: str) -> frozenset[str]:
     return frozenset(map(normal, names))
 
 
+def _listed(names: str) -> frozenset[str]:
+    return _normal(*(" ".join(name.split()) for name in names.split(";")))
+
+
 OWN_NAMES = {
     normal(name): (field, term)
     for field, term, names in (
@@ -59,50 +63,67 @@ METHOD_NOUNS = _normal(
 )
 """What may follow the name of a method instead of "microscopy"."""
 
-GENERIC = _normal(
-    *("cell", "cells", "cultured cell", "eukaryotic cell", "prokaryotic cell", "animal cell", "native cell"),
-    *("single cell", "somatic cell", "cell in vitro", "cell line", "tissue", "organ", "organelle", "organism"),
-    *("animal", "plant", "virus", "viruses", "microscopy", "imaging method", "image", "images", "recorded image"),
-    *("diagram", "animation", "montage", "disease", "syndrome", "disorder", "cell part", "intracellular", "cell line"),
-    *("growth", "behavior", "localization", "transport", "signaling", "secretion", "binding", "metabolism", "memory"),
-    *("translation", "reproduction", "pathogenesis", "development", "developmental process", "response", "death"),
-    *("regulation", "biological process", "cellular process", "movement", "detection", "extracellular", "host"),
-    *("body", "head", "surface", "region", "structure", "system", "layer", "tube", "stem", "space", "process"),
-    *("material", "segment", "axis", "anatomical structure", "compound organ", "whole plant", "control", "line"),
-    *("root", "data", "can", "set", "node", "spot", "groove", "field", "part", "strain", "culture", "label", "mixture"),
-    *("macroscopy", "tomography", "computed tomography", "phenotype", "cellular phenotype", "wild type", "sequence"),
-    *("population", "clone", "thin", "cell culture", "complex", "stage", "solution", "membrane protein", "ring", "bead"),
-    *("transformation", "aging", "age", "ageing", "sensitivity", "resistance", "multi organism process", "root system"),
-    *("OCT", "others", "other", "unidentified", "synthetic", "artificial", "unknown", "all", "major", "lens"),
-    *("plate", "base", "rod", "cone", "column", "arch", "horn", "neck", "limbus", "floor", "roof", "cup", "mass"),
-    *("of", "this", "species", "learning", "face", "serum", "adult", "adult organism", "segmentation", "synthesis"),
-    *("atlas", "fly", "flies", "NA", "PBMC", "life", "food", "collagen", "plasma", "flank", "cellular localization", "male", "female", "sleep", "vision", "cognition", "excretion"),
-    *("biosynthetic process", "gene silencing", "pigmentation", "locomotion", "immobilization", "maintenance"),
-    *("order", "class", "family", "superfamily", "phylum", "kingdom", "taxonomic rank", "white", "fish", "fishes", "cat"),
-    *("placental", "orca", "rust", "suzuki", "puma", "pan", "swift", "stainer", "sole", "squash", "seal", "hydra"),
-    *("hedgehog", "chimera", "sage", "ana", "falcon", "nestor", "homo", "environmental samples", "falcon", "tip"),
-    *("projection", "anatomical projection", "radial", "back", "pad", "appendix", "extension", "lifespan", "life cycle"),
-    *("helix", "morphological feature", "lamina", "pump", "trunk", "canal", "sartorius", "radius", "hand", "waist"),
-    *("ball", "initial cell", "crest", "bregma", "simplex", "rosette", "corpus", "cell cluster", "tears", "primordium"),
-    *("vessel", "mantle", "envelope", "hermaphrodite", "plant cell", "cortex", "reproductive organ", "septum", "nail"),
-    *("antibody", "antibodies", "immunoglobulin complex, circulating", "cellular component", "cellular_component"),
-    *("protein complex", "macromolecular complex", "host cell", "fibril", "intracellular organelle", "contact site"),
-    *("phosphorylation", "degradation", "bioluminescence", "transduction", "swimming", "flight", "reflex", "tropism"),
-    *("conjugation", "hearing", "digestion", "acidification", "methylation", "oxidation-reduction", "metabolic process"),
-    *("cellular homeostasis", "RNA interference", "RNAi", "abscission", "sensory perception", "quenching", "morphogenesis"),
-    *("single cell phenotype", "small cell", "large cell", "DNA damage", "cell division phenotype", "proliferating cell"),
-    *("type I", "be cell", "crypt cell", "abnormal cell", "haploid cell", "insulin resistance", "time", "sex specific", "child", "branch", "dens", "AT2", "NPC", "focus"),
-    *("filament", "cortical", "core", "arm", "ray", "fin", "shell", "scale", "bar", "valve", "pore", "bristle"),
+GENERIC = (
+    _listed(
+        """
+    abnormal cell; animal; animal cell; animation; AT2; be cell; cell; cell culture; cell division phenotype;
+    cell in vitro; cell line; cells; cellular phenotype; clone; computed tomography; control; crypt cell;
+    culture; cultured cell; diagram; disease; disorder; DNA damage; eukaryotic cell; focus; haploid cell; image;
+    images; imaging method; insulin resistance; label; large cell; macroscopy; microscopy; montage; native cell;
+    NPC; OCT; organ; organelle; organism; phenotype; plant; population; prokaryotic cell; proliferating cell;
+    recorded image; resistance; sensitivity; sequence; single cell; single cell phenotype; small cell; solution;
+    somatic cell; stage; strain; syndrome; tissue; tomography; type I; virus; viruses; wild type
+    """
+    )
+    | _listed(  # taxa of that name
+        """
+    all; ana; artificial; can; cat; chimera; class; data; environmental samples; falcon; family; female; fish;
+    fishes; flies; fly; food; hedgehog; homo; hydra; kingdom; lens; line; major; male; mixture; nestor; orca;
+    order; other; others; pan; phylum; placental; puma; rust; sage; seal; set; sole; species; squash; stainer;
+    superfamily; suzuki; swift; synthetic; taxonomic rank; thin; this; unidentified; unknown; white
+    """
+    )
+    | _listed(  # anatomy
+        """
+    adult; adult organism; anatomical projection; anatomical structure; appendix; arch; arm; atlas; axis; back;
+    ball; bar; base; bead; body; branch; bregma; bristle; canal; cell cluster; child; column; compound organ;
+    cone; core; corpus; cortex; cortical; crest; cup; dens; extension; face; field; filament; fin; flank; floor;
+    groove; hand; head; helix; hermaphrodite; horn; initial cell; lamina; layer; life; life cycle; lifespan;
+    limbus; mantle; mass; material; morphological feature; NA; nail; neck; node; of; pad; part; PBMC; plant
+    cell; plasma; plate; pore; primordium; projection; pump; radial; radius; ray; region; reproductive organ;
+    ring; rod; roof; root; root system; rosette; sartorius; scale; segment; septum; serum; sex specific; shell;
+    simplex; space; spot; stem; structure; surface; system; tears; time; tip; trunk; tube; valve; vessel; waist;
+    whole plant
+    """
+    )
+    | _listed(  # components and processes
+        """
+    abscission; acidification; age; ageing; aging; antibodies; antibody; behavior; binding; biological process;
+    bioluminescence; biosynthetic process; cell part; cellular component; cellular homeostasis; cellular
+    localization; cellular process; cellular_component; cognition; collagen; complex; conjugation; contact site;
+    death; degradation; detection; development; developmental process; digestion; envelope; excretion;
+    extracellular; fibril; flight; gene silencing; growth; hearing; host; host cell; immobilization;
+    immunoglobulin complex, circulating; intracellular; intracellular organelle; learning; localization;
+    locomotion; macromolecular complex; maintenance; membrane protein; memory; metabolic process; metabolism;
+    methylation; morphogenesis; movement; multi organism process; oxidation-reduction; pathogenesis;
+    phosphorylation; pigmentation; process; protein complex; quenching; reflex; regulation; reproduction;
+    response; RNA interference; RNAi; secretion; segmentation; sensory perception; signaling; sleep; swimming;
+    synthesis; transduction; transformation; translation; transport; tropism; vision
+    """
+    )
 )
 """Names that say nothing, or mostly something else, in the prose of an image archive."""
 
-PRODUCT_NOUNS = _normal(
-    *("growth factor", "factor", "receptor", "protein", "antibody", "antigen", "kinase", "serum", "albumin", "medium"),
-    *("media", "agar", "IgG", "immunoglobulin", "monoclonal", "polyclonal", "secondary antibody", "lectin", "collagen"),
-    *("adhesion molecule", "extract", "lysate", "hormone", "ringer", "saline", "anti", "atlas", "basal medium"),
-    *("matrix", "polish", "agglutinin", "peroxidase", "tubulin", "toxin", "antiserum"),
+REAGENTS = _normal(
+    *("antibody", "secondary antibody", "serum", "albumin", "medium", "media", "agar", "IgG", "immunoglobulin"),
+    *("monoclonal", "polyclonal", "antiserum", "ringer", "saline", "atlas", "anti", "extract", "lysate"),
 )
-"""What makes of a name before it the name of a product: fibroblast growth factor, Drosophila medium, mouse IgG."""
+"""What makes of an organism before it the origin of a product: mouse IgG, Drosophila medium."""
+PRODUCT_NOUNS = REAGENTS | _normal(
+    *("growth factor", "factor", "receptor", "protein", "antigen", "kinase", "lectin", "collagen", "hormone"),
+    *("adhesion molecule", "basal medium", "matrix", "agglutinin", "peroxidase", "tubulin", "toxin", "polish"),
+)
+"""What makes of any other name before it the name of a product: fibroblast growth factor."""
 
 NOT_NAMES = _normal(
     *("institute", "center", "centre", "university", "journal", "department", "society", "foundation", "hospital"),
@@ -111,7 +132,7 @@ NOT_NAMES = _normal(
 """What beside a capitalised name makes it an institution's: Cancer Research Institute."""
 
 HUMAN_ROLES = _normal(
-    *("annotator", "expert", "observer", "rater", "error", "readable", "eye", "in", "intervention", "annotation"),
+    *("annotator", "expert", "observer", "rater", "error", "readable", "eye", "intervention", "annotation"),
     *("operator", "labeled", "supervision", "visual", "input", "pathologist"),
 )
 
