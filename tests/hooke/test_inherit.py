@@ -1,7 +1,7 @@
 """What an image has from its dataset and study: the nearest one that speaks of a field is believed, prose adds up."""
 
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
-from hooke.model import Dataset, Image, Study, Value
+from hooke.model import Dataset, Image, Mention, Method, Study, Value
 
 MICE, MEN = Value("organism", "Mus musculus"), Value("organism", "Homo sapiens")
 CONFOCAL, YEAR = Value("imaging_method", "confocal microscopy"), Value("year", "2020")
@@ -50,3 +50,32 @@ def test_prose_adds_up() -> None:
 def test_a_record_has_its_title_id_and_dataset_among_its_values() -> None:
     assert study_values(STUDY)[:2] == (Value("title", "Mice and men"), Value("id", "s"))
     assert image_values(image(dataset="m")) == (Value("title", "One"), Value("id", "s/1"), Value("dataset", "m"))
+
+
+def from_text(field: str, words: str) -> Value:
+    mention = Mention(field, words, "T:1", words, Method.TEXT, 0.7, source="description", start=0)
+    return Value(field, words, (), (mention,))
+
+
+def test_what_prose_names_is_inherited_where_no_submitter_speaks() -> None:
+    brain, rat = from_text("anatomy", "brain"), from_text("organism", "rat")
+    study = Study("s", "Mice and men", (*STUDY.values, brain, rat), STUDY.datasets)
+    inherited = inherited_values(study, "m")
+    assert brain in inherited
+    assert rat not in inherited
+    assert rat not in inherited_values(study, None)  # though the organisms are of datasets that the image is not in
+
+
+def test_what_prose_names_silences_nothing() -> None:
+    men, rat = Value("organism", "Homo sapiens"), from_text("organism", "rat")
+    assert overrides((rat, MICE)) == {"organism"}
+    assert overrides((rat,)) == frozenset()
+    assert effective_values((rat,), (men,)) == (rat, men)
+    assert effective_values((MICE,), (rat, men)) == (MICE,)
+
+
+def test_a_text_of_one_dataset_is_not_anothers() -> None:
+    brain = from_text("anatomy", "brain")
+    study = Study("s", "t", (brain,), (Dataset("a", (brain,)), Dataset("b")))
+    assert brain in inherited_values(study, "a")
+    assert brain not in inherited_values(study, "b")
