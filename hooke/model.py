@@ -65,7 +65,7 @@ class Value:
     """One value as its source gives it, under a field's name, with what it was grounded to.
 
     ids: the submitter's term ids for it, in any spelling. A mention may stand in another field than the value does:
-    an organism named in a description.
+    a crate does not tell components from processes.
     """
 
     field: str
