@@ -25,6 +25,8 @@ TITLE = "title"
 ID = "id"
 TEXT_FIELDS = (TITLE, "description")
 """Prose: a study's belongs to all its images."""
+NARRATIVE_FIELDS = (*TEXT_FIELDS, "keywords", "sample", "sample_description", "protocol_name", "protocol_description")
+"""Fields whose words are searched for the names of terms."""
 UNCOUNTED_FIELDS = (*TEXT_FIELDS, ID)
 """Fields that are searched by word or as a whole, and never counted as a facet: nearly every record differs."""
 

@@ -3,6 +3,9 @@
 An image, its dataset and its study may each speak of a field; the nearest one that does is believed, so that a mouse
 image of a study on mice and men is not a human image. Prose adds up instead: a study's text belongs to all its images.
 Findings are nobody's to give: a study lists the phenotypes that some of its images have, and the others have none.
+
+What was found in prose (`Value.from_text`) speaks for no level: it silences nothing, and an image inherits it only in
+fields of which no submitter says anything, neither its own levels nor another dataset of the study.
 """
 
 from collections.abc import Iterable
@@ -30,20 +33,26 @@ def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:
     """What an image of a dataset can inherit, nearest first; what belongs to other datasets only is left out."""
     mine = _handed_down(next((d.values for d in study.datasets if d.name == dataset), ()))
     others = {value for d in study.datasets for value in d.values}
+    stated = _spoken(study.values)
     general = _handed_down(value for value in study.values if value not in others)
     title = Value(TITLE, study.title)
-    return (*mine, title, *_where_silent(general, {value.field for value in mine}))
+    inherited = (*mine, title, *_where_silent(general, _spoken(mine)))
+    return tuple(value for value in inherited if value.field not in stated or not value.from_text)
 
 
 def effective_values(own: Iterable[Value], inherited: Iterable[Value]) -> tuple[Value, ...]:
     """An image's own values, then the inherited ones of the fields it is silent on, and inherited prose."""
     values = tuple(own)
-    return (*values, *_where_silent(inherited, {value.field for value in values}))
+    return (*values, *_where_silent(inherited, _spoken(values)))
 
 
 def overrides(own: Iterable[Value]) -> frozenset[str]:
     """The fields an image's own values speak for."""
-    return frozenset(value.field for value in own) - frozenset(TEXT_FIELDS)
+    return frozenset(_spoken(own)) - frozenset(TEXT_FIELDS)
+
+
+def _spoken(values: Iterable[Value]) -> set[str]:
+    return {value.field for value in values if not value.from_text}
 
 
 def _handed_down(values: Iterable[Value]) -> list[Value]:

@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 class Method(StrEnum):
-    """How a piece of metadata was grounded to its term, surest first."""
+    """How a piece of metadata was grounded to its term, surest first; `TEXT`: prose names the term."""
 
     ID = "id"
     LABEL = "label"
@@ -35,6 +35,7 @@ class Method(StrEnum):
     OTHER_SYNONYM = "other_synonym"
     NORMALISED = "normalised"
     FUZZY = "fuzzy"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Mention:
     text: the value as submitted; label: the term's own. score is in (0, 1].
     given_id: the submitter's id where it differs from `term`, with `note` saying why (alt_id, replaced_by,
     id_label_conflict …).
+    source, start: for `Method.TEXT`, the prose field in which text was found, and its first character there.
     """
 
     field: str
@@ -54,6 +56,8 @@ class Mention:
     score: float
     given_id: str | None = None
     note: str | None = None
+    source: str | None = None
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Value:
     """One value as its source gives it, under a field's name, with what it was grounded to.
 
     ids: the submitter's term ids for it, in any spelling. A mention may stand in another field than the value does:
-    an organism named in a description.
+    a crate does not tell components from processes.
     """
 
     field: str
@@ -73,6 +77,11 @@ class Value:
         if not self.field:
             raise BadInput(f"a value needs a field: {self.text!r}")
         _check_text(self.field, self.text, *self.ids)
+
+    @property
+    def from_text(self) -> bool:
+        """Whether no submitter gave this value: words of the record's prose name its term."""
+        return any(mention.method is Method.TEXT for mention in self.mentions)
 
 
 ID_LABEL_CONFLICT = "id_label_conflict"

@@ -1,6 +1,7 @@
 """Grounding of everything that comes in: each distinct value once, however many records have it.
 
-What a curator decided comes before all else; what is left for one to decide is counted.
+What a curator decided comes before all else; what is left for one to decide is counted. Terms that prose names become
+values of their own beside the submitter's (`docs/adr/0012`).
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from hooke.curation import Decisions
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Method, Study, Unresolved, Value
 from indexer.decisions import curated
+from indexer.prose import Prose
 from ontologies.catalogue import Catalogue
 from ontologies.ground import Grounded, ground
 
@@ -23,6 +25,7 @@ class Annotator:
     def __init__(self, catalogue: Catalogue, decisions: Decisions | None = None) -> None:
         self._catalogue = catalogue
         self._decisions = decisions or Decisions()
+        self._prose = Prose(catalogue)
         self._known: dict[Value, _Grounded] = {}
         self._seen: dict[int, tuple[Value, _Grounded]] = {}
         self.unresolved: Counter[Unresolved] = Counter()
@@ -30,11 +33,11 @@ class Annotator:
     def study(self, study: Study) -> Study:
         """A study and its datasets, grounded; its datasets' values are its own too, so they are counted once."""
         datasets = tuple(Dataset(d.name, self._values(d.values, count=False)) for d in study.datasets)
-        return replace(study, values=self._values(study.values), datasets=datasets)
+        return self._prose.study(replace(study, values=self._values(study.values), datasets=datasets))
 
     def image(self, image: Image) -> Image:
         """An image, grounded."""
-        return replace(image, values=self._values(image.values))
+        return self._prose.image(replace(image, values=self._values(image.values)))
 
     @property
     def distinct(self) -> int:

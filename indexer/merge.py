@@ -51,8 +51,9 @@ def as_submitted(study: Study) -> Study:
 
 
 def bare(values: Iterable[Value]) -> tuple[Value, ...]:
-    """Values without what they were grounded to."""
-    return tuple(replace(value, mentions=()) if value.mentions else value for value in values)
+    """Values as submitted: without what they were grounded to, and without those that prose was found to name."""
+    submitted = (value for value in values if not value.from_text)
+    return tuple(replace(value, mentions=()) if value.mentions else value for value in submitted)
 
 
 class ImageOwners:

@@ -170,7 +170,8 @@ class _Run:
             self._worklist.setdefault(part, Counter()).update(unresolved)
 
     def _note(self, before: Iterable[Value], after: Iterable[Value]) -> None:
-        self.regrounded.update(new for old, new in zip(before, after, strict=True) if new != old)
+        submitted = ([value for value in values if not value.from_text] for values in (before, after))
+        self.regrounded.update(new for old, new in zip(*submitted, strict=True) if new != old)
 
 
 def _values(study: Study) -> tuple[Value, ...]:

@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 from hooke.errors import CorruptIndex, UnknownTerm
 from hooke.model import DEFAULT_RELATIONS, TermId
 from ontologies import ids
+from ontologies.compile import NORMAL
 from ontologies.database import Database
 from ontologies.graph import Graph, Ints, Rows, mapped, open_graph
 from ontologies.lookup import Lookup
@@ -150,6 +151,13 @@ class Catalogue:
             return ()
         found = self._opened.lookup.find(phrase, prefixes)
         return found if found else self._replaced(self._opened.lookup.find(phrase, None, obsolete=True), prefixes)
+
+    def names_beginning(self, words: str, many: int) -> frozenset[str] | None:
+        """The names, in their normal form, that begin with these words in theirs; None for more than `many`."""
+        if self._opened is None:
+            return frozenset()
+        keys = self._opened.database.keys_beginning(NORMAL + words, many + 1)
+        return None if len(keys) > many else frozenset(key[1:] for key in keys)
 
     def suggest(self, text: str, limit: int = 3, prefixes: Iterable[str] | None = None) -> tuple[Match, ...]:
         """Terms whose label is spelled nearly like the text: for "did you mean", never to ground silently."""

@@ -87,6 +87,11 @@ class Database:
         groups = self._rows("SELECT prefix, first, last FROM spelt")
         return open_spellings(folder, {prefix: (first, last) for prefix, first, last in groups})
 
+    def keys_beginning(self, key: str, limit: int) -> list[str]:
+        """At most `limit` keys that are this one or go on with a space: `~brain`, `~brain stem`."""
+        query = "SELECT DISTINCT key FROM names WHERE key = ? OR (key >= ? AND key < ?) LIMIT ?"
+        return [row[0] for row in self._rows(query, (key, f"{key} ", f"{key}!", limit))]
+
     # The columns are known to each caller, who names them in its query.
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock, _database_errors(Path(DATABASE)):

@@ -43,6 +43,10 @@ def mention(field: str, text: str, term: str, label: str) -> Mention:
     return Mention(field, text, term, label, Method.LABEL, 1.0)
 
 
+def named_in(field: str, text: str, term: str, label: str) -> Mention:
+    return Mention(field, text, term, label, Method.TEXT, 0.7, source="description", start=5)
+
+
 MOUSE = Value("organism", "Mus musculus", ("10090",), (mention("organism", "Mus musculus", "T:10090", "Mus musculus"),))
 HUMAN = Value("organism", "Human", (), (mention("organism", "Human", "T:9606", "Homo sapiens"),))
 STUDY = Study(
@@ -99,7 +103,12 @@ field_names = st.sampled_from(["title", "description", "organism", "licence", "s
 texts = st.sampled_from(["Mus musculus", "mus  MUSCULUS", "17", "2.5", "light sheet", "Light-sheet tif", "a b a", "é"])
 terms = st.sampled_from(["T:1", "T:2", "T:3"])
 mentions = st.lists(
-    st.builds(mention, st.sampled_from(["organism", "gene"]), texts, terms, st.just("label")), max_size=2
+    st.builds(
+        lambda make, *parts: make(*parts),
+        st.sampled_from([mention, mention, named_in]),
+        *(st.sampled_from(["organism", "gene"]), texts, terms, st.just("label")),
+    ),
+    max_size=2,
 ).map(tuple)
 values = st.lists(st.builds(Value, field_names, texts, st.sampled_from([(), ("id:1",)]), mentions), max_size=4).map(
     tuple
@@ -218,6 +227,20 @@ class StoreContract:
         assert reader.ordinals(Level.IMAGE, Phrase(("light", "sheet"))) == BitMap(
             [first.ordinal, second.ordinal, third.ordinal]
         )
+
+    def test_what_prose_names_comes_back_with_its_place_and_yields_to_a_submitter(self, filled: MetadataStore) -> None:
+        brain = Value("anatomy", "brain", (), (named_in("anatomy", "brain", "T:955", "brain"),))
+        rat = Value("organism", "rat", (), (named_in("organism", "rat", "T:10116", "Rattus"),))
+        with filled.write() as writer:
+            writer.put_studies([replace(STUDY, values=(*STUDY.values, brain, rat))])
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            assert {brain, rat} <= set(reader.get(Level.STUDY, "S1").values)
+            image = reader.get(Level.IMAGE, "S1/A/1")
+            assert brain in image.values
+            assert rat not in image.values
+            assert reader.count(Level.IMAGE, Terms(frozenset({"T:955"}), "anatomy")) == 3
+            assert reader.count(Level.IMAGE, Terms(frozenset({"T:10116"}))) == 0
 
     def test_an_unknown_id_is_unknown_record(self, reader: MetadataReader) -> None:
         with pytest.raises(UnknownRecord, match="S9"):

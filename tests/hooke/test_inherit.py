@@ -1,7 +1,7 @@
 """What an image has from its dataset and study: the nearest one that speaks of a field is believed, prose adds up."""
 
 from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
-from hooke.model import Dataset, Image, Study, Value
+from hooke.model import Dataset, Image, Mention, Method, Study, Value
 
 MICE, MEN = Value("organism", "Mus musculus"), Value("organism", "Homo sapiens")
 CONFOCAL, YEAR = Value("imaging_method", "confocal microscopy"), Value("year", "2020")
@@ -59,3 +59,32 @@ def test_what_was_found_in_some_images_of_a_study_or_dataset_is_not_said_of_the_
     assert all(value.field != "phenotype" for value in inherited_values(study, "plate"))
     own = image_values(Image("S-1/a", "S-1", "a", values=(found,)))
     assert found in effective_values(own, inherited_values(study, None))
+
+
+def from_text(field: str, words: str) -> Value:
+    mention = Mention(field, words, "T:1", words, Method.TEXT, 0.7, source="description", start=0)
+    return Value(field, words, (), (mention,))
+
+
+def test_what_prose_names_is_inherited_where_no_submitter_speaks() -> None:
+    brain, rat = from_text("anatomy", "brain"), from_text("organism", "rat")
+    study = Study("s", "Mice and men", (*STUDY.values, brain, rat), STUDY.datasets)
+    inherited = inherited_values(study, "m")
+    assert brain in inherited
+    assert rat not in inherited
+    assert rat not in inherited_values(study, None)  # though the organisms are of datasets that the image is not in
+
+
+def test_what_prose_names_silences_nothing() -> None:
+    men, rat = Value("organism", "Homo sapiens"), from_text("organism", "rat")
+    assert overrides((rat, MICE)) == {"organism"}
+    assert overrides((rat,)) == frozenset()
+    assert effective_values((rat,), (men,)) == (rat, men)
+    assert effective_values((MICE,), (rat, men)) == (MICE,)
+
+
+def test_a_text_of_one_dataset_is_not_anothers() -> None:
+    brain = from_text("anatomy", "brain")
+    study = Study("s", "t", (brain,), (Dataset("a", (brain,)), Dataset("b")))
+    assert brain in inherited_values(study, "a")
+    assert brain not in inherited_values(study, "b")

@@ -382,7 +382,7 @@ def _packed(value: Value) -> list[object]:
 
 def _mention(mention: Mention) -> list[object]:
     m = mention
-    return [m.field, m.text, m.term, m.label, str(m.method), m.score, m.given_id, m.note]
+    return [m.field, m.text, m.term, m.label, str(m.method), m.score, m.given_id, m.note, m.source, m.start]
 
 
 def _read_values(values: Iterable[Sequence[object]]) -> tuple[Value, ...]:
@@ -393,5 +393,5 @@ def _read_value(packed: Sequence[object]) -> Value:
     field, text, ids, mentions = packed
     assert isinstance(ids, list)
     assert isinstance(mentions, list)
-    read = tuple(Mention(f, t, term, label, Method(m), score, g, n) for f, t, term, label, m, score, g, n in mentions)
+    read = tuple(Mention(f, t, term, label, Method(m), score, *rest) for f, t, term, label, m, score, *rest in mentions)
     return Value(str(field), str(text), tuple(ids), read)

@@ -191,8 +191,8 @@ def _mentions(text: str) -> tuple[Mention, ...]:
     if text == _NONE:
         return ()
     return tuple(
-        Mention(field, given, term, label, Method(method), score, given_id, note)
-        for field, given, term, label, method, score, given_id, note in json.loads(text)
+        Mention(field, given, term, label, Method(method), score, *rest)
+        for field, given, term, label, method, score, *rest in json.loads(text)
     )
 
 
