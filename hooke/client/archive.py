@@ -83,17 +83,18 @@ class Archive:
         page_size: int = 100,
         exclude_inferred: bool = False,
         sort: str | None = None,
+        explain: bool = False,
         **fields: Choice,
     ) -> "Results":
         """Records that match text and fields.
 
         A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
         may have; `where` takes conditions such as `"year>=2020"`; with `exclude_inferred` a term stands for itself,
-        without what is below it; `sort` is relevance, date, title or size, with `-` the other way round: `"-date"`.
-        Results fetch their next page when it is needed.
+        without what is below it; `sort` is relevance, date, title or size, with `-` the other way round: `"-date"`;
+        with `explain` the reasons of hits tell the annotations. Results fetch their next page when it is needed.
         """
         asked = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
-        request = replace(asked, exclude_inferred=exclude_inferred, sort=read_sort(sort))
+        request = replace(asked, exclude_inferred=exclude_inferred, sort=read_sort(sort), explain=explain)
         return Results(self._backend, request, self._backend.search(request))
 
     def similar(

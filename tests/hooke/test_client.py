@@ -57,6 +57,18 @@ def test_searches_are_equal_over_http_and_in_process(local: Archive, remote: Arc
             assert (ours.total, ours.facets, ours.query) == (theirs.total, theirs.facets, theirs.query)
 
 
+@pytest.mark.parametrize("sort", ["relevance", "-title", "date"])
+def test_sorted_and_explained_hits_are_equal_over_http_and_in_process(
+    local: Archive, remote: Archive, sort: str
+) -> None:
+    ours, theirs = (
+        list(archive.search("rodents OR EM", level="image", sort=sort, explain=True, page_size=5))
+        for archive in (local, remote)
+    )
+    assert ours == theirs
+    assert any(reason.annotation and reason.asked for hit in ours for reason in hit.why)
+
+
 def test_completions_are_equal_over_http_and_in_process(local: Archive, remote: Archive) -> None:
     for text in ("mou", "mouse li", "idr", "cc", ""):
         assert local.complete(text, level="image") == remote.complete(text, level="image")

@@ -27,6 +27,7 @@ from hooke.request import Filter, SearchRequest
 from hooke.results import FacetValue, Reason, SearchHit
 from hooke.store.sqlite import SqliteStore
 from ontologies.catalogue import Catalogue
+from ontologies.names import normal
 from search_api.engine import Engine
 from search_api.engine.understand import understand
 from tests.real.conftest import BuiltIndex
@@ -178,7 +179,9 @@ class Original:
     def bears_out(self, reason: Reason, query: str, obo: Obo, below: set[str]) -> bool:
         """Whether the files hold the reason's words, or its term by id or by one of its names."""
         if reason.kind == "text":
-            return bool(words(query) & words(reason.value)) and self._holds(reason.value)
+            said = set(map(normal, words(query) if not reason.name else words(reason.name)))
+            word = reason.words[0]  # the value is cut around it
+            return normal(word) in said and word in words(reason.value) and self._holds(reason.value)
         assert reason.kind in ("direct", "inferred")
         assert reason.term is not None
         named = " ".join(reason.value.casefold().split()) in [name.casefold() for name in obo.names[reason.term]]

@@ -231,6 +231,20 @@ def test_an_address_alone_brings_back_a_search(seen: Seen) -> None:
     assert seen.titles() == [MARKUP]
 
 
+def test_results_are_sorted_and_the_address_says_how(seen: Seen) -> None:
+    page = _open(seen, "/?level=images", "5 images")
+
+    page.get_by_label("Sort by").select_option("title, Z to A")
+
+    expect(page.locator(".card h3").first).to_have_text("Stripes of a rat")
+    titles = seen.titles()
+    assert titles[:4] == ["Stripes of a rat", "Stripes of a mouse", "Spots of a person", MARKUP]
+    assert seen.query["sort"] == ["-title"]
+    page.reload()
+    expect(page.get_by_label("Sort by")).to_have_value("-title")
+    assert seen.titles() == titles
+
+
 def test_without_narrower_terms_only_words_count(seen: Seen) -> None:
     page = _open(seen, "/?q=Rodentia", "3 images")
 
