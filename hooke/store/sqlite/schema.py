@@ -19,13 +19,13 @@ CREATE TABLE snapshots (
 );
 CREATE TABLE fields (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
--- canon: the first cell of the field with the same folded text; digest: of the whole value with its mentions
+-- canon: the first cell of the field with the same folded text; folded: a digest of that
 CREATE TABLE cells (
     id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL, ids TEXT NOT NULL, mentions TEXT NOT NULL,
-    canon INTEGER NOT NULL, folded BLOB NOT NULL, digest BLOB NOT NULL UNIQUE
+    canon INTEGER NOT NULL, folded BLOB NOT NULL
 );
 CREATE INDEX cells_folded ON cells (field, folded);
-CREATE VIRTUAL TABLE cell_words USING fts5 (words, content='', tokenize="unicode61 remove_diacritics 0");
+CREATE VIRTUAL TABLE cell_words USING fts5 (words, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0");
 CREATE TABLE studies (
     ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, origins TEXT NOT NULL,
     datasets TEXT NOT NULL, cells BLOB NOT NULL, live INTEGER NOT NULL
@@ -54,7 +54,8 @@ CREATE TABLE columns (
     PRIMARY KEY (level, field, chunk)
 ) WITHOUT ROWID;
 -- items: int32, even = cell * 2 (a value without a term), odd = term * 2 + 1
-CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NOT NULL, UNIQUE (field, items));
+CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NOT NULL);
+CREATE INDEX sets_field ON sets (field);
 """
 
 
