@@ -179,6 +179,8 @@ def test_a_decided_mention_says_so_and_keeps_the_submitted_id(index: Path) -> No
         "score": 1.0,
         "given_id": "NCBITaxon:9606",
         "note": "curated",
+        "source": None,
+        "start": None,
     }
     assert conflicts(index) == {}
     assert not {1, 2} & wells(index, f"organism:{HUMAN}")
