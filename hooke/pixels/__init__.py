@@ -1,15 +1,29 @@
-"""Pixel reading, for indexing and for uploads alike: bytes in, a `Raster` out; owner of pillow and tifffile."""
+"""Pixel reading, for indexing and for uploads alike: an image in, a `Raster` out; owner of the decoders."""
 
 from hooke.pixels.bounded import UploadReader, read_upload
+from hooke.pixels.describe import ImageHeader, images_at
 from hooke.pixels.limits import Limits
-from hooke.pixels.read import ImageFacts, image_facts, read_raster, read_raster_bytes
+from hooke.pixels.read import (
+    ImageFacts,
+    image_facts,
+    is_address,
+    locate,
+    read_changed,
+    read_raster,
+    read_raster_bytes,
+)
 from hooke.pixels.thumbnail import thumbnail
 
 __all__ = [
     "ImageFacts",
+    "ImageHeader",
     "Limits",
     "UploadReader",
     "image_facts",
+    "images_at",
+    "is_address",
+    "locate",
+    "read_changed",
     "read_raster",
     "read_raster_bytes",
     "read_upload",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Dataset, Image, Pixels, Study, Value
+from hooke.pixels import ImageHeader, images_at, locate
 from indexer.sources.base import Quarantine, Quarantined
 from indexer.sources.licence import spdx
 from indexer.sources.manifest import (
@@ -27,6 +28,8 @@ ORIGIN = "folder"
 _SHOWN = frozenset({*ONTOLOGY_FIELDS, "licence"})
 """The fields of its images by which a study is found."""
 _OF_IMAGES = "(images)"
+# a manifest may name images elsewhere, but no local file by an address: that would be a way out of the folder
+_REMOTE = re.compile(r"(?:s3|gs|gcs|az|abfss?|https?|memory)://[^\s:]")
 _STUDY_NAMES = ("study", "study_id", "study_accession")
 _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 
@@ -64,29 +67,63 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
 def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
     """The images of a folder in the manifest's order, or by path. A second row of one file gets `#2`.
 
-    A file that is missing leaves the image without pixels and is quarantined; a path that leads out of the folder
-    is quarantined and gives no image.
+    A file with several images, such as a plate, gives each of them, with the row's values. A file that is missing
+    leaves the image without pixels and is quarantined; a path that leads out of the folder is quarantined and gives
+    no image. Addresses of remote images are taken as they are.
     """
     root, settings = root_of(path), read_settings(root_of(path), ignore)
     resolved = root.resolve()
     used: dict[str, int] = {}
     for row in image_rows(path, quarantine):
+        study = _study_id(row, root, settings)
+        if _REMOTE.match(row.path):
+            yield _image(row, row.path, Pixels(row.path), study, used)
+            continue
         relative = inside(row.path, resolved)
         if relative is None:
             quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(row.path)}"))
             continue
-        pixels = Pixels(str(resolved / relative)) if status(resolved / relative) else None
-        if pixels is None:
+        named = relative.as_posix()
+        if locate(resolved / relative) is None:
             quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {line_of(row.path)}"))
-        yield _image(row, relative.as_posix(), pixels, _study_id(row, root, settings), used)
+            yield _image(row, named, None, study, used)
+            continue
+        for header in images_at(resolved / relative):
+            pixels = Pixels(f"{resolved / relative}{header.suffix}")
+            yield _image(row, f"{named}{header.suffix}", pixels, study, used, header)
 
 
-def _image(row: Row, path: str, pixels: Pixels | None, study: str, used: dict[str, int]) -> Image:
+def _image(
+    row: Row, path: str, pixels: Pixels | None, study: str, used: dict[str, int], header: ImageHeader | None = None
+) -> Image:
     path = line_of(path)
-    values = distinct((Value("path", path), *_row_values(row.cells)))
+    said = tuple(_row_values(row.cells))
+    fields = {value.field for value in said}
+    # what the manifest says of a field wins over what the file does
+    found = (value for value in _header_values(header) if value.field not in fields) if header else ()
+    values = distinct((Value("path", path), *said, *found))
     title = line_of(row.cell("title", "name")) or path
     identifier = unique_id(f"{study}/{path}", used)
     return Image(identifier, study, title, line_of(row.cell("dataset")) or None, values, pixels=pixels)
+
+
+def _header_values(header: ImageHeader) -> Iterator[Value]:
+    """What a file says of its image, by the names of REMBI and OME. An archive's voxel sizes are metres."""
+    place = header.place
+    pairs = [
+        ("format", header.format),
+        *((f"size_{axis}", str(header.lengths[axis])) for axis in "xyzct" if axis in header.lengths),
+        *((f"voxel_physical_size_{axis}", f"{size / 1e6:.6g}") for axis, size in header.pixel_size_um.items()),
+        ("pixel_size_um", f"{header.pixel_size_um['x']:.6g}" if "x" in header.pixel_size_um else ""),
+        *(("channels", name) for name in header.channels),
+        ("plate", place.plate),
+        ("well", f"{place.row}{place.column}"),
+        ("well_row", place.row),
+        ("well_column", place.column),
+        ("well_field", place.field),
+        *(("labels", name) for name in header.labels),
+    ]
+    yield from (Value(name, text) for name, value in pairs if (text := line_of(value)))
 
 
 def _row_values(cells: Sequence[tuple[str, str]]) -> Iterator[Value]:
