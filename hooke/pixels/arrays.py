@@ -78,7 +78,11 @@ def check_chunk(content: bytes, header: ArrayHeader) -> None:
     name = next((codec for codec in reversed(header.codecs) if codec in _COMPRESSORS), None)
     if name is None or not content:
         return
-    if _unpacked_size(name, content, most + 1) > most:
+    try:
+        size = _unpacked_size(name, content, most + 1)
+    except (zstandard.ZstdError, zlib.error, lzma.LZMAError, OSError, EOFError, struct.error) as exc:
+        raise UnreadableImage(f"a chunk is damaged: it is no {name}") from exc
+    if size > most:
         raise UnreadableImage(f"a chunk unpacks to more than the {header.chunk_bytes} bytes that its shape has")
 
 

@@ -26,7 +26,7 @@ def read_blocks(files: Files, path: str, header: ArrayHeader, selections: Iterab
     for selection in selections:
         yield np.asarray(array.oindex[selection])
     if not store.found:
-        raise UnreadableImage(f"none of the chunks at {path!r} is there; copy the image again")
+        raise UnreadableImage(f"none of the chunks at {path!r} is there: all is black, or the copy is incomplete")
 
 
 class ChunkStore(Store):

@@ -63,7 +63,12 @@ def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
         raise UnreadableImage("the TIFF holds no image")
     if series >= len(tif.series):
         raise UnreadableImage(f"the TIFF has {len(tif.series)} series, none of number {series}")
-    return tif.series[series]
+    found = tif.series[series]
+    # tifffile takes the first page for all where the planes behind it are cut off
+    planes, said = found.size // max(1, found.keyframe.size), (tif.imagej_metadata or {}).get("images")
+    if isinstance(said, int) and planes < said:
+        raise UnreadableImage(f"the TIFF is cut short: it has {planes} of its {said} planes")
+    return found
 
 
 def _level(series: TiffPageSeries, short_side: int) -> TiffPageSeries:
