@@ -179,7 +179,7 @@ def _images_below(files: Files, attributes: ngff.Attributes) -> Iterator[Place]:
     if plate is not None:
         for well in plate.wells:
             for field in _fields(files, well.path):
-                yield Place(f"{well.path}/{field}", plate.name, well.row, well.column, field)
+                yield Place(_join(well.path, field), plate.name, well.row, well.column, field)
         return
     if ngff.multiscale(attributes) is not None:
         yield Place("")
@@ -191,10 +191,16 @@ def _images_below(files: Files, attributes: ngff.Attributes) -> Iterator[Place]:
 
 
 def _fields(files: Files, well: str) -> tuple[str, ...]:
-    """The fields of a well, or, where it names none, the images in its folder: some writers leave its metadata out."""
-    named = ngff.well_images(_attributes(files, well))
-    found = named or _groups(files, well)
-    return tuple(name for name in found if ngff.multiscale(_attributes(files, _join(well, name))) is not None)
+    """The fields of a well, or, where it names none, the images in its folder: some writers leave its metadata out.
+
+    A well that cannot be read is one field, that reading it may tell why.
+    """
+    try:
+        named = ngff.well_images(_attributes(files, well))
+        found = _groups(files, well) if not named else ()
+        return named or tuple(name for name in found if ngff.multiscale(_attributes(files, _join(well, name))))
+    except (TooLarge, UnreadableImage, ValueError):
+        return ("",)
 
 
 def _groups(files: Files, path: str) -> tuple[str, ...]:

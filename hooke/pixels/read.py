@@ -135,7 +135,9 @@ def _read_file(file: BinaryIO, limits: Limits, short_side: int, series: int = 0)
     limits.check_size(size)
     if start.startswith(FLAT):
         return read_flat(file.read(), limits)
-    raise UnreadableImage("the file is not a PNG, JPEG, TIFF or OME-Zarr image; convert it to one of these")
+    raise UnreadableImage(
+        "the file is not a PNG, JPEG or TIFF image, nor a zip of an OME-Zarr; convert it to one of these"
+    )
 
 
 def _read_remote(url: str, limits: Limits, short_side: int) -> Raster:

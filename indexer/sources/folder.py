@@ -1,5 +1,6 @@
 """Image folders: every image with its row of a CSV or TSV manifest, or, without one, every image in the folder."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -12,6 +13,7 @@ from indexer.sources.base import Quarantine, Quarantined
 from indexer.sources.licence import spdx
 from indexer.sources.manifest import (
     SETTINGS_NAME,
+    ZARR_MARKS,
     Row,
     Settings,
     ignore,
@@ -41,8 +43,11 @@ def folder_digest(path: Path) -> str:
         if document.is_file():
             digest.update(document.read_bytes())
     for row in image_rows(path, ignore):
-        found = status(root_of(path) / row.path)
-        digest.update(f"{row.path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace"))
+        image = root_of(path) / row.path
+        # a change of a Zarr's metadata leaves its folder's time as it was
+        for file in (image, *((image / mark for mark in ZARR_MARKS) if os.path.isdir(image) else ())):
+            found = status(file)
+            digest.update(f"{row.path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace"))
     return digest.hexdigest()
 
 
@@ -89,8 +94,11 @@ def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
             yield _image(row, named, None, study, used)
             continue
         for header in images_at(resolved / relative):
-            pixels = Pixels(f"{resolved / relative}{header.suffix}")
-            yield _image(row, f"{named}{header.suffix}", pixels, study, used, header)
+            own = f"{named}{header.suffix}"
+            if inside(own, resolved) is None:
+                quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(own)}"))
+                continue
+            yield _image(row, own, Pixels(f"{resolved / relative}{header.suffix}"), study, used, header)
 
 
 def _image(

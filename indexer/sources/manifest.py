@@ -28,7 +28,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".za
 ZIPPED_SUFFIXES = (".zarr.zip", ".ozx")
 """Of an OME-Zarr in a zip: any other zip may hold anything."""
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
 _PATH_NAMES += ("image", "image_file", "image_name")
 _SAMPLE_ROWS = 20
@@ -70,7 +70,7 @@ def is_image(path: Path) -> bool:
 
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is one OME-Zarr image rather than a folder of images."""
-    return any(status(folder / mark) for mark in _ZARR_MARKS)
+    return any(status(folder / mark) for mark in ZARR_MARKS)
 
 
 def status(path: Path) -> os.stat_result | None:

@@ -12,7 +12,7 @@ from tests.hooke.fuzzing import fuzz, mutated, mutated_zarr
 from tests.hooke.test_pixels import SAMPLES
 from tests.hooke.zarrs import write_image, zipped
 
-TIMES = 1_000
+TIMES = 500
 """Where the real files are, they are damaged 2,000 times more: tests/real/test_damaged_real.py."""
 
 

@@ -29,18 +29,15 @@ def kinds(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         with tarfile.open(packed) as archive:
             archive.extractall(root, filter="data")
     files = [images / "formats" / name for name in ("microaneurysms.png", "histo.jpg", "mask3d.tif", "img3d.tif")]
-    files += [
-        min((p for p in folder.rglob("*.*") if p.is_file()), key=lambda path: path.stat().st_size)
-        for folder in _labelled(images)
-    ]
+    files += [_smallest(folder) for folder in sorted((images / "labelled").iterdir()) if folder.is_dir()]
     zarrs = [root / "plate_ones_mip.zarr" / "B" / "03" / "0", root / "nf1_plate_v04.ome.zarr" / "D" / "6" / "0"]
     zarrs += [root / "tubhiswt4D_sub_v05.ome.zarr"]
     flat = {str(path): partial(mutated, path.read_bytes()) for path in files}
     return {**flat, **{str(folder): partial(mutated_zarr, folder) for folder in zarrs}}
 
 
-def _labelled(images: Path) -> list[Path]:
-    return sorted(folder for folder in (images / "labelled").iterdir() if folder.is_dir())
+def _smallest(folder: Path) -> Path:
+    return min((path for path in folder.rglob("*.*") if path.is_file()), key=lambda path: path.stat().st_size)
 
 
 def test_damaged_real_files_are_read_or_refused(
