@@ -5,6 +5,7 @@ nor time (tiles, angles, phases) the first position counts. Nothing outside the 
 the pages of those planes are read.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,6 +29,9 @@ _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _UNNAMED = "QI"
 _MOST_UNNAMED_CHANNELS = 4
 _MOST_TAG_BYTES = 2**28
+_MOST_PLANES = 2**20
+_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
+_SIZE = re.compile(r"""\bSize([A-Z])\s*=\s*["']\s*(\d+)""")
 _TYPE_BYTES = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
 # TIFF 6.0, tag 274: (swap x and y, then flip y, then flip x) for each orientation.
 _ORIENTATIONS = {
@@ -52,6 +56,7 @@ def read_tiff(file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, seri
     with decoder_errors("TIFF"):
         check_chain(file)
         with TiffFile(file, _multifile=False) as tif:
+            check_said(tif)
             chosen = _chosen(tif, series)
             if chosen.keyframe.photometric in _PICTURES:
                 return read_flat(_whole(file, limits), limits)
@@ -63,12 +68,28 @@ def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
         raise UnreadableImage("the TIFF holds no image")
     if series >= len(tif.series):
         raise UnreadableImage(f"the TIFF has {len(tif.series)} series, none of number {series}")
-    found = tif.series[series]
-    # tifffile takes the first page for all where the planes behind it are cut off
-    planes, said = found.size // max(1, found.keyframe.size), (tif.imagej_metadata or {}).get("images")
-    if isinstance(said, int) and planes < said:
-        raise UnreadableImage(f"the TIFF is cut short: it has {planes} of its {said} planes")
-    return found
+    _check_run(tif)
+    return tif.series[series]
+
+
+def check_said(tif: TiffFile) -> None:
+    """Refuse an OME-XML of more planes than any image has: tifffile makes room for each of them."""
+    for sizes in _PIXELS.findall(tif.ome_metadata or ""):
+        planes = prod(int(length) for axis, length in _SIZE.findall(sizes) if axis in "ZCT")
+        if planes > _MOST_PLANES:
+            raise TooLarge(f"the OME-XML says {planes} planes, the limit is {_MOST_PLANES}")
+
+
+def _check_run(tif: TiffFile) -> None:
+    """Refuse a run of planes behind one page that was cut: tifffile then takes the first plane for all."""
+    said = (tif.imagej_metadata or {}).get("images")
+    page = tif.pages.first
+    if not isinstance(said, int) or len(tif.pages) > 1 or said <= tif.series[0].size // max(1, page.size):
+        return
+    # ImageJ's number of images may be left over from another file, which has no more than its one plane
+    behind = tif.filehandle.size - page.dataoffsets[0] - page.nbytes
+    if behind >= page.nbytes:
+        raise UnreadableImage(f"the TIFF is cut short: it has {1 + behind // page.nbytes} of its {said} planes")
 
 
 def _level(series: TiffPageSeries, short_side: int) -> TiffPageSeries:

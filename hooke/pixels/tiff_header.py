@@ -9,7 +9,7 @@ from typing import BinaryIO
 from tifffile import TiffFile
 
 from hooke.pixels.decoding import decoder_errors
-from hooke.pixels.tiff import check_chain
+from hooke.pixels.tiff import check_chain, check_said
 
 _AXES = "XYZCT"
 # units of OME's schema, and of ImageJ; OME's default is the micrometre
@@ -35,6 +35,7 @@ def read_tiff_headers(file: BinaryIO) -> tuple[TiffHeader, ...]:
     with decoder_errors("TIFF"):
         check_chain(file)
         with TiffFile(file, _multifile=False) as tif:
+            check_said(tif)
             return tuple(_headers(tif))
 
 

@@ -91,7 +91,7 @@ def test_a_stack_behind_one_page_is_read_by_its_planes(tmp_path: Path) -> None:
     np.testing.assert_array_equal([raster.pixels[0], *(o[0] for o in raster.others)], pixels[[4, 0, 8]])
     content = (tmp_path / "one.tif").read_bytes()
     (tmp_path / "cut.tif").write_bytes(content[:-100])
-    with pytest.raises(UnreadableImage, match="1 of its 9 planes"):
+    with pytest.raises(UnreadableImage, match="8 of its 9 planes"):
         read_raster(tmp_path / "cut.tif", LIMITS)
 
 
@@ -144,6 +144,25 @@ def test_limits_are_of_what_is_read(tmp_path: Path) -> None:
         read_raster(tmp_path / "p.ome.tif", small, 300)
     with pytest.raises(TooLarge, match="the planes looked at take 262144 bytes"):
         read_raster(tmp_path / "p.ome.tif", Limits(bytes=2**18 - 1), 224)
+
+
+def test_more_planes_than_any_image_has_are_refused_at_once(tmp_path: Path) -> None:
+    description = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYCZT" Type="uint16" SizeX="7" SizeY="5" SizeC="1" SizeZ="1" SizeT="2000000000"><TiffData/>'
+        "</Pixels></Image></OME>"
+    )
+    tifffile.imwrite(tmp_path / "t.ome.tif", np.zeros((5, 7), np.uint16), description=description, metadata=None)
+    with pytest.raises(TooLarge, match="says 2000000000 planes"):
+        read_raster(tmp_path / "t.ome.tif", LIMITS)
+    assert [header.format for header in images_at(tmp_path / "t.ome.tif")] == [""]
+
+
+def test_many_channels_of_many_pixels_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    bomb = np.zeros((8, 1000, 1000), np.uint8)
+    tifffile.imwrite(tmp_path / "b.ome.tif", bomb, ome=True, metadata={"axes": "CYX"}, compression="zlib")
+    with pytest.raises(TooLarge, match="8 channels of 1000 x 1000 pixels"):
+        read_raster(tmp_path / "b.ome.tif", Limits(pixels=10**6))
 
 
 def test_a_long_stack_is_thinned_evenly(tmp_path: Path) -> None:
