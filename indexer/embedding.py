@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster
-from hooke.errors import BadInput, HookeError, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -129,7 +128,7 @@ class EmbeddingRun:
     ) -> None:
         pending = _Open()
         batch: list[_Loaded] = []
-        for loaded in self._changed(images, known):
+        for loaded in self._changed(images, known, embedder.space.input_side):
             batch.append(loaded)
             if len(batch) == BATCH:
                 self._add(batch, embedder, pending)
@@ -141,27 +140,25 @@ class EmbeddingRun:
         publish(pending)
         self._progress("embedding", len(images), len(images))
 
-    def _changed(self, images: list[tuple[int, str]], known: dict[int, int]) -> Iterator[_Loaded]:
+    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], short_side: int) -> Iterator[_Loaded]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            loaded = self._load(ordinal, Path(path), known.get(ordinal))
+            loaded = self._load(ordinal, path, known.get(ordinal), short_side)
             if loaded is not None:
                 yield loaded
 
-    def _load(self, ordinal: int, path: Path, known: int | None) -> _Loaded | None:
+    def _load(self, ordinal: int, path: str, known: int | None, short_side: int) -> _Loaded | None:
         """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
-        from hooke.pixels import Limits, read_raster_bytes, thumbnail
+        from hooke.pixels import Limits, read_changed, thumbnail
 
         try:
-            content = path.read_bytes()
-            digest = int.from_bytes(sha256(content).digest()[:8], "big")
-            if digest == known:
-                return None
-            raster = read_raster_bytes(content, Limits())
-        except (OSError, UnreadableImage, TooLarge) as exc:
-            reason = str(exc) if isinstance(exc, HookeError) else f"cannot be read: {exc.strerror}"
-            self._quarantine(Quarantined(str(path), reason))
+            changed = read_changed(path, Limits(), known, short_side)
+        except (UnreadableImage, TooLarge) as exc:
+            self._quarantine(Quarantined(path, str(exc).removeprefix(f"{path}: ")))
             return None
+        if changed is None:
+            return None
+        digest, raster = changed
         self._write_thumbnail(ordinal, thumbnail(raster))
         return _Loaded(ordinal, digest, raster)
 

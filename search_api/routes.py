@@ -1,5 +1,6 @@
 """The routes of `/v1`: parameters in, the engine's results out."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -118,18 +119,18 @@ _LOOK = "Examples: image files, or ids of indexed images (`positive`), and ids n
 @router.post("/search/similar", summary="Look-alikes of examples", openapi_extra=_LOOK_FORM, description=_LOOK)
 async def search_similar(request: Request, engine: TheEngine) -> SimilarResult:
     """Text and choices restrict, order is by look."""
-    example, asked = await _read_look(request)
+    example, asked = await _read_look(request, engine)
     return await run_in_threadpool(engine.similar, example, asked)
 
 
 @router.post("/search/combined", summary="Text and look ranked together", openapi_extra=_LOOK_FORM, description=_LOOK)
 async def search_combined(request: Request, engine: TheEngine) -> CombinedResult:
     """Choices restrict; the ranks by text and by look are fused, each hit naming its parts."""
-    example, asked = await _read_look(request)
+    example, asked = await _read_look(request, engine)
     return await run_in_threadpool(engine.combined, example, asked)
 
 
-async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
+async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchRequest]:
     uploads: list[bytes] = []
     examples: dict[str, list[str]] = {"positive": [], "negative": []}
     pairs: list[tuple[str, str]] = []
@@ -147,12 +148,9 @@ async def _read_look(request: Request) -> tuple[Example, SearchRequest]:
     settings: Settings = request.app.state.settings
     reader: UploadReader = request.app.state.uploads
     limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)
-    rasters = [
-        await run_in_threadpool(
-            reader.read, data, limits, seconds=settings.upload_seconds, memory_bytes=UPLOAD_MEMORY_BYTES
-        )
-        for data in uploads
-    ]
+    side = await run_in_threadpool(engine.input_side) if uploads else 0
+    read = partial(reader.read, seconds=settings.upload_seconds, memory_bytes=UPLOAD_MEMORY_BYTES, short_side=side)
+    rasters = [await run_in_threadpool(read, data, limits) for data in uploads]
     return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked
 
 

@@ -57,11 +57,11 @@ class LocalBackend:
 
     def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
         """Look-alikes."""
-        return self._engine.similar(_example(look), request)
+        return self._engine.similar(_example(look, self._engine), request)
 
     def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
         """Text and look together."""
-        return self._engine.combined(_example(look), request)
+        return self._engine.combined(_example(look, self._engine), request)
 
     def facet(self, request: FacetRequest) -> FacetLevel:
         """One level of a facet."""
@@ -92,8 +92,9 @@ class LocalBackend:
         self._engine.close()
 
 
-def _example(look: Look) -> Example:
+def _example(look: Look, engine: Engine) -> Example:
     from hooke.pixels import Limits, read_raster
     from search_api.engine import Example
 
-    return Example(tuple(read_raster(path, Limits()) for path in look.files), look.images, look.negatives)
+    side = engine.input_side() if look.files else 0
+    return Example(tuple(read_raster(path, Limits(), side) for path in look.files), look.images, look.negatives)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
+INPUT_SIDE = 224
+"""The input of most models, in pixels: what is read of an image with several resolutions when no model is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,13 @@ class Raster:
     """The plane of an image that is looked at.
 
     pixels: shape (channels, height, width); uint8, uint16 or float32, as stored. `rgb` marks the three channels of a
-    colour picture: they belong together and are never stretched apart.
+    colour picture: they belong together and are never stretched apart. others: more frames of the same shape, of an
+    image that has several times.
     """
 
     pixels: npt.NDArray[np.generic]
     rgb: bool
+    others: tuple[npt.NDArray[np.generic], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Space:
     model: str
     dim: int
     recipe: Mapping[str, object]
+
+    @property
+    def input_side(self) -> int:
+        """The side of the model's input, in pixels."""
+        side = self.recipe.get("input_size")
+        return side if isinstance(side, int) else INPUT_SIDE
 
 
 class Embedder(Protocol):

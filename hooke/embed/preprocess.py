@@ -18,7 +18,10 @@ Planes = npt.NDArray[np.float32]
 
 PREPROCESSING: Mapping[str, object] = MappingProxyType(
     {
-        "version": 1,
+        "version": 2,
+        "level": "the coarsest whose short side is no shorter than the input",
+        "time": "first, middle and last frame; mean of unit vectors",
+        "depth": "up to 64 planes, evenly spaced: maximum on a dark background, sharpest plane on a bright one",
         "percentiles": list(PERCENTILES),
         "percentile_sample": _SAMPLE,
         "intensity": "colour stretched with one pair of percentiles for all three; every other channel with its own",
@@ -46,16 +49,20 @@ def stretch(pixels: npt.NDArray[np.generic], *, together: bool = False) -> Plane
 def views(raster: Raster) -> Planes:
     """The pictures whose unit vectors are averaged: float32 (views, 3, height, width), 0-1.
 
-    One for a colour picture, else one a channel that is not constant; one of zeros when all are.
+    For each frame one of a colour picture, else one a channel that is not constant; one of zeros when all are.
     Raises UnreadableImage for a raster without pixels.
     """
     if raster.pixels.ndim != 3 or raster.pixels.size == 0:
         raise UnreadableImage(f"a raster of shape {raster.pixels.shape} has no pixels to embed")
-    channels = stretch(raster.pixels, together=raster.rgb)
+    # side by side, so that a channel has one pair of percentiles for all frames
+    frames = (raster.pixels, *raster.others)
+    channels = stretch(np.concatenate(frames, axis=2), together=raster.rgb)
+    split = np.split(channels, len(frames), axis=2)
     if raster.rgb:
-        return channels[None]
-    filled = channels[channels.any(axis=(1, 2))]
-    shown = filled if len(filled) else channels[:1]
+        return np.stack(split)
+    planes = np.concatenate(split)
+    filled = planes[planes.any(axis=(1, 2))]
+    shown = filled if len(filled) else planes[:1]
     return np.repeat(shown[:, None], 3, axis=1)
 
 

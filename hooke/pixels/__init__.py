@@ -1,17 +1,31 @@
-"""Pixel reading, for indexing and for uploads alike: bytes in, a `Raster` out; owner of pillow and tifffile."""
+"""Pixel reading, for indexing and for uploads alike: an image in, a `Raster` out; owner of the decoders."""
 
 from hooke.pixels.bounded import UploadReader, read_upload
+from hooke.pixels.describe import ImageHeader, images_at
 from hooke.pixels.limits import Limits
 from hooke.pixels.ome import OME_XML_LIMIT, read_ome_xml
-from hooke.pixels.read import ImageFacts, image_facts, read_raster, read_raster_bytes
+from hooke.pixels.read import (
+    ImageFacts,
+    image_facts,
+    is_address,
+    locate,
+    read_changed,
+    read_raster,
+    read_raster_bytes,
+)
 from hooke.pixels.thumbnail import thumbnail
 
 __all__ = [
     "OME_XML_LIMIT",
     "ImageFacts",
+    "ImageHeader",
     "Limits",
     "UploadReader",
     "image_facts",
+    "images_at",
+    "is_address",
+    "locate",
+    "read_changed",
     "read_ome_xml",
     "read_raster",
     "read_raster_bytes",

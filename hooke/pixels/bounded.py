@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 import hooke
-from hooke.embed.base import Raster
+from hooke.embed.base import INPUT_SIDE, Raster
 from hooke.errors import BackendUnavailable, TooLarge, UnreadableImage
 from hooke.pixels.limits import Limits
 from hooke.pixels.worker import READY
@@ -40,7 +40,9 @@ class UploadReader:
             self._idle.put(_Worker())
         self._count = workers
 
-    def read(self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
+    def read(
+        self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int, short_side: int = INPUT_SIDE
+    ) -> Raster:
         """The raster of an upload.
 
         Raises TooLarge beyond the limits, the seconds or the memory; UnreadableImage for what is no image or damaged.
@@ -48,7 +50,8 @@ class UploadReader:
         limits.check_size(len(data))
         worker = self._idle.get()
         try:
-            return worker.read(data, limits, seconds=seconds, memory_bytes=memory_bytes)
+            needs = {"limits": asdict(limits), "memory_bytes": memory_bytes, "short_side": short_side}
+            return worker.read(data, limits, needs, seconds=seconds)
         finally:
             self._idle.put(worker)
 
@@ -77,15 +80,14 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def read(self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
+    def read(self, data: bytes, limits: Limits, needs: Mapping[str, object], *, seconds: float) -> Raster:
         process = self._started()
         late = Event()
         timer = Timer(seconds, _kill, (process, late))
         timer.daemon = True
         timer.start()
         try:
-            header = {"size": len(data), "limits": asdict(limits), "memory_bytes": memory_bytes}
-            return _ask(process, header, data, limits)
+            return _ask(process, {"size": len(data), **needs}, data, limits)
         except (OSError, EOFError) as exc:
             self.stop()
             if late.is_set():
@@ -151,15 +153,16 @@ def _ask(process: "subprocess.Popen[bytes]", header: Mapping[str, object], data:
 def _received(answers: IO[bytes], answer: Mapping[str, object], limits: Limits) -> Raster:
     """The raster an answer announces, checked again: the sender has handled hostile bytes."""
     shape, dtype = answer["shape"], answer["dtype"]
-    if not isinstance(shape, list) or len(shape) != 3 or dtype not in _DTYPES:
+    if not isinstance(shape, list) or len(shape) != 4 or dtype not in _DTYPES:
         raise EOFError
-    channels, height, width = (int(length) for length in shape)
-    limits.check_shape(width, height, channels=channels)
-    size = prod((channels, height, width)) * np.dtype(str(dtype)).itemsize
+    frames, channels, height, width = (int(length) for length in shape)
+    limits.check_shape(width, height, channels=channels, planes=frames)
+    size = prod((frames, channels, height, width)) * np.dtype(str(dtype)).itemsize
     content = answers.read(size)
     if len(content) != size:
         raise EOFError
-    return Raster(np.frombuffer(content, dtype=str(dtype)).reshape(channels, height, width), rgb=answer["rgb"] is True)
+    first, *others = np.frombuffer(content, dtype=str(dtype)).reshape(frames, channels, height, width)
+    return Raster(first, answer["rgb"] is True, tuple(others))
 
 
 def _kill(process: "subprocess.Popen[bytes]", late: Event) -> None:

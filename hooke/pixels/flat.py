@@ -1,6 +1,7 @@
 """PNG and JPEG, and the TIFFs that are pictures (palette, CMYK, Lab), through pillow."""
 
 from io import BytesIO
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -25,6 +26,12 @@ def read_flat(content: bytes, limits: Limits) -> Raster:
             return _channels_last(narrow(np.asarray(imagecodecs.png_decode(content))))
         image.load()
         return _from_pillow(ImageOps.exif_transpose(image))
+
+
+def read_flat_header(file: BinaryIO) -> tuple[str, int, int]:
+    """The format, width and height of a PNG or JPEG. Raises UnreadableImage when damaged."""
+    with decoder_errors("image"), Image.open(file, formats=("PNG", "JPEG")) as image:
+        return str(image.format), image.width, image.height
 
 
 def _is_deep_colour_png(content: bytes) -> bool:

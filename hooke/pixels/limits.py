@@ -31,3 +31,9 @@ class Limits:
             raise TooLarge(
                 f"the image has {width} x {height}{depth} pixels, the limit is {self.pixels}; send a smaller one"
             )
+        # so many fit where each of a colour picture's pixels has four
+        if width * height * planes * channels > 4 * self.pixels:
+            raise TooLarge(
+                f"the image has {channels} channels of {width} x {height} pixels, the limit is {4 * self.pixels} "
+                "values; send fewer or smaller ones"
+            )

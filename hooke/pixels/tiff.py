@@ -1,28 +1,37 @@
-"""TIFF, OME-TIFF and ImageJ TIFF: which planes of an n-dimensional image are looked at.
+"""TIFF, OME-TIFF and ImageJ TIFF: of one series, the coarsest level that suffices, and of it the planes looked at.
 
-The first series counts. Of time and any further axis the first position is taken, a stack (z, or an unnamed axis of
-more than four) is projected to its maximum, channels stay apart. Nothing outside the file is opened.
+Axes are taken by name; an unnamed one is channels up to four, else a stack. Of axes that are neither depth, channel
+nor time (tiles, angles, phases) the first position counts. Nothing outside the file is opened, and of the file only
+the pages of those planes are read.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import product
 from math import prod
-from struct import calcsize, iter_unpack, unpack_from
+from struct import calcsize, iter_unpack, unpack
+from typing import BinaryIO
 
 import numpy as np
-from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
+from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
-from hooke.embed.base import Raster
-from hooke.errors import UnreadableImage
+from hooke.embed.base import INPUT_SIDE, Raster
+from hooke.errors import TooLarge, UnreadableImage
 from hooke.pixels.decoding import Array, decoder_errors, inverted, narrow, over_white
 from hooke.pixels.flat import read_flat
 from hooke.pixels.limits import Limits
+from hooke.pixels.planes import coarsest_that_suffices, depths_of, frames_of, project
 
 # Their samples are no intensities: pillow turns them into colours.
 _PICTURES = (PHOTOMETRIC.PALETTE, PHOTOMETRIC.SEPARATED, PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _UNNAMED = "QI"
 _MOST_UNNAMED_CHANNELS = 4
+_MOST_TAG_BYTES = 2**28
+_MOST_PLANES = 2**20
+_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
+_SIZE = re.compile(r"""\bSize([A-Z])\s*=\s*["']\s*(\d+)""")
 _TYPE_BYTES = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
 # TIFF 6.0, tag 274: (swap x and y, then flip y, then flip x) for each orientation.
 _ORIENTATIONS = {
@@ -38,119 +47,235 @@ _ORIENTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    role: str  # one of y, x, samples, channels, stack, first
+    role: str  # one of y, x, samples, channels, stack, time, first
     length: int
 
 
-def read_tiff(content: bytes, limits: Limits) -> Raster:
-    """The raster of a TIFF of any flavour. Raises TooLarge from its header, UnreadableImage when damaged."""
+def read_tiff(file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, series: int = 0) -> Raster:
+    """The raster of a series of a TIFF. Raises TooLarge from its header, UnreadableImage when damaged."""
     with decoder_errors("TIFF"):
-        _check_chain(content)
-        return _read(content, limits)
+        check_chain(file)
+        with TiffFile(file, _multifile=False) as tif:
+            check_said(tif)
+            chosen = _chosen(tif, series)
+            if chosen.keyframe.photometric in _PICTURES:
+                return read_flat(_whole(file, limits), limits)
+            return _read(_level(chosen, short_side), file, limits)
 
 
-def _read(content: bytes, limits: Limits) -> Raster:
-    with TiffFile(BytesIO(content), _multifile=False) as tif:
-        if not tif.series:
-            raise UnreadableImage("the TIFF holds no image")
-        series = tif.series[0]
-        page = series.keyframe
-        if page.photometric in _PICTURES:
-            return read_flat(content, limits)
-        axes = _axes(series)
-        wanted = _wanted_pages(series, axes)
-        _check(axes, limits, pages=wanted)
-        _check_complete(series, wanted, content)
-        planes = series.asarray(maxworkers=1) if wanted is None else tif.asarray(key=wanted, series=0, maxworkers=1)
-        return _raster(_plane(planes, axes, first_taken=wanted is not None), page)
+def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
+    if not tif.series:
+        raise UnreadableImage("the TIFF holds no image")
+    if series >= len(tif.series):
+        raise UnreadableImage(f"the TIFF has {len(tif.series)} series, none of number {series}")
+    _check_run(tif)
+    return tif.series[series]
 
 
-def _check_chain(content: bytes) -> None:
+def check_said(tif: TiffFile) -> None:
+    """Refuse an OME-XML of more planes than any image has: tifffile makes room for each of them."""
+    for sizes in _PIXELS.findall(tif.ome_metadata or ""):
+        planes = prod(int(length) for axis, length in _SIZE.findall(sizes) if axis in "ZCT")
+        if planes > _MOST_PLANES:
+            raise TooLarge(f"the OME-XML says {planes} planes, the limit is {_MOST_PLANES}")
+
+
+def _check_run(tif: TiffFile) -> None:
+    """Refuse a run of planes behind one page that was cut: tifffile then takes the first plane for all."""
+    said = (tif.imagej_metadata or {}).get("images")
+    page = tif.pages.first
+    if not isinstance(said, int) or len(tif.pages) > 1 or said <= tif.series[0].size // max(1, page.size):
+        return
+    # ImageJ's number of images may be left over from another file, which has no more than its one plane
+    behind = tif.filehandle.size - page.dataoffsets[0] - page.nbytes
+    if behind >= page.nbytes:
+        raise UnreadableImage(f"the TIFF is cut short: it has {1 + behind // page.nbytes} of its {said} planes")
+
+
+def _level(series: TiffPageSeries, short_side: int) -> TiffPageSeries:
+    sides = [min(level.shape[level.axes.index(axis)] for axis in "YX") for level in series.levels]
+    finest_first = sorted(range(len(sides)), key=lambda position: -sides[position])
+    place = coarsest_that_suffices([sides[position] for position in finest_first], short_side)[0]
+    return series.levels[finest_first[place]]
+
+
+def _read(series: TiffPageSeries, file: BinaryIO, limits: Limits) -> Raster:
+    pages = _Pages(series, file)
+    _check(pages, limits)
+    first, *others = (_raster(_plane(pages, frame), series.keyframe) for frame in pages.frames())
+    return Raster(first.pixels, first.rgb, tuple(other.pixels for other in others))
+
+
+class _Pages:
+    """A series as pages: its axes, those that number the pages before those within one."""
+
+    def __init__(self, series: TiffPageSeries, file: BinaryIO) -> None:
+        axes = [_Axis(_role(name, n), n) for name, n in zip(series.axes, series.shape, strict=True)]
+        within = series.keyframe.ndim
+        if tuple(series.shape[-within:]) != tuple(series.keyframe.shape):
+            raise UnreadableImage(f"pages of shape {series.keyframe.shape} in a series of shape {series.shape}")
+        self.between, self.within = axes[:-within], axes[-within:]
+        if series.keyframe.dtype is None:
+            raise UnreadableImage("the TIFF does not say what type its pixels are of")
+        self._dtype = series.keyframe.dtype
+        self._series = series
+        self._file = file
+        self._count = prod(axis.length for axis in self.between)
+
+    def length(self, role: str) -> int:
+        """The product of the lengths of the axes of a role."""
+        return prod(axis.length for axis in (*self.between, *self.within) if axis.role == role)
+
+    def frames(self) -> tuple[int, ...]:
+        """The frames looked at; those within a page are not told apart."""
+        return frames_of(prod(axis.length for axis in self.between if axis.role == "time"))
+
+    def depths(self) -> tuple[int, ...]:
+        """The planes looked at of the stack that the pages are."""
+        return depths_of(prod(axis.length for axis in self.between if axis.role == "stack"))
+
+    def numbers(self, frame: int, channel: int) -> list[int]:
+        """The pages of a frame and channel, by depth."""
+        axes = self.between
+        order = [place for role in ("time", "channels", "stack", "first") for place in _places(axes, role)]
+        numbers = np.arange(self._count).reshape([axis.length for axis in axes]).transpose(order)
+        lengths = [prod(axes[place].length for place in _places(axes, role)) for role in ("time", "channels", "stack")]
+        return [int(number) for number in numbers.reshape(*lengths, -1)[frame, channel, list(self.depths()), 0]]
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Where the bytes lie, and how many, of the pages looked at."""
+        channels = range(prod(axis.length for axis in self.between if axis.role == "channels"))
+        wanted = [n for frame, c in product(self.frames(), channels) for n in self.numbers(frame, c)]
+        if self._is_one_run():
+            return [(self._offset(number), self._page_bytes()) for number in wanted]
+        return [
+            span for n in wanted for span in zip(self._page(n).dataoffsets, self._page(n).databytecounts, strict=False)
+        ]
+
+    def file_size(self) -> int:
+        """Bytes of the file."""
+        return self._file.seek(0, 2)
+
+    def read(self, number: int) -> Array:
+        """The pixels of a page as (channels, depth, samples, height, width)."""
+        return _arranged(self._pixels(number), self.within)
+
+    def _pixels(self, number: int) -> Array:
+        if not self._is_one_run():
+            return np.asarray(self._page(number).asarray(maxworkers=1))
+        self._file.seek(self._offset(number))
+        dtype = self._dtype.newbyteorder(self._series.keyframe.parent.byteorder)
+        return np.frombuffer(self._file.read(self._page_bytes()), dtype).reshape(self._series.keyframe.shape)
+
+    def _is_one_run(self) -> bool:
+        """Whether the planes lie one after another behind a single page, as ImageJ writes more than 4 GB."""
+        if len(self._series.pages) >= self._count:
+            return False
+        if self._series.dataoffset is None:
+            raise UnreadableImage(f"the TIFF has {len(self._series.pages)} of its {self._count} pages")
+        return True
+
+    def _page(self, number: int) -> TiffPage | TiffFrame:
+        page = self._series.pages[number]
+        if page is None:
+            raise UnreadableImage("the TIFF keeps planes in other files; join them into one")
+        return page
+
+    def _offset(self, number: int) -> int:
+        return int(self._series.dataoffset or 0) + number * self._page_bytes()
+
+    def _page_bytes(self) -> int:
+        return prod(self._series.keyframe.shape) * self._dtype.itemsize
+
+
+def _plane(pages: _Pages, frame: int) -> Array:
+    """The pixels of a frame: (samples or channels, height, width)."""
+    colour = pages.length("samples") > 1
+    planes = []
+    for channel in range(prod(axis.length for axis in pages.between if axis.role == "channels")):
+        # (channels within a page, depth, samples, height, width)
+        stack = np.concatenate([pages.read(number) for number in pages.numbers(frame, channel)], axis=1)
+        planes += [project(each, colour=colour) for each in stack]
+    return np.concatenate(planes)
+
+
+def _arranged(pixels: Array, axes: Sequence[_Axis]) -> Array:
+    """A page's pixels as (channels, depth, samples, height, width); of times and other axes the first position."""
+    roles = ("time", "first", "channels", "stack", "samples", "y", "x")
+    ordered = pixels.transpose([place for role in roles for place in _places(axes, role)])
+    lengths = [prod(axes[place].length for place in _places(axes, role)) for role in roles]
+    return np.asarray(ordered.reshape(lengths)[0, 0])
+
+
+def _places(axes: Sequence[_Axis], role: str) -> list[int]:
+    return [place for place, axis in enumerate(axes) if axis.role == role]
+
+
+def check_chain(file: BinaryIO) -> None:
     """Refuse a file that ends before its last directory or tag: tifffile reads what is left, as if it were all.
 
     TIFF 6.0 section 2, and BigTIFF with wider counts and offsets: a directory is a count, entries of tag, type, count
     and value (or where it is), and the offset of the next directory.
     """
-    order = "<" if content[:2] == b"II" else ">"
-    big = content[2 if order == "<" else 3] == 43
-    start, count, entry, link = (8, "Q", "HHQQ", "Q") if big else (4, "H", "HHII", "I")
+    size = file.seek(0, 2)
+    start = _bytes_at(file, 0, 4)
+    order = "<" if start[:2] == b"II" else ">"
+    big = start[2 if order == "<" else 3] == 43
+    place, count, entry, link = (8, "Q", "HHQQ", "Q") if big else (4, "H", "HHII", "I")
     seen: set[int] = set()
-    (offset,) = unpack_from(order + link, content, start)
+    (offset,) = unpack(order + link, _bytes_at(file, place, calcsize(order + link)))
     while offset and offset not in seen:
         seen.add(offset)
-        _require(content, offset + calcsize(order + count))
-        (entries,) = unpack_from(order + count, content, offset)
+        (entries,) = unpack(order + count, _bytes_at(file, offset, calcsize(order + count)))
         first = offset + calcsize(order + count)
-        last = first + entries * calcsize(order + entry)
-        _require(content, last + calcsize(order + link))
-        for _, kind, values, where in iter_unpack(order + entry, content[first:last]):
-            size = values * _TYPE_BYTES.get(kind, 0)
-            if size > calcsize(order + link):
-                _require(content, where + size)
-        (offset,) = unpack_from(order + link, content, last)
+        length = entries * calcsize(order + entry)
+        _require(size, first + length)
+        directory = _bytes_at(file, first, length + calcsize(order + link))
+        for _, kind, values, where in iter_unpack(order + entry, directory[:length]):
+            extent = values * _TYPE_BYTES.get(kind, 0)
+            if extent > _MOST_TAG_BYTES:
+                raise TooLarge(f"a tag of the TIFF has {extent} bytes, the limit is {_MOST_TAG_BYTES}")
+            if extent > calcsize(order + link):
+                _require(size, where + extent)
+        (offset,) = unpack(order + link, directory[length:])
+    # tifffile takes the place where it is given a file for its start
+    file.seek(0)
 
 
-def _require(content: bytes, end: int) -> None:
-    if end > len(content):
-        raise UnreadableImage(f"the TIFF is cut short: it has {len(content)} bytes and refers to byte {end}")
+def _bytes_at(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    content = file.read(length)
+    if len(content) < length:
+        _require(offset + len(content), offset + length)
+    return content
 
 
-def _axes(series: TiffPageSeries) -> tuple[_Axis, ...]:
-    pairs = zip(series.axes, series.shape, strict=True)
-    return tuple(_Axis(_role(name, length), length) for name, length in pairs)
+def _whole(file: BinaryIO, limits: Limits) -> bytes:
+    limits.check_size(file.seek(0, 2))
+    file.seek(0)
+    return file.read()
+
+
+def _require(size: int, end: int) -> None:
+    if end > size:
+        raise UnreadableImage(f"the TIFF is cut short: it has {size} bytes and refers to byte {end}")
 
 
 def _role(name: str, length: int) -> str:
     if name in _UNNAMED:
         return "channels" if length <= _MOST_UNNAMED_CHANNELS else "stack"
-    return {"Y": "y", "X": "x", "S": "samples", "C": "channels", "Z": "stack"}.get(name, "first")
+    return {"Y": "y", "X": "x", "S": "samples", "C": "channels", "Z": "stack", "T": "time"}.get(name, "first")
 
 
-def _length(axes: tuple[_Axis, ...], role: str) -> int:
-    return prod(axis.length for axis in axes if axis.role == role)
-
-
-def _check(axes: tuple[_Axis, ...], limits: Limits, *, pages: list[int] | None) -> None:
-    planes = _length(axes, "stack") * (_length(axes, "first") if pages is None else 1)
-    channels = _length(axes, "channels") * _length(axes, "samples")
-    limits.check_shape(_length(axes, "x"), _length(axes, "y"), channels=channels, planes=planes)
-
-
-def _wanted_pages(series: TiffPageSeries, axes: tuple[_Axis, ...]) -> list[int] | None:
-    """The pages at the first time point, or None where the series is not one page a plane: then it is read whole."""
-    before = [axis for axis in axes if axis.role in ("channels", "stack", "first")]
-    if not any(axis.role == "first" for axis in before) or len(series.pages) != prod(axis.length for axis in before):
-        return None
-    numbers = np.arange(len(series.pages)).reshape([axis.length for axis in before])
-    index = tuple(slice(0, 1) if axis.role == "first" else slice(None) for axis in before)
-    return [int(number) for number in numbers[index].ravel()]
-
-
-def _check_complete(series: TiffPageSeries, wanted: list[int] | None, content: bytes) -> None:
-    """Refuse a file that ends before its pixels do: tifffile fills what is missing with zeros."""
-    end = series.dataoffset + series.nbytes if series.dataoffset is not None else 0
-    for number in range(len(series.pages)) if wanted is None else wanted:
-        page = series.pages[number]
-        if page is None:
-            raise UnreadableImage("the TIFF keeps planes in other files; join them into one")
-        spans = zip(page.dataoffsets, page.databytecounts, strict=False)
-        end = max(end, max((start + count for start, count in spans), default=0))
-    _require(content, end)
-
-
-def _plane(planes: Array, axes: tuple[_Axis, ...], *, first_taken: bool) -> Array:
-    """Pixels of shape (samples or channels, height, width); samples of a colour picture come first."""
-    kept = [_Axis(axis.role, 1) if first_taken and axis.role == "first" else axis for axis in axes]
-    pixels = planes.reshape([axis.length for axis in kept])
-    for position in reversed(range(len(kept))):
-        if kept[position].role == "first":
-            pixels = np.moveaxis(pixels, position, 0)[0]
-        elif kept[position].role == "stack":
-            pixels = np.asarray(np.maximum.reduce(pixels, axis=position))
-    roles = [axis.role for axis in kept if axis.role not in ("first", "stack")]
-    order = [number for role in ("channels", "samples", "y", "x") for number, r in enumerate(roles) if r == role]
-    pixels = pixels.transpose(order)
-    return pixels.reshape(-1, *pixels.shape[-2:])
+def _check(pages: _Pages, limits: Limits) -> None:
+    """Refuse what costs too much, and a file that ends before its pixels do: tifffile fills in zeros."""
+    depth = len(pages.depths()) * prod(axis.length for axis in pages.within if axis.role in ("stack", "time", "first"))
+    channels = pages.length("channels") * pages.length("samples")
+    limits.check_shape(pages.length("x"), pages.length("y"), channels=channels, planes=depth * len(pages.frames()))
+    spans = pages.spans()
+    _require(pages.file_size(), max((start + count for start, count in spans), default=0))
+    if (total := sum(count for _, count in spans)) > limits.bytes:
+        raise TooLarge(f"the planes looked at take {total} bytes, the limit is {limits.bytes}; write smaller levels")
 
 
 def _raster(planes: Array, page: TiffPage) -> Raster:

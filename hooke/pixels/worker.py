@@ -30,24 +30,26 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         request = json.loads(line)
         content = requests.read(request["size"])
         _limit_memory(request["memory_bytes"])
-        _answer(answers, content, Limits(**request["limits"]))
+        _answer(answers, content, Limits(**request["limits"]), request["short_side"])
 
 
-def _answer(answers: BinaryIO, content: bytes, limits: Limits) -> None:
+def _answer(answers: BinaryIO, content: bytes, limits: Limits, short_side: int) -> None:
     try:
-        raster = _decoded(content, limits)
+        raster = _decoded(content, limits, short_side)
     except HookeError as error:
         answers.write(_line({"error": type(error).__name__, "message": str(error)}))
     else:
-        shape, dtype = raster.pixels.shape, raster.pixels.dtype.name
+        frames = (raster.pixels, *raster.others)
+        shape, dtype = (len(frames), *raster.pixels.shape), raster.pixels.dtype.name
         answers.write(_line({"shape": shape, "dtype": dtype, "rgb": raster.rgb}))
-        answers.write(np.ascontiguousarray(raster.pixels).reshape(-1).view(np.uint8).data)
+        for frame in frames:
+            answers.write(np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data)
     answers.flush()
 
 
-def _decoded(content: bytes, limits: Limits) -> Raster:
+def _decoded(content: bytes, limits: Limits, short_side: int) -> Raster:
     try:
-        return read_raster_bytes(content, limits)
+        return read_raster_bytes(content, limits, short_side)
     except MemoryError as exc:
         raise TooLarge("the image needs more memory to decode than allowed; send a smaller one") from exc
 

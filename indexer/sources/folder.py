@@ -3,18 +3,22 @@
 What the header of an OME-TIFF says is added to its row, but for the fields that the row has itself.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
+from itertools import zip_longest
 from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Dataset, Image, Pixels, Study, Value
+from hooke.pixels import ImageHeader, images_at, locate
 from indexer.sources.base import Quarantine, Quarantined
 from indexer.sources.licence import spdx
 from indexer.sources.manifest import (
     SETTINGS_NAME,
+    ZARR_MARKS,
     Row,
     Settings,
     ignore,
@@ -33,6 +37,8 @@ ORIGIN = "folder"
 _SHOWN = frozenset({*ONTOLOGY_FIELDS, "licence"})
 """The fields of its images by which a study is found."""
 _OF_IMAGES = "(images)"
+# a manifest may name images elsewhere, but no local file by an address: that would be a way out of the folder
+_REMOTE = re.compile(r"(?:s3|gs|gcs|az|abfss?|https?|memory)://[^\s:]")
 _STUDY_NAMES = ("study", "study_id", "study_accession")
 _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 
@@ -47,8 +53,12 @@ def folder_digest(path: Path) -> str:
                 digest.update(file_digest(raw, "sha256").digest())
     folders = {root: None}
     for row in image_rows(path, ignore):
-        digest.update(_state(row.path, root))
-        folders[(root / row.path).parent] = None
+        image = root / row.path
+        # a change of a Zarr's metadata leaves its folder's time as it was
+        marks = [str(image / mark) for mark in ZARR_MARKS] if os.path.isdir(image) else []
+        for file in (row.path, *marks):
+            digest.update(_state(file, root))
+        folders[image.parent] = None
     for companion in (
         c for folder in folders for suffix in OME_XML_SUFFIXES for c in sorted(folder.glob(f"*{suffix}"))
     ):
@@ -66,8 +76,7 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
     root, settings = root_of(path), read_settings(root_of(path), quarantine)
     datasets: dict[str, dict[str, None]] = {}
     shown: dict[str, dict[Value, None]] = {}
-    for image in _described(path, ignore):
-        row = image.row
+    for row in (row for found in _described(path, ignore) for row in found.images or (found.row,)):
         study = _study_id(row, root, settings)
         datasets.setdefault(study, {})[line_of(row.cell("dataset"))] = None
         shown.setdefault(study, {}).update(dict.fromkeys(v for v in _row_values(row.cells) if v.field in _SHOWN))
@@ -83,32 +92,56 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
 def read_folder_images(path: Path, quarantine: Quarantine) -> Iterator[Image]:
     """The images of a folder in the manifest's order, or by path. A second row of one file gets `#2`.
 
-    A file that is missing leaves the image without pixels and is quarantined, once for a table whose files are all
-    elsewhere; a path that leads out of the folder is quarantined and gives no image. Several images in one file get
-    `#2` and so on, too.
+    A file with several images, such as a plate, gives each of them, with the row's values. A file that is missing
+    leaves the image without pixels and is quarantined, once for a table whose files are all elsewhere; a path that
+    leads out of the folder is quarantined and gives no image. Addresses of remote images are taken as they are.
     """
     root, settings = root_of(path), read_settings(root_of(path), ignore)
     used: dict[str, int] = {}
-    is_list = _is_list_of_files_elsewhere(path)
-    if is_list:
+    tell_missing = quarantine
+    if _is_list_of_files_elsewhere(path):
         quarantine(Quarantined(str(path), "none of its files is here; its images are without pixels", lost=False))
-    for image in _described(path, quarantine):
-        relative, row = image.path, image.row
-        if relative is None:
-            quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(row.path)}"))
+        tell_missing = ignore
+    for found in _described(path, quarantine):
+        study = _study_id(found.row, root, settings)
+        if _REMOTE.match(found.row.path):
+            yield _image(found.row, found.row.path, Pixels(found.row.path), study, used)
+        elif found.path is None:
+            reason = f"the path leads out of the folder: {line_of(found.row.path)}"
+            quarantine(Quarantined(found.row.place, reason))
+        elif found.file is None:
+            reason = f"no such file, indexed without pixels: {line_of(found.row.path)}"
+            tell_missing(Quarantined(found.row.place, reason))
+            yield _image(found.row, found.path.as_posix(), None, study, used)
+        else:
+            yield from _images_in(found.file, found, root, settings, quarantine, used)
+
+
+def _images_in(
+    file: Path, found: "_Described", root: Path, settings: Settings, quarantine: Quarantine, used: dict[str, int]
+) -> Iterator[Image]:
+    headers = () if is_ome_xml(file) else images_at(file)
+    if not found.images:
+        images = [(found.row, header) for header in headers or (None,)]
+    else:
+        # which image of the XML is which in the file is known only where there are as many of both
+        here = headers if len(headers) == len(found.images) else headers[:1]
+        images = list(zip_longest(found.images, here))
+    for row, header in images:
+        suffix = header.suffix if header else ""
+        path = f"{found.path}{suffix}"
+        if inside(path, root.resolve()) is None:
+            quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(path)}"))
             continue
-        if image.is_missing and not is_list:
-            quarantine(Quarantined(row.place, f"no such file, indexed without pixels: {line_of(row.path)}"))
-        # what looks at pixels sees the first image of a file
-        pixels = image.pixels if image.is_first else None
-        yield _image(row, relative.as_posix(), pixels, _study_id(row, root, settings), used)
+        pixels = Pixels(f"{file}{suffix}") if header else None
+        yield _image(row, path, pixels, _study_id(row, root, settings), used, header)
 
 
 def _is_list_of_files_elsewhere(path: Path) -> bool:
     """Whether a table of several images names no file that is here, as an archive's list of files does."""
     rows = 0
     for row in image_rows(path, ignore):
-        if status(root_of(path) / row.path) is not None:
+        if _REMOTE.match(row.path) or locate(root_of(path) / row.path) is not None:
             return False
         rows += 1
     return rows > 1
@@ -116,36 +149,33 @@ def _is_list_of_files_elsewhere(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """One image: its row, with what its file's header adds; its path in the folder, None where it leads out of it.
+    """A row; its path in the folder, None where that leads out of it; its file, None where there is none.
 
-    is_first: whether it is the first image in its file; is_missing: whether there is no such file.
+    images: the row with what OME-XML adds to it, for each image that the file's describes; none where it has none.
     """
 
     row: Row
-    path: Path | None
-    pixels: Pixels | None
-    is_first: bool = True
-    is_missing: bool = False
+    path: Path | None = None
+    file: Path | None = None
+    images: tuple[Row, ...] = ()
 
 
 def _described(path: Path, quarantine: Quarantine) -> Iterator[_Described]:
-    """The images of a folder in the order of its rows, several in a row where the file's header describes several."""
+    """The rows of a folder in order, with what OME-XML says of their files."""
     root = root_of(path).resolve()
     for row in image_rows(path, quarantine):
         relative = inside(row.path, root)
-        there = relative is not None and status(root / relative) is not None
-        if relative is None or not there:
-            yield _Described(row, relative, None, is_missing=True)
+        if relative is None or _REMOTE.match(row.path) or locate(root / relative) is None:
+            yield _Described(row, relative)
             continue
         file = root / relative
 
         def report(reason: str, place: str = row.place) -> None:
             quarantine(Quarantined(place, reason))
 
-        pixels = None if is_ome_xml(file) else Pixels(str(file))
-        images = ome_images(file, report) if is_tiff(file) or pixels is None else ()
-        rows = [replace(row, cells=(*row.cells, *_added(row, image))) for image in images] or [row]
-        yield from (_Described(each, relative, pixels, number == 0) for number, each in enumerate(rows))
+        images = ome_images(file, report) if is_tiff(file) or is_ome_xml(file) else ()
+        rows = tuple(replace(row, cells=(*row.cells, *_added(row, image))) for image in images)
+        yield _Described(row, relative, file, rows)
 
 
 def _added(row: Row, image: OmeImage) -> Iterator[tuple[str, str]]:
@@ -158,12 +188,37 @@ def _added(row: Row, image: OmeImage) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def _image(row: Row, path: str, pixels: Pixels | None, study: str, used: dict[str, int]) -> Image:
+def _image(
+    row: Row, path: str, pixels: Pixels | None, study: str, used: dict[str, int], header: ImageHeader | None = None
+) -> Image:
     path = line_of(path)
-    values = distinct((Value("path", path), *_row_values(row.cells)))
+    said = tuple(_row_values(row.cells))
+    fields = {value.field for value in said}
+    # what the manifest says of a field wins over what the file does
+    found = (value for value in _header_values(header) if value.field not in fields) if header else ()
+    values = distinct((Value("path", path), *said, *found))
     title = line_of(row.cell("title", "name")) or path
     identifier = unique_id(f"{study}/{path}", used)
     return Image(identifier, study, title, line_of(row.cell("dataset")) or None, values, pixels=pixels)
+
+
+def _header_values(header: ImageHeader) -> Iterator[Value]:
+    """What a file says of its image, by the names of REMBI and OME. An archive's voxel sizes are metres."""
+    place = header.place
+    pairs = [
+        ("format", header.format),
+        *((f"size_{axis}", str(header.lengths[axis])) for axis in "xyzct" if axis in header.lengths),
+        *((f"physical_size_{axis}_um", f"{size:.6g}") for axis, size in header.pixel_size_um.items()),
+        *((f"voxel_physical_size_{axis}", f"{size / 1e6:.6g}") for axis, size in header.pixel_size_um.items()),
+        *(("channels", name) for name in header.channels),
+        ("plate", place.plate),
+        ("well", f"{place.row}{place.column}"),
+        ("well_row", place.row),
+        ("well_column", place.column),
+        ("well_field", place.field),
+        *(("labels", name) for name in header.labels),
+    ]
+    yield from (Value(name, text) for name, value in pairs if (text := line_of(value)))
 
 
 def _row_values(cells: Sequence[tuple[str, str]]) -> Iterator[Value]:

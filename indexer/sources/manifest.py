@@ -35,9 +35,11 @@ SETTINGS_NAME = "hooke.toml"
 TABLE_SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES, *PARQUET_SUFFIXES)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
+ZIPPED_SUFFIXES = (".zarr.zip", ".ozx")
+"""Of an OME-Zarr in a zip: any other zip may hold anything."""
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", *_TIFF_MAGIC)
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
 _PATH_NAMES += ("image", "image_file", "image_name")
 _SAMPLE_ROWS = 20
@@ -68,7 +70,8 @@ def is_image(path: Path) -> bool:
     """Whether a file holds an image by its first bytes or is named as one; a folder, whether it is a Zarr."""
     if path.is_dir():
         return is_zarr(path)
-    return path.suffix.lower() in IMAGE_SUFFIXES or _starts(path, _MAGIC)
+    named = path.suffix.lower() in IMAGE_SUFFIXES or path.name.lower().endswith(ZIPPED_SUFFIXES)
+    return named or _starts(path, _MAGIC)
 
 
 def is_tiff(path: Path) -> bool:
@@ -86,7 +89,7 @@ def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
 
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is one OME-Zarr image rather than a folder of images."""
-    return any(status(folder / mark) for mark in _ZARR_MARKS)
+    return any(status(folder / mark) for mark in ZARR_MARKS)
 
 
 def status(path: Path) -> os.stat_result | None:
@@ -238,10 +241,16 @@ def _path_column(rows: Sequence[Sequence[str]], root: Path, settings: Settings) 
 
 
 def _names_image(cell: str, root: Path, *, named: bool) -> bool:
-    if named and PurePosixPath(cell.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES:
+    if named and _is_named_as_image(cell.replace("\\", "/")):
         return True
     found = inside(cell.replace("\\", "/"), root.resolve()) if cell else None
     return found is not None and bool(status(root / found)) and is_image(root / found)
+
+
+def _is_named_as_image(path: str) -> bool:
+    """Whether a file, the Zarr or zip that it is in, or the file before `#` is named as an image."""
+    whole = PurePosixPath(path.partition("#")[0].lower())
+    return any(part.suffix in IMAGE_SUFFIXES or part.name.endswith(ZIPPED_SUFFIXES) for part in (whole, *whole.parents))
 
 
 def inside(path: str, root: Path) -> Path | None:

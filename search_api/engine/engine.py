@@ -219,6 +219,11 @@ class Engine:
                 for stats in reader.fields(level).values()
             ]
 
+    def input_side(self) -> int:
+        """The side of the model's input, in pixels: what of an uploaded image with several resolutions is read."""
+        with self._store.read() as reader:
+            return self._visuals.input_side(reader.snapshot)
+
     def warm_up(self) -> None:
         """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hooke.embed.base import Embedder, Raster
+from hooke.embed.base import INPUT_SIDE, Embedder, Raster
 from hooke.errors import BadInput, SpaceMismatch
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
@@ -68,6 +68,14 @@ class Visuals:
             return None
         space, _ = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
         return {"fingerprint": space.fingerprint, "model": space.model, "dim": space.dim, "recipe": dict(space.recipe)}
+
+    def input_side(self, snapshot: Snapshot) -> int:
+        """The side of the model's input."""
+        from hooke.embed.fingerprint import load_space
+
+        if snapshot.manifest.space is None:
+            return INPUT_SIDE
+        return load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0].input_side
 
     def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> Vectors:
         """The rasters' rows in the snapshot's space. Raises SpaceMismatch when this program makes another."""

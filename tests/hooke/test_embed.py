@@ -62,6 +62,14 @@ class TestPreprocess:
         pixels[1] = 5
         assert views(Raster(pixels, rgb=False)).shape == (2, 3, 48, 64)
 
+    def test_every_frame_has_its_views_and_all_share_a_channels_percentiles(self) -> None:
+        dim, bright = np.zeros((2, 2, 8, 8), np.uint16)
+        dim[:, :4], bright[:, :4] = 100, 200
+        found = views(Raster(dim, rgb=False, others=(bright, dim)))
+        assert [float(view.max()) for view in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+        colour = np.full((3, 8, 8), [[[10]], [[100]], [[200]]], np.uint8)
+        assert views(Raster(colour, rgb=True, others=(colour, colour))).shape == (3, 3, 8, 8)
+
     def test_padding_centres_on_the_median_of_the_border(self) -> None:
         picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
         picture[:, 1, 2] = 1

@@ -4,13 +4,16 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hooke.errors import TooLarge, UnreadableImage
 from hooke.pixels import Limits, UploadReader, read_raster_bytes, read_upload
+from tests.hooke.test_ome_zarr import dark
 from tests.hooke.test_pixels import SAMPLES, tiff_bytes
+from tests.hooke.zarrs import write_image, zipped
 
 LIMITS = Limits()
 ENOUGH = 2**30
@@ -38,6 +41,13 @@ def test_an_upload_is_read_as_a_file_is(reader: UploadReader, content: bytes) ->
     expected = read_raster_bytes(content, LIMITS)
     assert (raster.rgb, raster.pixels.dtype) == (expected.rgb, expected.pixels.dtype)
     np.testing.assert_array_equal(raster.pixels, expected.pixels)
+
+
+def test_a_zipped_zarr_is_read_as_its_folder_is_with_all_its_frames(reader: UploadReader, tmp_path: Path) -> None:
+    pixels = dark(3, 2, 80, 100)
+    folder = write_image(tmp_path / "i.zarr", [pixels, pixels[..., ::2, ::2]], "tcyx")
+    raster = reader.read(zipped(folder), LIMITS, seconds=20, memory_bytes=ENOUGH, short_side=40)
+    np.testing.assert_array_equal([raster.pixels, *raster.others], pixels[[1, 0, 2], :, ::2, ::2])
 
 
 def test_limits_and_damage_are_named(reader: UploadReader) -> None:

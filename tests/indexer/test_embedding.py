@@ -10,6 +10,8 @@ from hooke.index import IndexDirectory
 from hooke.pixels import Limits, read_raster
 from indexer import embedding
 from indexer.embedding import Model
+from tests.hooke.test_ome_zarr import dark
+from tests.hooke.zarrs import write_plate
 from tests.indexer.archives import MODEL, held, index_all, write_images, write_manifest
 
 
@@ -92,3 +94,22 @@ def test_a_deleted_thumbnail_folder_does_not_stop_a_run(tmp_path: Path) -> None:
         path.unlink() if path.is_file() else path.rmdir()
     index_all(index, images, model=MODEL)
     assert len(held(index).vectors) == 2
+
+
+def test_the_fields_of_a_plate_are_embedded_and_a_damaged_one_is_quarantined(tmp_path: Path) -> None:
+    planes = {f"A/1/{n}": [dark(2, 40, 60)] for n in range(3)}
+    plate, index = write_plate(tmp_path / "screen" / "p.zarr", planes, "cyx"), tmp_path / "index"
+    (plate / "A" / "1" / "1" / "0" / ".zarray").write_text("{")
+    report = index_all(index, tmp_path / "screen", model=MODEL)
+    found, embedder = held(index), load_embedder(MODEL.name, threads=1)
+    assert sorted(found.vectors) == ["screen/p.zarr/A/1/0", "screen/p.zarr/A/1/2"]
+    (row,) = embedder.embed([read_raster(plate / "A" / "1" / "2", Limits(), embedder.space.input_side)])
+    np.testing.assert_array_equal(np.frombuffer(found.vectors["screen/p.zarr/A/1/2"], np.float32), row)
+    thumbnail = IndexDirectory(index).thumbnail(found.ordinals["screen/p.zarr/A/1/2"])
+    assert thumbnail.read_bytes().startswith(b"\xff\xd8\xff")
+    (line,) = report.quarantined
+    assert line.path == str(plate.resolve() / "A" / "1" / "1")
+    assert line.reason.startswith("the OME-Zarr is damaged")
+    written = segments(index)
+    index_all(index, tmp_path / "screen", model=MODEL)
+    assert (held(index).vectors, segments(index)) == (found.vectors, written)
