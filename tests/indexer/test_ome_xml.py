@@ -105,6 +105,7 @@ def test_the_header_of_an_ome_tiff_says_what_its_image_is(tmp_path: Path, schema
         "gene_symbol": ["CDK1"],
         "gene_ontology": ["GO:0005634"],
         "passage": ["17"],
+        "format": ["OME-TIFF"],
     }
     assert with_ids(image.values, "organism") == [("Homo sapiens", ("NCBITaxon:9606",))]
     assert texts(found.studies[0].values, "organism") == ["Homo sapiens"]
