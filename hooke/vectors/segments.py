@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
+from functools import partial
 from os import O_RDONLY, close, fsync
 from os import open as open_directory
 from pathlib import Path
@@ -22,8 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors.base import Block, VectorReader
-from hooke.vectors.reader import Segment, SegmentReader, check_block, sorted_block
+from hooke.vectors.base import Block, VectorReader, Vectors
+from hooke.vectors.codes import cached_codes
+from hooke.vectors.columns import Segment
+from hooke.vectors.reader import SegmentReader, check_block, sorted_block
 
 FORMAT = 1
 _ROWS, _ORDINALS, _DIGESTS, _META = "rows.f32", "ordinals.u32", "digests.u64", "meta.json"
@@ -99,6 +102,14 @@ class SegmentStore:
             for entry in self._directory.iterdir():
                 if _OURS.fullmatch(entry.name) and entry.name not in segments:
                     shutil.rmtree(entry)
+            for entry in self._cache.iterdir() if self._cache.is_dir() else ():
+                if entry.stem not in segments:
+                    entry.unlink(missing_ok=True)
+
+    @property
+    def _cache(self) -> Path:
+        """Files made from segments, which are made again when they are missed."""
+        return self._directory / "cache"
 
     def size_bytes(self, segments: Sequence[str]) -> int:
         """Bytes on disk of the named segments."""
@@ -133,7 +144,9 @@ class SegmentStore:
         if sum(meta.size(file) for file in _TYPES) <= _CHECKED_AT_OPEN_BYTES:
             self._check_sums(name, meta)
         arrays = {file: self._map(name, file, meta) for file in _TYPES}
-        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_ROWS])  # type: ignore[arg-type]  # dtypes by _TYPES
+        rows: Vectors = arrays[_ROWS]  # type: ignore[assignment]  # as are the others, of a dtype by _TYPES
+        codes = partial(cached_codes, self._cache / f"{name}.sq8", rows, meta.checksums[_ROWS])
+        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], rows, codes)  # type: ignore[arg-type]
 
     def _map(self, name: str, file: str, meta: _Meta) -> Array:
         path = self._directory / name / file
