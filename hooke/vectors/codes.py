@@ -19,8 +19,8 @@ from uuid import uuid4
 import numpy as np
 
 from hooke.vectors.base import Vectors
-from hooke.vectors.kernels import CodeRows, nearest_codes, nearest_taken
-from hooke.vectors.planner import Positions, Scores, Similarities, error_bound
+from hooke.vectors.kernels import CodeRows, nearest_codes
+from hooke.vectors.planner import Positions, Similarities, error_bound
 
 FORMAT = 1
 _HEADER_BYTES = 4096
@@ -44,17 +44,16 @@ class Codes:
         weights = wide * self.scale
         step = float(np.abs(weights).max()) / 127 or 1.0
         whole = np.rint(weights / step)
-        found, products = self._nearest(whole.astype(np.float32), depth, rows)
+        numbers = whole.astype(np.float32)
+        if isinstance(rows, slice):
+            found, products = nearest_codes(self.values[rows], numbers, depth)
+            found = found + rows.start
+        else:
+            found, products = nearest_codes(self.values, numbers, depth, rows)
         rest = float(np.linalg.norm(weights - step * whole))
         counted = error_bound(len(query)) * step * float(np.linalg.norm(whole)) * self.reach
         error = float(np.linalg.norm(wide)) * self.error + rest * self.reach + counted + _SLACK
         return found, float(wide @ self.middle) + step * products.astype(np.float64), error
-
-    def _nearest(self, whole: Vectors, depth: int, rows: slice | Positions) -> tuple[Positions, Scores]:
-        if isinstance(rows, slice):
-            found, products = nearest_codes(self.values[rows], whole, depth)
-            return found + rows.start, products
-        return nearest_taken(self.values, rows, whole, depth)
 
 
 def encode(rows: Vectors) -> Codes:

@@ -125,3 +125,22 @@ class Shard:
             for number, (begin, end) in enumerate(pieces)
             if places[number] < places[number + 1]
         ]
+
+
+def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
+    """The images of each segment, oldest first, that no later segment replaces."""
+    live: list[BitMap] = []
+    later = BitMap()
+    for segment in reversed(segments):
+        live.append(segment.bitmap - later)
+        later |= segment.bitmap
+    return tuple(reversed(live))
+
+
+def latest_digests(segments: Sequence[Columns]) -> dict[int, int]:
+    """The digest of every image by ordinal, as the last of the segments that has it says."""
+    found: dict[int, int] = {}
+    for segment in segments:
+        digests = segment.digests[segment.starts[:-1]]
+        found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
+    return found

@@ -50,40 +50,41 @@ def product(matrix: Vectors, queries: Vectors, begins: Positions) -> Iterator[tu
         first = last
 
 
-def nearest_codes(codes: CodeRows, query: Vectors, depth: int) -> tuple[Positions, Scores]:
+def nearest_codes(
+    codes: CodeRows, query: Vectors, depth: int, rows: Positions | None = None
+) -> tuple[Positions, Scores]:
     """The `depth` rows of the largest dot product with a query of whole numbers in [-127, 127], best first.
 
-    codes: (rows, dim), each value plus 128. Fewer come back only when there are fewer.
+    codes: (rows, dim), each value plus 128. rows: those to look at, None for all. Fewer come back only when there are
+    fewer.
     """
     scores = np.full(depth, -np.inf, dtype=np.float32)
     labels = np.full(depth, -1, dtype=np.int64)
+    heap = (faiss.swig_ptr(scores), faiss.swig_ptr(labels), depth)
     # FAISS has this kernel in a quantiser's scanner alone; over raw memory it needs no index and no file of FAISS's
     quantiser = faiss.ScalarQuantizer(codes.shape[1], faiss.ScalarQuantizer.QT_8bit_direct_signed)
-    scanner = quantiser.select_InvertedListScanner(  # type: ignore[attr-defined]  # as above
+    scanner = quantiser.select_InvertedListScanner(  # type: ignore[attr-defined]  # faiss's stub leaves its kernels out
         faiss.METRIC_INNER_PRODUCT, None, True, None, False
     )
     scanner.set_query(faiss.swig_ptr(query))
-    scanner.set_list(0, 0.0)
-    pointers = (faiss.swig_ptr(codes), None, faiss.swig_ptr(scores), faiss.swig_ptr(labels))
-    scanner.scan_codes(len(codes), *pointers, depth)
-    return _best(labels[labels >= 0], scores[labels >= 0], depth)
-
-
-def nearest_taken(codes: CodeRows, rows: Positions, query: Vectors, depth: int) -> tuple[Positions, Scores]:
-    """The same of the named rows only."""
-    # A selector costs more: it is asked row by row, and its branch is guessed wrong.
+    if rows is None:
+        scanner.scan_codes(len(codes), faiss.swig_ptr(codes), None, *heap)
+        return _best(labels, scores)
+    # Copied, to be read in one go: a selector is asked row by row and its branch guessed wrong, at twice the cost.
     some = np.empty((min(_TAKEN_ROWS, len(rows)), codes.shape[1]), dtype=np.uint8)
-    labels, scores = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
     for start in range(0, len(rows), _TAKEN_ROWS):
         here = rows[start : start + _TAKEN_ROWS]
-        found, products = nearest_codes(np.take(codes, here, axis=0, out=some[: len(here)], mode="clip"), query, depth)
-        labels.append(here[found])
-        scores.append(products)
-    return _best(np.concatenate(labels), np.concatenate(scores), depth)
+        np.take(codes, here, axis=0, out=some[: len(here)], mode="clip")
+        scanner.set_list(start, 0.0)
+        scanner.scan_codes(len(here), faiss.swig_ptr(some), None, *heap)
+    found, scores = _best(labels, scores)
+    return rows[(found >> 32) + (found & 0xFFFFFFFF)], scores
 
 
-def _best(labels: Positions, scores: Scores, depth: int) -> tuple[Positions, Scores]:
-    order = np.lexsort((labels, -scores))[:depth]
+def _best(labels: Positions, scores: Scores) -> tuple[Positions, Scores]:
+    """What a heap holds, best first. FAISS labels a row by its list, shifted by 32 bits, and its place there."""
+    order = np.lexsort((labels, -scores))
+    order = order[labels[order] >= 0]
     return labels[order], scores[order]
 
 

@@ -23,6 +23,8 @@ UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a stored or a query row may be; the bound allows for it."""
 
 _RESCORE_ROWS = 4096
+_CODES_S = 2e-4  # what a pass over codes takes beside its rows: to turn the query into whole numbers, to sort
+_CLEARLY = 0.7  # a product keeps all threads in step: with another load on the machine it loses most
 _GROUP = 32
 Positions = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -58,13 +60,13 @@ def choose(rates: Rates, wanted: int, rows: int, *, coded: bool) -> Plan:
     if wanted < rows:
         plans.append(Plan(GATHER, wanted * rates.gather))
     if coded:
-        plans += [Plan(CODES, rows * rates.codes), Plan(TAKE, wanted * rates.take)]
+        plans += [Plan(CODES, _CODES_S + rows * rates.codes), Plan(TAKE, _CODES_S + wanted * rates.take)]
     return min(plans, key=lambda plan: plan.seconds)
 
 
 def pays_together(rates: Rates, rows: int, queries: int, alone_s: float, threads: int) -> bool:
     """Whether one product of all query rows with a segment's beats answering one after another."""
-    return queries > 1 and rows * max(rates.scan / threads, queries * rates.product) < alone_s / threads
+    return queries > 1 and rows * max(rates.scan / threads, queries * rates.product) < _CLEARLY * alone_s / threads
 
 
 def finalists(scores: Scores, k: int, bound: float) -> Positions:

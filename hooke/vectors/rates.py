@@ -33,7 +33,7 @@ def measured_rates(dim: int) -> Rates:
         gather=_seconds(lambda block: kernels.gather(matrix, queries[:1], order[block])) / order.shape[1],
         scan=_seconds(lambda block: kernels.scan(blocks[block], queries[:1])) / rows,
         codes=_seconds(lambda block: kernels.nearest_codes(codes[block], whole, 64)) / codes.shape[1],
-        take=_seconds(lambda block: kernels.nearest_taken(every, order[block], whole, 64)) / order.shape[1],
+        take=_seconds(lambda block: kernels.nearest_codes(every, whole, 64, order[block])) / order.shape[1],
         product=_seconds(lambda block: list(kernels.product(blocks[block], queries, begins))) / rows / _QUERIES,
     )
 

@@ -9,10 +9,10 @@ from pyroaring import BitMap
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
 from hooke.vectors.base import Block, Neighbours, Vectors
-from hooke.vectors.columns import Columns, Segment, Shard
-from hooke.vectors.planner import Positions
+from hooke.vectors.columns import Segment, Shard, latest_digests, live_images
+from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
-from hooke.vectors.search import Part, Task, answer, answer_together, first_depth
+from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
 from hooke.vectors.workers import Batcher, Workers, usable_threads
 
 _LONG_S = 2e-3
@@ -56,15 +56,16 @@ class SegmentReader:
         """
         task = self._task(checked_queries(queries, k, self.dim), k, allowed)
         if task.seconds > _LONG_S:
+            self._preparation.start()
             return self._batcher.submit(task)
         return answer(task, self._workers)
 
-    def prepare(self) -> None:
+    def prepare(self) -> Rates:
         """Measure the machine and make the segments' codes now; searches begin that in the background."""
         self._preparation.wait()
+        return self._preparation.rates
 
     def _task(self, queries: Vectors, k: int, allowed: BitMap | None) -> Task:
-        self._preparation.start()
         parts, candidates = [], 0
         for number, (segment, live) in enumerate(zip(self._segments, self._live, strict=True)):
             wanted = live if allowed is None else live & allowed
@@ -77,7 +78,7 @@ class SegmentReader:
     def _part(self, number: int, images: Positions | None, k: int) -> Part:
         segment, codes = self._segments[number], self._preparation.codes(number)
         rows, every = segment.row_count(images), len(segment.rows)
-        coded = codes is not None and first_depth(k) * 8 < every
+        coded = codes is not None and depth_for(k) * 8 < every
         plan = planner.choose(self._preparation.rates, rows, every, coded=coded)
         return Part(Shard(segment, 0, len(segment.images), images), plan, codes)
 
@@ -88,25 +89,6 @@ class SegmentReader:
     def _live(self) -> tuple[BitMap, ...]:
         """The images of each segment that no later segment replaces."""
         return live_images(self._segments)
-
-
-def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
-    """The images of each segment, oldest first, that no later segment replaces."""
-    live: list[BitMap] = []
-    later = BitMap()
-    for segment in reversed(segments):
-        live.append(segment.bitmap - later)
-        later |= segment.bitmap
-    return tuple(reversed(live))
-
-
-def latest_digests(segments: Sequence[Columns]) -> dict[int, int]:
-    """The digest of every image by ordinal, as the last of the segments that has it says."""
-    found: dict[int, int] = {}
-    for segment in segments:
-        digests = segment.digests[segment.starts[:-1]]
-        found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
-    return found
 
 
 def checked_queries(queries: Vectors, k: int, dim: int) -> Vectors:

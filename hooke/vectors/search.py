@@ -1,4 +1,4 @@
-"""Exact search: first passes over shards of segments, the finalists rescored in float64, wider until proved.
+"""Exact search: first passes over shards of segments, the finalists rescored in float64, and a proof.
 
 A first pass finds images with scores that are within its error of the truth, and leaves out only such as score no more
 than its limit. The k-th best rescored similarity then proves the answer where every limit plus error is below it.
@@ -17,8 +17,7 @@ from hooke.vectors.columns import Shard
 from hooke.vectors.planner import CODES, GATHER, SCAN, TAKE, Plan, Positions, Rates, Scores, Similarities
 from hooke.vectors.workers import Workers
 
-_FIRST_DEPTH, _DEPTH_A_HIT = 96, 4
-_WIDER = 8
+_LEAST_DEPTH, _DEPTH_A_HIT = 96, 4
 _WORTH_A_THREAD_S = 3e-4  # to hand a piece to another thread takes a tenth of that
 
 
@@ -50,7 +49,7 @@ class Task:
 class _Found:
     """Images of a shard, by position in its segment; their scores, off by `error` at most; what was left out.
 
-    limit: no image left out has a score above it; -inf: none can be among the k. depth: of a pass over codes.
+    limit: no image left out has a score above it; -inf: none can be among the k.
     """
 
     part: Part
@@ -58,17 +57,11 @@ class _Found:
     scores: Similarities
     error: float
     limit: float = -np.inf
-    depth: int = 0
-
-    @property
-    def highest_unseen(self) -> float:
-        """No image that was left out is more similar."""
-        return self.limit + self.error
 
 
-def first_depth(k: int) -> int:
-    """How many rows a pass over codes keeps at first."""
-    return _FIRST_DEPTH + _DEPTH_A_HIT * k
+def depth_for(k: int) -> int:
+    """How many rows a pass over codes keeps: enough to prove k images, by experience."""
+    return _LEAST_DEPTH + _DEPTH_A_HIT * k
 
 
 def answer(task: Task, workers: Workers) -> Neighbours:
@@ -98,7 +91,7 @@ def _passes(task: Task, threads: int) -> "list[partial[_Found]]":
     """The first passes of a task, cut so that its threads have something to do."""
     pieces = min(threads, 1 + int(task.seconds / _WORTH_A_THREAD_S))
     return [
-        partial(_first_pass, piece, task.queries, task.k, first_depth(task.k))
+        partial(_first_pass, piece, task.queries, task.k)
         for part in task.parts
         for piece in _cut(part, pieces if len(task.parts) < 4 * threads else 1)
     ]
@@ -115,9 +108,9 @@ def _cut(part: Part, pieces: int) -> list[Part]:
     return [replace(part, shard=piece) for piece in shard.cut(edges)]
 
 
-def _first_pass(part: Part, queries: Vectors, k: int, depth: int) -> _Found:
+def _first_pass(part: Part, queries: Vectors, k: int) -> _Found:
     if part.plan.method in (CODES, TAKE) and part.codes is not None:
-        return _by_codes(part, part.codes, queries, depth)
+        return _by_codes(part, part.codes, queries, depth_for(k))
     shard, segment = part.shard, part.shard.segment
     if part.plan.method == GATHER and shard.images is not None:
         rows, begins = segment.rows_of(shard.images)
@@ -150,34 +143,35 @@ def _by_codes(part: Part, codes: Codes, queries: Vectors, depth: int) -> _Found:
     np.maximum.at(scores, inverse, np.concatenate([estimates for _, estimates, _ in passes]))
     limit = max(float(estimates[-1]) if len(estimates) == deep else -np.inf for _, estimates, _ in passes)
     kept = shard.wants(images)
-    return _Found(part, images[kept], scores[kept], max(error for _, _, error in passes), limit, depth)
+    return _Found(part, images[kept], scores[kept], max(error for _, _, error in passes), limit)
 
 
 def _finish(task: Task, found: list[_Found], workers: Workers) -> Neighbours:
-    """The answer, from first passes that are repeated with more depth where they do not prove it."""
-    while True:
-        ordinals, similarities = _rescored(found, task)
-        order = np.lexsort((ordinals, -similarities))[: task.k]
-        kth = similarities[order[-1]] if len(order) == task.k else -np.inf
-        open_ = [each for each in found if each.limit > -np.inf and each.highest_unseen >= kth]
-        if not open_:
-            break
-        found = [each for each in found if each not in open_]
-        found += workers.run([partial(_wider, each, task) for each in open_])
+    """The answer, from first passes; those that do not prove it are repeated by rows."""
+    ordinals, similarities, order = _ranked(found, task)
+    kth = similarities[order[-1]] if len(order) == task.k else -np.inf
+    unproved = [each for each in found if each.limit > -np.inf and each.limit + each.error >= kth]
+    if unproved:
+        found = [each for each in found if each not in unproved]
+        found += workers.run([partial(_by_rows, each, task) for each in unproved])
+        ordinals, similarities, order = _ranked(found, task)
     hits = tuple(Neighbour(int(ordinals[at]), float(np.clip(similarities[at], -1, 1))) for at in order)
     methods = {each.part.plan.method for each in found}
     method = SCAN if SCAN in methods else CODES if methods & {CODES, TAKE} else GATHER
     return Neighbours(hits, exact=True, method=method, candidates=task.candidates)
 
 
-def _wider(found: _Found, task: Task) -> _Found:
-    """The same pass with more depth, or of the wanted alone; by rows where codes cannot tell enough of them apart."""
-    part, depth, rows = found.part, found.depth * _WIDER, found.part.shard.rows
-    if depth * _WIDER > rows.stop - rows.start:
-        method = SCAN if part.shard.images is None else GATHER
-    else:
-        method = part.plan.method if part.shard.images is None else TAKE
-    return _first_pass(replace(part, plan=replace(part.plan, method=method)), task.queries, task.k, depth)
+def _by_rows(found: _Found, task: Task) -> _Found:
+    """The pass again, by rows, where codes cannot tell enough of them apart: they always prove what they leave out."""
+    part = found.part
+    method = SCAN if part.shard.images is None else GATHER
+    return _first_pass(replace(part, plan=replace(part.plan, method=method)), task.queries, task.k)
+
+
+def _ranked(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similarities, Positions]:
+    """What may be among the k nearest, and the order of the k nearest of that."""
+    ordinals, similarities = _rescored(found, task)
+    return ordinals, similarities, np.lexsort((ordinals, -similarities))[: task.k]
 
 
 def _rescored(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similarities]:

@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
 from functools import partial
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors.base import Block, VectorReader, Vectors
+from hooke.vectors.base import Block, Vectors
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
@@ -62,13 +62,16 @@ class SegmentStore:
     def append(self, block: Block) -> str:
         """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
         check_block(block)
-        arrays = _sorted(block)
+        return self.append_sorted([sorted_block(block)])
+
+    def append_sorted(self, blocks: Iterable[Block]) -> str:
+        """The same, of blocks of sound rows that follow each other by ordinal: only one of them is in memory."""
         name = uuid4().hex
         unfinished = self._directory / f"tmp-{name}"
         with _disk_errors(self._directory):
             try:
                 unfinished.mkdir(parents=True)
-                self._write(unfinished, arrays)
+                self._write(unfinished, blocks)
                 unfinished.rename(self._directory / name)
                 _sync(self._directory)
             except BaseException:
@@ -76,18 +79,22 @@ class SegmentStore:
                 raise
         return name
 
-    def read(self, segments: Sequence[str]) -> VectorReader:
+    def read(self, segments: Sequence[str]) -> SegmentReader:
         """Open the named segments, oldest first: sizes are checked, small segments by checksum too.
 
         Raises CorruptIndex naming the file that does not hold, SpaceMismatch for a segment of another space.
         """
+        return SegmentReader(self.open(segments))
+
+    def open(self, segments: Sequence[str]) -> list[Segment]:
+        """The named segments' arrays, checked as `read` says."""
         opened = [self._open(name) for name in segments]
         dims = {segment.rows.shape[1] for segment in opened}
         if len(dims) > 1:
             raise CorruptIndex(
                 f"{self._directory}: segments of one space have rows of {sorted(dims)} values; index anew"
             )
-        return SegmentReader(opened)
+        return opened
 
     def verify(self, segments: Sequence[str]) -> None:
         """Read the named segments whole. Raises CorruptIndex naming the first file whose checksum does not hold."""
@@ -119,13 +126,20 @@ class SegmentStore:
             for name, meta in metas.items()
         )
 
-    def _write(self, folder: Path, arrays: dict[str, Array]) -> None:
-        rows, dim = arrays[_ROWS].shape
-        checksums = {}
-        for file, array in arrays.items():
-            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            checksums[file] = hashlib.sha256(content).hexdigest()
-            _write_synced(folder / file, content)
+    def _write(self, folder: Path, blocks: Iterable[Block]) -> None:
+        rows = dim = 0
+        sums = {file: hashlib.sha256() for file in _TYPES}
+        with ExitStack() as files:
+            opened = {file: files.enter_context((folder / file).open("wb")) for file in _TYPES}
+            for block in blocks:
+                rows, dim = rows + len(block.ordinals), block.vectors.shape[1]
+                for file, array in zip(_TYPES, (block.vectors, block.ordinals, block.digests), strict=True):
+                    content = np.ascontiguousarray(array, dtype=_TYPES[file]).reshape(-1).view(np.uint8).data
+                    sums[file].update(content)
+                    opened[file].write(content)
+            for each in opened.values():
+                each.flush()
+                fsync(each.fileno())
         body = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
@@ -133,7 +147,7 @@ class SegmentStore:
             "dim": dim,
             "byte_order": "little",
             "types": _TYPES,
-            "sha256": checksums,
+            "sha256": {file: each.hexdigest() for file, each in sums.items()},
         }
         meta = json.dumps({"body": body, "sha256": _digest(body)}, sort_keys=True, indent=1)
         _write_synced(folder / _META, memoryview(meta.encode()))
@@ -183,13 +197,6 @@ class SegmentStore:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != meta.checksums.get(file):
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
-
-
-def _sorted(block: Block) -> dict[str, Array]:
-    """The block's arrays by ordinal, as they are written."""
-    block = sorted_block(block)
-    arrays: tuple[Array, ...] = (block.vectors, block.ordinals, block.digests)
-    return {file: array.astype(_TYPES[file], copy=False) for file, array in zip(_TYPES, arrays, strict=True)}
 
 
 def _digest(body: object) -> str:
