@@ -68,6 +68,7 @@ def nearest_codes(
     )
     scanner.set_query(faiss.swig_ptr(query))
     if rows is None:
+        scanner.set_list(0, 0.0)
         scanner.scan_codes(len(codes), faiss.swig_ptr(codes), None, *heap)
         return _best(labels, scores)
     # Copied, to be read in one go: a selector is asked row by row and its branch guessed wrong, at twice the cost.
