@@ -1,8 +1,8 @@
 """How fast exact search is, as ratios in one run: the table of docs/vectors.md.
 
-`python -m benchmarks.vectors [--rows 100000] [--dim 384] [--data clustered|random] [--clock wall|cpu]` builds an index of
-unit rows and prints each ratio with its target. What is compared is timed in turns, so that another load on the
-machine weighs on both; every answer is checked against a float64 ranking.
+`python -m benchmarks.vectors [--rows 100000] [--dim 384] [--data clustered|random] [--clock wall|cpu]` builds an
+index of unit rows and prints each ratio with its target. What is compared is timed in turns, so that another load on
+the machine weighs on both; every answer is checked against a float64 ranking.
 """
 
 import argparse
@@ -401,10 +401,8 @@ def main() -> None:
     clock = CLOCKS[arguments.clock]
     made = make_rows(arguments.data, arguments.rows + _QUERIES, arguments.dim)
     results = Results()
-    print(
-        f"{arguments.rows:,} {arguments.data} rows x {arguments.dim}; {arguments.clock} time; load {os.getloadavg()[0]:.1f}",
-        flush=True,
-    )
+    size, load = f"{arguments.rows:,} {arguments.data} rows x {arguments.dim}", os.getloadavg()[0]
+    print(f"{size}; {arguments.clock} time; load {load:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         measure(made[: arguments.rows], made[arguments.rows :].copy(), Path(folder), results, arguments.only)
     print(f"load at the end {os.getloadavg()[0]:.1f}")
