@@ -130,11 +130,10 @@ def _by_codes(part: Part, codes: Codes, queries: Vectors, depth: int) -> _Found:
     shard, rows, deep = part.shard, part.shard.rows, depth
     among: slice | Positions = rows
     if shard.images is not None:
-        wanted, _ = shard.segment.rows_of(shard.images)
         if part.plan.method == TAKE:
-            among = wanted
+            among, _ = shard.segment.rows_of(shard.images)
         else:  # what is not wanted is seen too, and passed over
-            deep = 1 + depth * (rows.stop - rows.start) // len(wanted)
+            deep = 1 + depth * (rows.stop - rows.start) // shard.segment.row_count(shard.images)
     passes = [codes.nearest(query, deep, among) for query in queries]
     images, inverse = np.unique(
         shard.segment.images_at(np.concatenate([found for found, _, _ in passes])), return_inverse=True
@@ -155,7 +154,7 @@ def _finish(task: Task, found: list[_Found], workers: Workers) -> Neighbours:
         found = [each for each in found if each not in unproved]
         found += workers.run([partial(_by_rows, each, task) for each in unproved])
         ordinals, similarities, order = _ranked(found, task)
-    hits = tuple(Neighbour(int(ordinals[at]), float(np.clip(similarities[at], -1, 1))) for at in order)
+    hits = tuple(Neighbour(int(ordinals[at]), min(1.0, max(-1.0, float(similarities[at])))) for at in order)
     methods = {each.part.plan.method for each in found}
     method = SCAN if SCAN in methods else CODES if methods & {CODES, TAKE} else GATHER
     return Neighbours(hits, exact=True, method=method, candidates=task.candidates)
