@@ -127,6 +127,17 @@ class Shard:
         ]
 
 
+def whole_shard(segment: Segment) -> Shard:
+    """All of a segment."""
+    return Shard(segment, 0, len(segment.images), None)
+
+
+def shard_of(segment: Segment, images: Positions) -> Shard:
+    """The stretch from the first to the last of some images, which are not none."""
+    first, last = int(images[0]), int(images[-1]) + 1
+    return Shard(segment, first, last, None if last - first == len(images) else images)
+
+
 def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
     """The images of each segment, oldest first, that no later segment replaces."""
     live: list[BitMap] = []

@@ -1,6 +1,7 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,7 @@ from pyroaring import BitMap
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
 from hooke.vectors.base import Block, Neighbours, Vectors
-from hooke.vectors.columns import Segment, Shard, latest_digests, live_images
+from hooke.vectors.columns import Segment, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
 from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
@@ -77,10 +78,14 @@ class SegmentReader:
 
     def _part(self, number: int, images: Positions | None, k: int) -> Part:
         segment, codes = self._segments[number], self._preparation.codes(number)
-        rows, every = segment.row_count(images), len(segment.rows)
+        # a study's images follow each other: what a filter keeps is often a stretch, which is read in one go
+        shard = whole_shard(segment) if images is None else shard_of(segment, images)
+        rows, every = segment.row_count(images), shard.rows.stop - shard.rows.start
         coded = codes is not None and depth_for(k) * 8 < every
         plan = planner.choose(self._preparation.rates, rows, every, coded=coded)
-        return Part(Shard(segment, 0, len(segment.images), images), plan, codes)
+        if plan.method == planner.SCAN and shard.images is None and rows < len(segment.rows):
+            plan = replace(plan, method=planner.GATHER)  # no row is read that is not wanted
+        return Part(shard, plan, codes)
 
     def _together(self, tasks: Sequence[Task]) -> list[Neighbours]:
         return answer_together(tasks, self._preparation.rates, self._workers)

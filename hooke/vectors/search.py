@@ -224,6 +224,9 @@ def _products(tasks: Sequence[Task], shared: set[int]) -> Iterable[tuple[int, _F
                 count = len(tasks[number].queries)
                 best = scores[row] if count == 1 else scores[row : row + count].max(axis=0)
                 row += count
-                for shard in part.shard.cut([first, last]):
+                begin, end = max(first, part.shard.first), min(last, part.shard.last)
+                for shard in part.shard.cut([begin, end]) if begin < end else ():
                     here = replace(part, shard=shard, plan=replace(part.plan, method=SCAN))
-                    yield number, _kept(here, shard.image_scores(best), tasks[number].k)
+                    offset = int(segment.starts[first])
+                    inside = best[shard.rows.start - offset : shard.rows.stop - offset]
+                    yield number, _kept(here, shard.image_scores(inside), tasks[number].k)

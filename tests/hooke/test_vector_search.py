@@ -106,7 +106,7 @@ def test_every_way_gives_the_float64_ranking_under_every_filter(tmp_path: Path, 
 @pytest.mark.parametrize("way", [planner.GATHER, planner.SCAN, planner.CODES, planner.TAKE])
 def test_the_cheapest_way_is_taken_and_named(tmp_path: Path, way: str) -> None:
     opened = open_reader(tmp_path, [block(clustered(4000), range(4000))], EVERY_WAY[way])
-    answer = opened.search(clustered(1), 2, allowed=BitMap(range(10, 3990)))
+    answer = opened.search(clustered(1), 2, allowed=BitMap(range(3990)) - BitMap([7]))
     assert answer.method == {planner.TAKE: planner.CODES}.get(way, way)
 
 
