@@ -81,7 +81,7 @@ class SegmentReader:
         # a study's images follow each other: what a filter keeps is often a stretch, which is read in one go
         shard = whole_shard(segment) if images is None else shard_of(segment, images)
         rows, every = segment.row_count(images), shard.rows.stop - shard.rows.start
-        coded = codes is not None and depth_for(k) * 8 < every
+        coded = codes is not None and depth_for(k, every) * 4 < every
         plan = planner.choose(self._preparation.rates, rows, every, coded=coded)
         if plan.method == planner.SCAN and shard.images is None and rows < len(segment.rows):
             plan = replace(plan, method=planner.GATHER)  # no row is read that is not wanted

@@ -17,7 +17,7 @@ from hooke.vectors.columns import Shard
 from hooke.vectors.planner import CODES, GATHER, SCAN, TAKE, Plan, Positions, Rates, Scores, Similarities
 from hooke.vectors.workers import Workers
 
-_LEAST_DEPTH, _DEPTH_A_HIT = 96, 4
+_LEAST_DEPTH, _DEPTH_A_HIT, _ROWS_A_DEPTH = 256, 8, 2_000
 _WORTH_A_THREAD_S = 3e-4  # to hand a piece to another thread takes a tenth of that
 
 
@@ -59,9 +59,10 @@ class _Found:
     limit: float = -np.inf
 
 
-def depth_for(k: int) -> int:
-    """How many rows a pass over codes keeps: enough to prove k images, by experience."""
-    return _LEAST_DEPTH + _DEPTH_A_HIT * k
+def depth_for(k: int, rows: int) -> int:
+    """How many of so many rows a pass over codes keeps: enough to prove k images, by experience."""
+    # by the rows too: a cluster of a million has more within the codes' error of the k-th best
+    return _LEAST_DEPTH + _DEPTH_A_HIT * k + rows // _ROWS_A_DEPTH
 
 
 def answer(task: Task, workers: Workers) -> Neighbours:
@@ -110,7 +111,7 @@ def _cut(part: Part, pieces: int) -> list[Part]:
 
 def _first_pass(part: Part, queries: Vectors, k: int) -> _Found:
     if part.plan.method in (CODES, TAKE) and part.codes is not None:
-        return _by_codes(part, part.codes, queries, depth_for(k))
+        return _by_codes(part, part.codes, queries, depth_for(k, part.shard.rows.stop - part.shard.rows.start))
     shard, segment = part.shard, part.shard.segment
     if part.plan.method == GATHER and shard.images is not None:
         rows, begins = segment.rows_of(shard.images)
@@ -152,7 +153,8 @@ def _finish(task: Task, found: list[_Found], workers: Workers) -> Neighbours:
     unproved = [each for each in found if each.limit > -np.inf and each.limit + each.error >= kth]
     if unproved:
         found = [each for each in found if each not in unproved]
-        found += workers.run([partial(_by_rows, each, task) for each in unproved])
+        pieces = [piece for each in unproved for piece in _cut(_by_rows(each.part), workers.threads)]
+        found += workers.run([partial(_first_pass, piece, task.queries, task.k) for piece in pieces])
         ordinals, similarities, order = _ranked(found, task)
     hits = tuple(Neighbour(int(ordinals[at]), min(1.0, max(-1.0, float(similarities[at])))) for at in order)
     methods = {each.part.plan.method for each in found}
@@ -160,11 +162,10 @@ def _finish(task: Task, found: list[_Found], workers: Workers) -> Neighbours:
     return Neighbours(hits, exact=True, method=method, candidates=task.candidates)
 
 
-def _by_rows(found: _Found, task: Task) -> _Found:
-    """The pass again, by rows, where codes cannot tell enough of them apart: they always prove what they leave out."""
-    part = found.part
+def _by_rows(part: Part) -> Part:
+    """The same part by rows, for where codes cannot tell enough of them apart: rows prove what they leave out."""
     method = SCAN if part.shard.images is None else GATHER
-    return _first_pass(replace(part, plan=replace(part.plan, method=method)), task.queries, task.k)
+    return replace(part, plan=replace(part.plan, method=method))
 
 
 def _ranked(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similarities, Positions]:
