@@ -289,6 +289,17 @@ def copy(
 
 
 @_command(app)
+def compact(index: Index, json: Json = False) -> None:
+    """Merge an index's vector segments, and drop the vectors of images that are replaced or gone.
+
+    Example: hooke compact --index my-index
+    """
+    from indexer.compaction import compact_index
+
+    show.emit(compact_index(index, read_settings().cluster), json, show.fields)
+
+
+@_command(app)
 def why(
     record_id: Annotated[str, typer.Argument(metavar="ID", help="A study's or an image's id.")],
     text: Annotated[str, typer.Argument(help="The query.")],

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -216,17 +216,16 @@ def term(found: Mapping[str, object], console: Console) -> None:
     console.print(table)
 
 
+def fields(done: object, console: Console) -> None:
+    """A result, key by key."""
+    _print_fields(_plain_fields(done), console)
+
+
 def report(done: object, console: Console) -> None:
     """An indexing run, key by key; the first quarantined inputs with their reasons."""
-    plain = to_plain(done)
-    if not isinstance(plain, dict):
-        raise TypeError(f"a report is a dataclass, not {type(done).__name__}")
+    plain = _plain_fields(done)
     quarantined = plain.pop("quarantined")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in plain.items():
-        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
-    table.add_row("quarantined", str(len(quarantined)))
-    console.print(table)
+    _print_fields(plain | {"quarantined": len(quarantined)}, console)
     for each in quarantined[:20]:
         console.print(f"  {each['path']}: {each['reason']}", soft_wrap=True)
 
@@ -251,6 +250,20 @@ def accepted(done: Accepted, console: Console) -> None:
         f"{done.decisions} decisions, {done.changed} of them new; {done.kept} are kept in {done.path}", soft_wrap=True
     )
     console.print("`hooke index` on the same inputs applies them")
+
+
+def _plain_fields(done: object) -> dict[str, Any]:
+    plain = to_plain(done)
+    if not isinstance(plain, dict):
+        raise TypeError(f"a report is a dataclass, not {type(done).__name__}")
+    return plain
+
+
+def _print_fields(plain: dict[str, Any], console: Console) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in plain.items():
+        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    console.print(table)
 
 
 def _line(value: object) -> str:

@@ -39,7 +39,8 @@ class Neighbours:
     """The k nearest images, nearest first, ties by ordinal.
 
     exact: the list is what ranking all allowed rows by float64 dot product would give.
-    method: how they were found (`gather`, `scan`). candidates: how many images were allowed and have a vector.
+    method: how they were found (`gather`, `scan`, `codes`; a cluster's own); it depends on machine and company, the
+    hits do not. candidates: how many images were allowed and have a vector.
     """
 
     hits: tuple[Neighbour, ...]

@@ -1,15 +1,15 @@
-"""How the nearest images are found exactly: a float32 pass over the candidates, a proven cut, a float64 rescore.
+"""How the nearest images are found exactly: a cheap pass with an error bound, a proven cut, a float64 rescore.
 
 A float32 dot product in any order of summation, with or without fused multiply-add, is off by at most
 gamma_d |x| |q| with gamma_d = d u / (1 - d u) and u = 2**-24 (Higham, Accuracy and Stability of Numerical Algorithms,
 2nd ed., eq. 3.5). An image whose float32 score is more than twice that below the k-th best can therefore not be among
 the k; every other one is rescored in float64, in one order, so that kernel, batch and threads leave no trace.
-Owner of FAISS.
+A pass over byte codes has its own, wider bound (`hooke.vectors.codes`), and proves its cut after the rescore.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -17,56 +17,80 @@ from hooke.vectors.base import Vectors
 
 GATHER = "gather"
 SCAN = "scan"
+CODES = "codes"
+TAKE = "take"
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a stored or a query row may be; the bound allows for it."""
 
-_GATHER_BELOW = 0.5  # of the rows; measured by benchmarks/vectors.py: a gathered row costs about twice a scanned one
 _RESCORE_ROWS = 4096
+_CODES_S = 2e-4  # what a pass over codes takes beside its rows: to turn the query into whole numbers, to sort
+_CLEARLY = 0.7  # a product keeps all threads in step: with another load on the machine it loses most
+_GROUP = 32
 Positions = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Similarities = npt.NDArray[np.float64]
 
 
-def choose(candidates: int, rows: int) -> str:
-    """The faster kernel for scoring so many of a segment's rows."""
-    return GATHER if candidates < _GATHER_BELOW * rows else SCAN
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds that each kernel takes for a row and a query on one thread of this machine.
+
+    scan: a float32 row after another; gather: anywhere. codes: a row's byte codes one after another; take: anywhere.
+    product: a row in one product of many queries, on all threads. They choose among ways to the same answer.
+    """
+
+    gather: float
+    scan: float
+    codes: float
+    take: float
+    product: float
 
 
-def gather(matrix: Vectors, queries: Vectors, rows: Positions) -> Scores:
-    """Each named row's largest float32 dot product with a query, touching no other row."""
-    # FAISS starts a thread team even for one query (20 instead of 10 ms); the setting is per calling thread.
-    faiss.omp_set_num_threads(1)
-    rows = np.ascontiguousarray(rows)
-    products = np.empty(len(rows), dtype=np.float32)
-    best = np.full(len(rows), -np.inf, dtype=np.float32)
-    for query in queries:
-        faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]  # faiss's stub leaves its kernels out
-            faiss.swig_ptr(products),
-            faiss.swig_ptr(np.ascontiguousarray(query)),
-            faiss.swig_ptr(matrix),
-            faiss.swig_ptr(rows),
-            matrix.shape[1],
-            1,
-            len(rows),
-        )
-        np.maximum(best, products, out=best)
-    return best
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to score so many of a segment's rows, and the seconds that one thread should need."""
+
+    method: str
+    seconds: float
 
 
-def scan(matrix: Vectors, queries: Vectors) -> Scores:
-    """Every row's largest float32 dot product with a query."""
-    best: Scores = matrix @ queries[0]
-    for query in queries[1:]:
-        np.maximum(best, matrix @ query, out=best)
-    return best
+def choose(rates: Rates, wanted: int, rows: int, *, coded: bool) -> Plan:
+    """The fastest way to score `wanted` of a segment's rows for one query row."""
+    plans = [Plan(SCAN, rows * rates.scan)]
+    if wanted < rows:
+        plans.append(Plan(GATHER, wanted * rates.gather))
+    if coded:
+        plans += [Plan(CODES, _CODES_S + rows * rates.codes), Plan(TAKE, _CODES_S + wanted * rates.take)]
+    return min(plans, key=lambda plan: plan.seconds)
 
 
-def finalists(scores: Scores, k: int, dim: int) -> Positions:
-    """Positions of all that may be among the k best, given that each score is within the float32 bound of the truth."""
+def pays_together(rates: Rates, rows: int, queries: int, alone_s: float, threads: int) -> bool:
+    """Whether one product of all query rows with a segment's beats answering one after another."""
+    return queries > 1 and rows * max(rates.scan / threads, queries * rates.product) < _CLEARLY * alone_s / threads
+
+
+def finalists(scores: Scores, k: int, bound: float) -> Positions:
+    """Positions of all that may be among the k best, given that each score is within the bound of the truth."""
     if len(scores) <= k:
         return np.arange(len(scores))
-    kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
-    return np.flatnonzero(scores >= np.nextafter(np.float32(kth - 2 * error_bound(dim)), np.float32(-np.inf)))
+    candidates = np.arange(len(scores))
+    if len(scores) > k * _GROUP * 4:
+        # k groups have a score at least the k-th best of the groups' best: a lower bound in one quick pass
+        whole = len(scores) // _GROUP * _GROUP
+        floor = _kth(scores[:whole].reshape(-1, _GROUP).max(axis=1), k)
+        candidates = np.flatnonzero(scores >= _below(floor, bound))
+        scores = scores[candidates]
+    return candidates[scores >= _below(_kth(scores, k), bound)]
+
+
+def _kth(scores: Scores, k: int) -> float:
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
+
+
+def _below(score: float, bound: float) -> np.float32:
+    """What a score has to be for the truth to reach a score's truth, rounded downwards."""
+    lowest: np.float32 = np.nextafter(np.float32(score - 2 * bound), np.float32(-np.inf))
+    return lowest
 
 
 def error_bound(dim: int) -> float:

@@ -1,82 +1,33 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.base import Block, Neighbour, Neighbours, Ordinals, Vectors
-from hooke.vectors.planner import Positions, Scores, Similarities
+from hooke.vectors.base import Block, Neighbours, Vectors
+from hooke.vectors.columns import Segment, latest_digests, live_images, shard_of, whole_shard
+from hooke.vectors.planner import Positions, Rates
+from hooke.vectors.prepare import Preparation
+from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
+from hooke.vectors.workers import Batcher, Workers, usable_threads
 
-
-@dataclass(frozen=True)
-class Columns:
-    """Which image each of a segment's rows belongs to, sorted by ordinal: ordinals and digests (rows,)."""
-
-    ordinals: Ordinals
-    digests: npt.NDArray[np.uint64]
-
-    @cached_property
-    def starts(self) -> Positions:
-        """The first row of each image, and one past the last row."""
-        first = np.flatnonzero(np.diff(self.ordinals.astype(np.int64), prepend=-1))
-        return np.append(first, len(self.ordinals))
-
-    @cached_property
-    def images(self) -> Ordinals:
-        """The ordinal of each image."""
-        return self.ordinals[self.starts[:-1]]
-
-    @cached_property
-    def bitmap(self) -> BitMap:
-        """The images as a set."""
-        return BitMap(self.images)
-
-    def positions(self, wanted: BitMap) -> Positions:
-        """Where images that the segment has stand in `images`."""
-        ordinals = np.frombuffer(wanted.to_array(), dtype=np.uint32)
-        if len(ordinals) == len(self.images):
-            return np.arange(len(ordinals))
-        if int(self.images[-1]) - int(self.images[0]) + 1 == len(self.images):
-            return ordinals.astype(np.int64) - int(self.images[0])
-        return np.searchsorted(self.images, ordinals)
-
-    def rows_of(self, images: Positions) -> tuple[Positions, Positions]:
-        """The rows of images by position, one image after another, and where each image's begin among them."""
-        if len(self.images) == len(self.ordinals):
-            return images, np.arange(len(images))
-        counts = self.starts[images + 1] - self.starts[images]
-        begins = np.cumsum(counts) - counts
-        return np.repeat(self.starts[images] - begins, counts) + np.arange(counts.sum()), begins
-
-
-@dataclass(frozen=True)
-class Segment(Columns):
-    """One segment's arrays, memory-mapped: rows (rows, dim) beside what each belongs to."""
-
-    rows: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Candidate images of one segment with their float32 scores."""
-
-    segment: Segment
-    images: Positions
-    scores: Scores
-    method: str
+_LONG_S = 2e-3
+_MOST_TOGETHER = 32
 
 
 class SegmentReader:
     """A VectorReader over segments, oldest first. What it derives from them is computed at the first search."""
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[Segment], threads: int | None = None) -> None:
         self._segments = tuple(segments)
+        self._workers = Workers(threads or usable_threads())
+        self._preparation = Preparation(self._segments, self.dim)
+        self._batcher = Batcher(self._together, _MOST_TOGETHER)
 
     @property
     def dim(self) -> int:
@@ -102,61 +53,47 @@ class SegmentReader:
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
-        method: `scan` when any segment was read whole, else `gather`.
+        Searches that take long are answered one after another by all threads, those that came meanwhile together.
         """
-        queries = checked_queries(queries, k, self.dim)
-        scored = [
-            _score(segment, live if allowed is None else live & allowed, queries)
-            for segment, live in zip(self._segments, self._live, strict=True)
-        ]
-        candidates = sum(len(part.images) for part in scored)
-        ordinals, similarities = self._rescored(scored, queries, k)
-        order = np.lexsort((ordinals, -similarities))[:k]
-        hits = tuple(
-            Neighbour(int(ordinals[position]), float(np.clip(similarities[position], -1, 1))) for position in order
-        )
-        method = planner.SCAN if any(part.method == planner.SCAN for part in scored) else planner.GATHER
-        return Neighbours(hits, exact=True, method=method, candidates=candidates)
+        task = self._task(checked_queries(queries, k, self.dim), k, allowed)
+        if task.seconds > _LONG_S:
+            self._preparation.start()
+            return self._batcher.submit(task)
+        return answer(task, self._workers)
+
+    def prepare(self) -> Rates:
+        """Measure the machine and make the segments' codes now; searches begin that in the background."""
+        self._preparation.wait()
+        return self._preparation.rates
+
+    def _task(self, queries: Vectors, k: int, allowed: BitMap | None) -> Task:
+        parts, candidates = [], 0
+        for number, (segment, live) in enumerate(zip(self._segments, self._live, strict=True)):
+            wanted = live if allowed is None else live & allowed
+            if wanted:
+                images = None if len(wanted) == len(segment.images) else segment.positions(wanted)
+                parts.append(self._part(number, images, k))
+                candidates += len(wanted)
+        return Task(queries, k, tuple(parts), candidates)
+
+    def _part(self, number: int, images: Positions | None, k: int) -> Part:
+        segment, codes = self._segments[number], self._preparation.codes(number)
+        # a study's images follow each other: what a filter keeps is often a stretch, which is read in one go
+        shard = whole_shard(segment) if images is None else shard_of(segment, images)
+        rows, every = segment.row_count(images), shard.rows.stop - shard.rows.start
+        coded = codes is not None and depth_for(k, every) * 4 < every
+        plan = planner.choose(self._preparation.rates, rows, every, coded=coded)
+        if plan.method == planner.SCAN and shard.images is None and rows < len(segment.rows):
+            plan = replace(plan, method=planner.GATHER)  # no row is read that is not wanted
+        return Part(shard, plan, codes)
+
+    def _together(self, tasks: Sequence[Task]) -> list[Neighbours]:
+        return answer_together(tasks, self._preparation.rates, self._workers)
 
     @cached_property
     def _live(self) -> tuple[BitMap, ...]:
         """The images of each segment that no later segment replaces."""
         return live_images(self._segments)
-
-    def _rescored(self, scored: Sequence[_Scored], queries: Vectors, k: int) -> tuple[Ordinals, Similarities]:
-        """Ordinals and float64 similarities of all images that may be among the k nearest."""
-        ordinals, similarities = [np.empty(0, dtype=np.uint32)], [np.empty(0)]
-        scores = np.concatenate([part.scores for part in scored]) if scored else np.empty(0, dtype=np.float32)
-        chosen = planner.finalists(scores, k, self.dim)
-        begin = 0
-        for part in scored:
-            end = begin + len(part.scores)
-            images = part.images[chosen[(chosen >= begin) & (chosen < end)] - begin]
-            begin = end
-            if len(images):
-                rows, begins = part.segment.rows_of(images)
-                ordinals.append(part.segment.images[images])
-                similarities.append(np.maximum.reduceat(planner.rescore(part.segment.rows, queries, rows), begins))
-        return np.concatenate(ordinals), np.concatenate(similarities)
-
-
-def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
-    """The images of each segment, oldest first, that no later segment replaces."""
-    live: list[BitMap] = []
-    later = BitMap()
-    for segment in reversed(segments):
-        live.append(segment.bitmap - later)
-        later |= segment.bitmap
-    return tuple(reversed(live))
-
-
-def latest_digests(segments: Sequence[Columns]) -> dict[int, int]:
-    """The digest of every image by ordinal, as the last of the segments that has it says."""
-    found: dict[int, int] = {}
-    for segment in segments:
-        digests = segment.digests[segment.starts[:-1]]
-        found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
-    return found
 
 
 def checked_queries(queries: Vectors, k: int, dim: int) -> Vectors:
@@ -204,20 +141,3 @@ def check_rows(rows: Vectors) -> None:
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= planner.UNIT_TOLERANCE))
     if len(wrong):
         raise BadInput(f"row {wrong[0]} has length {lengths[wrong[0]]:.4g}; scale rows to unit length")
-
-
-def _score(segment: Segment, wanted: BitMap, queries: Vectors) -> _Scored:
-    """The float32 scores of a segment's wanted images, by the faster kernel."""
-    if not wanted:
-        return _Scored(segment, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), planner.GATHER)
-    images = segment.positions(wanted)
-    rows, begins = segment.rows_of(images)
-    method = planner.choose(len(rows), len(segment.ordinals))
-    if method == planner.GATHER:
-        scores = planner.gather(segment.rows, queries, rows)
-    else:
-        every = planner.scan(segment.rows, queries)
-        scores = every if len(rows) == len(every) else every[rows]
-    if len(begins) < len(rows):
-        scores = np.maximum.reduceat(scores, begins)
-    return _Scored(segment, images, scores, method)

@@ -9,10 +9,11 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
+from functools import partial
 from os import O_RDONLY, close, fsync
 from os import open as open_directory
 from pathlib import Path
@@ -22,8 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors.base import Block, VectorReader
-from hooke.vectors.reader import Segment, SegmentReader, check_block, sorted_block
+from hooke.vectors.base import Block, Vectors
+from hooke.vectors.codes import cached_codes
+from hooke.vectors.columns import Segment
+from hooke.vectors.reader import SegmentReader, check_block, sorted_block
 
 FORMAT = 1
 _ROWS, _ORDINALS, _DIGESTS, _META = "rows.f32", "ordinals.u32", "digests.u64", "meta.json"
@@ -59,13 +62,16 @@ class SegmentStore:
     def append(self, block: Block) -> str:
         """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
         check_block(block)
-        arrays = _sorted(block)
+        return self.append_sorted([sorted_block(block)])
+
+    def append_sorted(self, blocks: Iterable[Block]) -> str:
+        """The same, of blocks of sound rows that follow each other by ordinal: only one of them is in memory."""
         name = uuid4().hex
         unfinished = self._directory / f"tmp-{name}"
         with _disk_errors(self._directory):
             try:
                 unfinished.mkdir(parents=True)
-                self._write(unfinished, arrays)
+                self._write(unfinished, blocks)
                 unfinished.rename(self._directory / name)
                 _sync(self._directory)
             except BaseException:
@@ -73,18 +79,22 @@ class SegmentStore:
                 raise
         return name
 
-    def read(self, segments: Sequence[str]) -> VectorReader:
+    def read(self, segments: Sequence[str]) -> SegmentReader:
         """Open the named segments, oldest first: sizes are checked, small segments by checksum too.
 
         Raises CorruptIndex naming the file that does not hold, SpaceMismatch for a segment of another space.
         """
+        return SegmentReader(self.open(segments))
+
+    def open(self, segments: Sequence[str]) -> list[Segment]:
+        """The named segments' arrays, checked as `read` says."""
         opened = [self._open(name) for name in segments]
         dims = {segment.rows.shape[1] for segment in opened}
         if len(dims) > 1:
             raise CorruptIndex(
                 f"{self._directory}: segments of one space have rows of {sorted(dims)} values; index anew"
             )
-        return SegmentReader(opened)
+        return opened
 
     def verify(self, segments: Sequence[str]) -> None:
         """Read the named segments whole. Raises CorruptIndex naming the first file whose checksum does not hold."""
@@ -99,6 +109,14 @@ class SegmentStore:
             for entry in self._directory.iterdir():
                 if _OURS.fullmatch(entry.name) and entry.name not in segments:
                     shutil.rmtree(entry)
+            for entry in self._cache.iterdir() if self._cache.is_dir() else ():
+                if entry.stem not in segments:
+                    entry.unlink(missing_ok=True)
+
+    @property
+    def _cache(self) -> Path:
+        """Files made from segments, which are made again when they are missed."""
+        return self._directory / "cache"
 
     def size_bytes(self, segments: Sequence[str]) -> int:
         """Bytes on disk of the named segments."""
@@ -108,13 +126,20 @@ class SegmentStore:
             for name, meta in metas.items()
         )
 
-    def _write(self, folder: Path, arrays: dict[str, Array]) -> None:
-        rows, dim = arrays[_ROWS].shape
-        checksums = {}
-        for file, array in arrays.items():
-            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            checksums[file] = hashlib.sha256(content).hexdigest()
-            _write_synced(folder / file, content)
+    def _write(self, folder: Path, blocks: Iterable[Block]) -> None:
+        rows = dim = 0
+        sums = {file: hashlib.sha256() for file in _TYPES}
+        with ExitStack() as files:
+            opened = {file: files.enter_context((folder / file).open("wb")) for file in _TYPES}
+            for block in blocks:
+                rows, dim = rows + len(block.ordinals), block.vectors.shape[1]
+                for file, array in zip(_TYPES, (block.vectors, block.ordinals, block.digests), strict=True):
+                    content = np.ascontiguousarray(array, dtype=_TYPES[file]).reshape(-1).view(np.uint8).data
+                    sums[file].update(content)
+                    opened[file].write(content)
+            for each in opened.values():
+                each.flush()
+                fsync(each.fileno())
         body = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
@@ -122,7 +147,7 @@ class SegmentStore:
             "dim": dim,
             "byte_order": "little",
             "types": _TYPES,
-            "sha256": checksums,
+            "sha256": {file: each.hexdigest() for file, each in sums.items()},
         }
         meta = json.dumps({"body": body, "sha256": _digest(body)}, sort_keys=True, indent=1)
         _write_synced(folder / _META, memoryview(meta.encode()))
@@ -133,7 +158,9 @@ class SegmentStore:
         if sum(meta.size(file) for file in _TYPES) <= _CHECKED_AT_OPEN_BYTES:
             self._check_sums(name, meta)
         arrays = {file: self._map(name, file, meta) for file in _TYPES}
-        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_ROWS])  # type: ignore[arg-type]  # dtypes by _TYPES
+        rows: Vectors = arrays[_ROWS]  # type: ignore[assignment]  # as are the others, of a dtype by _TYPES
+        codes = partial(cached_codes, self._cache / f"{name}.sq8", rows, meta.checksums[_ROWS])
+        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], rows, codes)  # type: ignore[arg-type]
 
     def _map(self, name: str, file: str, meta: _Meta) -> Array:
         path = self._directory / name / file
@@ -170,13 +197,6 @@ class SegmentStore:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != meta.checksums.get(file):
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
-
-
-def _sorted(block: Block) -> dict[str, Array]:
-    """The block's arrays by ordinal, as they are written."""
-    block = sorted_block(block)
-    arrays: tuple[Array, ...] = (block.vectors, block.ordinals, block.digests)
-    return {file: array.astype(_TYPES[file], copy=False) for file, array in zip(_TYPES, arrays, strict=True)}
 
 
 def _digest(body: object) -> str:

@@ -12,7 +12,7 @@ import pytest
 from pyroaring import BitMap
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors import planner
+from hooke.vectors import kernels, planner
 from hooke.vectors.base import Block
 from hooke.vectors.segments import SegmentStore
 from tests.contract.vector_store import block, random_rows, unit
@@ -161,7 +161,7 @@ def test_small_sets_are_gathered_and_large_ones_scanned(store: SegmentStore) -> 
     rows = random_rows(1000)
     reader = store.read([store.append(block(rows, range(1000)))])
     assert reader.search(rows[:1], 5, allowed=BitMap(range(10))).method == planner.GATHER
-    assert reader.search(rows[:1], 5, allowed=BitMap(range(900))).method == planner.SCAN
+    assert reader.search(rows[:1], 5, allowed=BitMap(range(900)) - BitMap([7])).method == planner.SCAN
 
 
 def test_rescoring_does_not_depend_on_the_batch() -> None:
@@ -175,11 +175,11 @@ def test_both_kernels_stay_within_the_error_bound() -> None:
     rows, queries = random_rows(500, dim=1280), random_rows(3, dim=1280, seed=1)
     everything = np.arange(500)
     truth = planner.rescore(rows, queries, everything)
-    for scores in (planner.scan(rows, queries), planner.gather(rows, queries, everything)):
+    for scores in (kernels.scan(rows, queries), kernels.gather(rows, queries, everything)):
         assert np.abs(scores - truth).max() <= planner.error_bound(1280)
 
 
 def test_finalists_hold_every_image_the_bound_cannot_rule_out() -> None:
     bound = planner.error_bound(100)
     scores = np.array([0.9, 0.5, 0.5 - 1.9 * bound, 0.5 - 2.1 * bound, 0.1], dtype=np.float32)
-    assert planner.finalists(scores, 2, 100).tolist() == [0, 1, 2]
+    assert planner.finalists(scores, 2, bound).tolist() == [0, 1, 2]

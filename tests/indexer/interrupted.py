@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from hooke.cli import main
 from hooke.store.sqlite.writer import SqliteWriter
+from hooke.vectors import compact
 from hooke.vectors.segments import SegmentStore
 from indexer import embedding, pipeline
 from indexer.annotate import Annotator
@@ -40,6 +41,8 @@ POINTS = {
     "commit": (SqliteWriter, "commit"),
     "image loaded": (embedding.EmbeddingRun, "_load"),
     "segment written": (SegmentStore, "append"),
+    "rows copied": (compact, "_block"),
+    "rows merged": (SegmentStore, "append_sorted"),
 }
 
 if __name__ == "__main__":

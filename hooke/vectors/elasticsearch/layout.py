@@ -20,7 +20,7 @@ from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.cluster import Body
 from hooke.store.location import Location
 from hooke.vectors.base import Block, Vectors
-from hooke.vectors.reader import Columns
+from hooke.vectors.columns import Columns
 
 Method = Literal["flat", "hnsw", "int8_hnsw", "bbq_hnsw"]
 """flat: every allowed row is scored, exactly. The others search a graph, of float32 rows or of quantised ones."""

@@ -14,11 +14,12 @@ from pyroaring import BitMap
 from hooke.errors import CorruptIndex
 from hooke.vectors import planner
 from hooke.vectors.base import Neighbour, Neighbours, Ordinals, Vectors
+from hooke.vectors.columns import Columns, latest_digests, live_images
 from hooke.vectors.elasticsearch.filters import images_filter, segments_filter
 from hooke.vectors.elasticsearch.layout import FLAT, Method, row_ids
 from hooke.vectors.elasticsearch.view import WIDEST, View
 from hooke.vectors.planner import Similarities
-from hooke.vectors.reader import Columns, checked_queries, latest_digests, live_images
+from hooke.vectors.reader import checked_queries
 
 _FIRST_WINDOW = 40
 _WIDER = 8

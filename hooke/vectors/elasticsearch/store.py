@@ -15,6 +15,7 @@ from hooke.store.elasticsearch.bulk import MISSING, Writes, delete, put
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors, whole
 from hooke.store.location import Location
 from hooke.vectors.base import Block, VectorReader
+from hooke.vectors.columns import Columns
 from hooke.vectors.elasticsearch.layout import (
     FLAT,
     Method,
@@ -31,7 +32,7 @@ from hooke.vectors.elasticsearch.layout import (
 )
 from hooke.vectors.elasticsearch.reader import ElasticsearchReader
 from hooke.vectors.elasticsearch.view import WIDEST, View
-from hooke.vectors.reader import Columns, SegmentReader, check_block, sorted_block
+from hooke.vectors.reader import SegmentReader, check_block, sorted_block
 
 logger = logging.getLogger(__name__)
 

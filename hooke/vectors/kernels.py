@@ -1,0 +1,101 @@
+"""The loops over rows, each on the thread that calls it. Owner of FAISS."""
+
+from collections.abc import Callable, Iterator
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from hooke.vectors.base import Vectors
+from hooke.vectors.planner import Positions, Scores
+
+CodeRows = npt.NDArray[np.uint8]
+_TAKEN_ROWS = 2048  # their codes stay in the cache
+_BLOCK_ROWS = 32_768  # of a product: its scores for 32 queries, 4 MB, stay in the cache
+
+
+def gather(matrix: Vectors, queries: Vectors, rows: Positions) -> Scores:
+    """Each named row's largest float32 dot product with a query, touching no other row."""
+    rows = np.ascontiguousarray(rows)
+    return _largest(
+        queries,
+        len(rows),
+        lambda products, query: faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]  # faiss's stub leaves its kernels out
+            products, query, faiss.swig_ptr(matrix), faiss.swig_ptr(rows), matrix.shape[1], 1, len(rows)
+        ),
+    )
+
+
+def scan(matrix: Vectors, queries: Vectors) -> Scores:
+    """Every row's largest float32 dot product with a query."""
+    return _largest(
+        queries,
+        len(matrix),
+        lambda products, query: faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]  # as above
+            products, query, faiss.swig_ptr(matrix), matrix.shape[1], len(matrix)
+        ),
+    )
+
+
+def product(matrix: Vectors, queries: Vectors, begins: Positions) -> Iterator[tuple[int, int, Vectors]]:
+    """Every row's float32 dot product with every query, block by block: first image, last image, (queries, rows).
+
+    begins: the first row of each image and one past the last row; a block holds whole images.
+    """
+    first = 0
+    while first < len(begins) - 1:
+        last = int(np.searchsorted(begins, begins[first] + _BLOCK_ROWS, side="right")) - 1
+        last = max(last, first + 1)
+        yield first, last, queries @ matrix[begins[first] : begins[last]].T
+        first = last
+
+
+def nearest_codes(
+    codes: CodeRows, query: Vectors, depth: int, rows: Positions | None = None
+) -> tuple[Positions, Scores]:
+    """The `depth` rows of the largest dot product with a query of whole numbers in [-127, 127], best first.
+
+    codes: (rows, dim), each value plus 128. rows: those to look at, None for all. Fewer come back only when there are
+    fewer.
+    """
+    scores = np.full(depth, -np.inf, dtype=np.float32)
+    labels = np.full(depth, -1, dtype=np.int64)
+    heap = (faiss.swig_ptr(scores), faiss.swig_ptr(labels), depth)
+    # FAISS has this kernel in a quantiser's scanner alone; over raw memory it needs no index and no file of FAISS's
+    quantiser = faiss.ScalarQuantizer(codes.shape[1], faiss.ScalarQuantizer.QT_8bit_direct_signed)
+    scanner = quantiser.select_InvertedListScanner(  # type: ignore[attr-defined]  # faiss's stub leaves its kernels out
+        faiss.METRIC_INNER_PRODUCT, None, True, None, False
+    )
+    scanner.set_query(faiss.swig_ptr(query))
+    if rows is None:
+        scanner.set_list(0, 0.0)
+        scanner.scan_codes(len(codes), faiss.swig_ptr(codes), None, *heap)
+        return _best(labels, scores)
+    # Copied, to be read in one go: a selector is asked row by row and its branch guessed wrong, at twice the cost.
+    some = np.empty((min(_TAKEN_ROWS, len(rows)), codes.shape[1]), dtype=np.uint8)
+    for start in range(0, len(rows), _TAKEN_ROWS):
+        here = rows[start : start + _TAKEN_ROWS]
+        np.take(codes, here, axis=0, out=some[: len(here)], mode="clip")
+        scanner.set_list(start, 0.0)
+        scanner.scan_codes(len(here), faiss.swig_ptr(some), None, *heap)
+    found, scores = _best(labels, scores)
+    return rows[(found >> 32) + (found & 0xFFFFFFFF)], scores
+
+
+def _best(labels: Positions, scores: Scores) -> tuple[Positions, Scores]:
+    """What a heap holds, best first. FAISS labels a row by its list, shifted by 32 bits, and its place there."""
+    order = np.lexsort((labels, -scores))
+    order = order[labels[order] >= 0]
+    return labels[order], scores[order]
+
+
+def _largest(queries: Vectors, rows: int, multiply: Callable[[object, object], None]) -> Scores:
+    # FAISS starts a thread team even for one query (20 instead of 10 ms); the setting is per calling thread.
+    faiss.omp_set_num_threads(1)
+    best = np.empty(rows, dtype=np.float32)
+    multiply(faiss.swig_ptr(best), faiss.swig_ptr(np.ascontiguousarray(queries[0])))
+    products = np.empty_like(best) if len(queries) > 1 else best
+    for query in queries[1:]:
+        multiply(faiss.swig_ptr(products), faiss.swig_ptr(np.ascontiguousarray(query)))
+        np.maximum(best, products, out=best)
+    return best

@@ -1,0 +1,51 @@
+"""`hooke compact`: an index's vector segments merged, published by one commit."""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hooke.errors import BadInput
+from hooke.index import existing_index
+from hooke.model import Level
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
+from hooke.store.base import EVERYTHING
+from hooke.store.choose import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """How many segments there were and are, and their bytes."""
+
+    segments_before: int
+    segments: int
+    bytes_before: int
+    bytes: int
+
+
+def compact_index(directory: Path, cluster: ClusterSettings = DEFAULT_CLUSTER) -> Compacted:
+    """Merge an index's vector segments. Killed at any point, the index answers as before or as after.
+
+    The former segments stay for readers of the former snapshot, until the next run that writes vectors.
+    Raises BadInput where the vectors are in a cluster, which merges its own.
+    """
+    from hooke.embed.fingerprint import load_space
+    from hooke.vectors.compact import compact
+    from hooke.vectors.place import open_vectors
+    from hooke.vectors.segments import SegmentStore
+
+    index = existing_index(directory)
+    with closing(open_store(index, cluster)) as store, store.write() as writer:
+        with store.read() as reader:
+            manifest, images = reader.snapshot.manifest, reader.ordinals(Level.IMAGE, EVERYTHING)
+        if manifest.space is None:
+            return Compacted(0, 0, 0, 0)
+        space, _ = load_space(index.spaces / f"{manifest.space}.json")
+        vectors = open_vectors(index, space.fingerprint, cluster)
+        if not isinstance(vectors, SegmentStore):
+            raise BadInput(f"{directory} has its vectors in a cluster: Elasticsearch merges its segments itself")
+        vectors.discard_except(manifest.segments)
+        names = compact(vectors, manifest.segments, images)
+        if names != manifest.segments:
+            writer.commit(replace(manifest, segments=names))
+        before, after = vectors.size_bytes(manifest.segments), vectors.size_bytes(names)
+        return Compacted(len(manifest.segments), len(names), before, after)

@@ -1,0 +1,97 @@
+"""Compaction keeps every useful row and nothing else."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from hooke.errors import CorruptIndex
+from hooke.vectors import compact as compaction
+from hooke.vectors.base import Block
+from hooke.vectors.compact import compact
+from hooke.vectors.segments import SegmentStore
+from tests.contract.vector_store import block, random_rows
+
+SPACE = "a" * 64
+
+
+def _block(counts: dict[int, int], seed: int) -> Block:
+    """Images by ordinal, with so many rows each."""
+    return block(random_rows(sum(counts.values()), seed=seed), np.repeat(list(counts), list(counts.values())))
+
+
+_counts = st.dictionaries(st.integers(0, 15), st.integers(1, 3), min_size=1, max_size=8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(_counts, min_size=1, max_size=4), st.sets(st.integers(0, 15)), st.sampled_from([0, 4, 2**20]))
+def test_what_is_kept_reads_as_before_and_the_rest_is_gone(
+    images: list[dict[int, int]], keep: set[int], small: int
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compaction, "SMALL_ROWS", small)
+        patch.setattr(compaction, "_CHUNK_IMAGES", 3)
+        store = SegmentStore(Path(folder), SPACE)
+        names = [store.append(_block(counts, seed)) for seed, counts in enumerate(images)]
+        before = store.read(names)
+        made = compact(store, names, BitMap(keep))
+        after = store.read(made)
+
+        kept = before.ordinals() & BitMap(keep)
+        assert after.ordinals() & BitMap(keep) == kept
+        for ordinal in kept:
+            np.testing.assert_array_equal(after.vectors_of(ordinal), before.vectors_of(ordinal))
+            assert after.digests()[ordinal] == before.digests()[ordinal]
+        query = random_rows(1, seed=99)
+        assert after.search(query, 20, allowed=kept).hits == before.search(query, 20, allowed=kept).hits
+        if small == 2**20:
+            assert after.ordinals() == kept
+            assert len(made) <= 1
+            assert sum(len(each.rows) for each in store.open(made)) == sum(
+                len(before.vectors_of(ordinal)) for ordinal in kept
+            )
+        store.verify(made)
+
+
+def test_what_would_gain_nothing_is_left_alone(tmp_path: Path) -> None:
+    store = SegmentStore(tmp_path, SPACE)
+    one = (store.append(_block({1: 2, 5: 1}, 0)),)
+    assert compact(store, one, BitMap([1, 5])) == one
+    assert compact(store, (), BitMap()) == ()
+
+
+def test_a_large_segment_stays_until_a_fifth_of_it_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "SMALL_ROWS", 5)
+    store = SegmentStore(tmp_path, SPACE)
+    large = store.append(_block(dict.fromkeys(range(10), 1), 0))
+    small = [store.append(_block({seed: 1}, seed)) for seed in (3, 20)]
+    merged = compact(store, [large, *small], BitMap(range(30)))
+    assert merged[0] == large
+    assert len(merged) == 2
+    np.testing.assert_array_equal(store.read(merged).vectors_of(3), random_rows(1, seed=3))
+
+    assert len(compact(store, merged, BitMap(range(6)))) == 1
+
+
+def test_damage_is_not_copied_under_a_new_checksum(tmp_path: Path) -> None:
+    store = SegmentStore(tmp_path, SPACE)
+    names = [store.append(block(random_rows(3000, dim=128, seed=seed), range(3000))) for seed in range(2)]
+    path = tmp_path / names[0] / "rows.f32"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptIndex, match=names[0]):
+        compact(store, names, BitMap(range(3000)))
+
+
+def test_an_open_reader_outlives_compaction(tmp_path: Path) -> None:
+    store = SegmentStore(tmp_path, SPACE)
+    names = [store.append(_block({seed: 1}, seed)) for seed in range(3)]
+    opened = store.read(names)
+    made = compact(store, names, BitMap(range(3)))
+    store.discard_except(made)
+    assert opened.search(random_rows(1), 3).hits == store.read(made).search(random_rows(1), 3).hits
