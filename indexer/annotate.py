@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hooke.curation import Decisions
 from hooke.fields import ONTOLOGY_FIELDS
-from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Method, Study, Unresolved, Value
+from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Study, Unresolved, Value
 from indexer.decisions import curated
 from indexer.prose import Prose
 from ontologies.catalogue import Catalogue
@@ -72,14 +72,19 @@ class Annotator:
 
     def _made(self, value: Value) -> Grounded:
         mentions, unresolved = ground(value, self._catalogue)
-        unresolved += _conflict(value, mentions)
+        unresolved += _conflict(value, mentions, self._catalogue)
         decided = curated(value, self._decisions, self._catalogue, waits=bool(unresolved))
         return (mentions, unresolved) if decided is None else (decided, ())
 
 
-def _conflict(value: Value, mentions: tuple[Mention, ...]) -> tuple[Unresolved, ...]:
+def _conflict(value: Value, mentions: tuple[Mention, ...], catalogue: Catalogue) -> tuple[Unresolved, ...]:
     """What a curator is told of a value whose text names another term than its ids: the text's term, then theirs."""
     conflicting = [mention for mention in mentions if mention.note == ID_LABEL_CONFLICT]
-    conflicting.sort(key=lambda mention: mention.method is Method.ID)
-    terms = tuple(dict.fromkeys(mention.term for mention in conflicting))
-    return (Unresolved(value.field, value.text, value.ids, ID_LABEL_CONFLICT, terms),) if terms else ()
+    prefixes = ONTOLOGY_FIELDS.get(value.field, ())
+    given = (catalogue.resolve(mention.given_id, prefixes=prefixes) for mention in conflicting if mention.given_id)
+    terms = (*(mention.term for mention in conflicting), *(found.term for found in given if found))
+    return (
+        (Unresolved(value.field, value.text, value.ids, ID_LABEL_CONFLICT, tuple(dict.fromkeys(terms))),)
+        if terms
+        else ()
+    )

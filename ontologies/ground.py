@@ -4,11 +4,10 @@ Scores of ids; those of text are in `ontologies.lookup`:
 
     id whose term has the text as a name, or that has no text     1.00
     id whose term has another name                                0.90   note label_differs
-    id whose text names another term                              0.50   note id_label_conflict, on both mentions
 
-An id in conflict keeps its mention: its submitter may be right, and a search by that id must find the record. An id
-that its own ontology does not have is in conflict too where that ontology has a term of just the text's name; such an
-id has no mention, only its place beside the term's (`given_id`).
+An id whose text names another term has no mention, only its place beside the text's (`given_id`), with the note
+id_label_conflict: tables have ids that were dragged down a column, and crates ids of their neighbours in a list. So has
+an id that its own ontology does not have, where that ontology has a term of just the text's name.
 
 A text is read in this order, and the first reading that names a term counts:
 
@@ -287,13 +286,12 @@ def _with_ids(
     terms = {found.term for found in resolved}
     agreeing = {found.term for found in resolved if _agrees(text, found, catalogue)}
     others = [] if agreeing or len(resolved) > 1 else [match for match in named if match.term not in terms]
-    conflicts = [match for match in others if not _close(match, resolved[0].term, catalogue)]
+    is_part = any(match.term in terms for match in named)
+    conflicts = [] if is_part else [match for match in others if not _close(match, resolved[0].term, catalogue)]
     mentions = [_by_name(value, match, resolved[0].given, "id_label_conflict") for match in conflicts]
     mentions += [_by_name(value, match, None, None) for match in others if match not in conflicts]
-    for found in resolved:
-        if conflicts:
-            mentions.append(_by_id(value, found, catalogue, CONFLICTS, "id_label_conflict"))
-        elif found.term in agreeing or not normal(text) or _names_all(named, terms):
+    for found in () if conflicts else resolved:
+        if found.term in agreeing or not normal(text) or _names_all(named, terms):
             mentions.append(_by_id(value, found, catalogue, AGREES, None))
         else:
             mentions.append(_by_id(value, found, catalogue, DIFFERS, "label_differs"))

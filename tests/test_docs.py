@@ -138,7 +138,7 @@ def test_the_http_examples_of_the_readme_find_something(workplace: Path, server:
         response = send(example, server, workplace)
         assert response.status_code == 200, f"{example}\n{response.text}"
         answer = json.loads(response.text)
-        assert any(answer.get(name) for name in ("hits", "id", "completions")), f"{example}\n{response.text}"
+        assert any(answer.get(name) for name in ("hits", "id", "completions", "values")), f"{example}\n{response.text}"
 
 
 def test_the_notebook_example_of_the_readme_runs(workplace: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

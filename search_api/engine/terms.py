@@ -21,6 +21,7 @@ _WORDS_COMPARED = 100_000
 _SUGGESTED_FOR = 10
 """Unknown words of one query that suggestions are looked for: each is compared with all others."""
 _LIKENESS = 0.75
+_SURE = (Method.LABEL, Method.EXACT_SYNONYM)
 
 
 def _is_line(term: TermId, catalogue: Catalogue) -> bool:
@@ -100,7 +101,7 @@ class QueryTerms:
         In a field they are of its ontologies, or lead to terms that its records have: archives put a plant's organ
         under phenotype, and it is found there by its name.
         """
-        matches = _as_written(phrase, self._matches(phrase, field))
+        matches = self._meant(_as_written(phrase, self._matches(phrase, field)))
         best: dict[str, Method] = {}
         targets: dict[TermId, None] = {}
         for match in matches:
@@ -108,6 +109,17 @@ class QueryTerms:
                 targets[match.term] = None
                 self._found.append(self._by_name(phrase, match))
         return tuple(targets)
+
+    def _meant(self, matches: Sequence[Match]) -> Sequence[Match]:
+        """The matches by a sure name, if there are any, but for the root of an ontology where others are named.
+
+        FBbt's organism has `Drosophila` for a related synonym, and the taxonomy's root is called `root`.
+        """
+        sure = [match for match in matches if match.method in _SURE] or matches
+        return [match for match in sure if self._catalogue.parents(match.term) or not self._is_root(match.term)] or sure
+
+    def _is_root(self, term: TermId) -> bool:
+        return bool(self._catalogue.children(term))
 
     def headed(self, words: Sequence[str], field: str | None) -> tuple[TermId, ...]:
         """The terms that words name without the noun at their end: `HeLa cells`, `SPIM imaging`."""

@@ -38,7 +38,7 @@ def test_an_id_under_another_name_is_trusted_a_little_less(catalogue: Catalogue)
     assert _mentions(catalogue, "organism", "patient 12", HUMAN) == [(HUMAN, 0.9, "label_differs")]
 
 
-def test_an_id_whose_text_names_another_term_is_flagged_and_both_count(catalogue: Catalogue) -> None:
+def test_an_id_whose_text_names_another_term_is_kept_beside_that_term(catalogue: Catalogue) -> None:
     mentions, unresolved = ground(Value("organism", "Mus musculus", ("NCBITaxon:9606",)), catalogue)
     note = "id_label_conflict"
     assert unresolved == ()
@@ -46,13 +46,12 @@ def test_an_id_whose_text_names_another_term_is_flagged_and_both_count(catalogue
         Mention(
             "organism", "Mus musculus", "NCBITaxon:10090", "Mus musculus", Method.LABEL, 0.95, "NCBITaxon:9606", note
         ),
-        Mention("organism", "Mus musculus", HUMAN, "Homo sapiens", Method.ID, 0.5, "NCBITaxon:9606", note),
     )
 
 
 def test_a_drag_filled_cell_line_id_does_not_replace_the_cell_line(catalogue: Catalogue) -> None:
     found = _mentions(catalogue, "cell_line", "HeLa", "EFO_0001200")
-    assert found == [("EFO:0001185", 0.95, "id_label_conflict"), ("EFO:0001200", 0.5, "id_label_conflict")]
+    assert found == [("EFO:0001185", 0.95, "id_label_conflict")]
 
 
 def test_a_broader_id_is_no_conflict(catalogue: Catalogue) -> None:
@@ -186,7 +185,14 @@ def test_an_id_at_the_end_of_the_text_is_the_submitters_id(catalogue: Catalogue)
     assert _mentions(catalogue, "anatomy", "brain (UBERON:0000955)") == [(BRAIN, 1.0, None)]
     assert _mentions(catalogue, "anatomy", "brain (UBERON_0000955)") == [(BRAIN, 1.0, None)]
     conflict = _mentions(catalogue, "anatomy", "brain (UBERON:0002107)")
-    assert conflict == [(BRAIN, 0.95, "id_label_conflict"), (LIVER, 0.5, "id_label_conflict")]
+    assert conflict == [(BRAIN, 0.95, "id_label_conflict")]
+
+
+def test_an_id_of_one_part_of_a_text_is_no_conflict_with_the_others(catalogue: Catalogue) -> None:
+    assert _mentions(catalogue, "anatomy", "brain; liver", "UBERON:0002107") == [
+        (BRAIN, 0.95, None),
+        (LIVER, 0.9, "label_differs"),
+    ]
 
 
 def test_ids_in_the_parts_of_a_text_do_not_swallow_the_other_parts(catalogue: Catalogue) -> None:
