@@ -146,7 +146,7 @@ class _Reader:
             # `10:30` and `nucleus: DAPI`: a field is only a field if it exists
             if self._vocabulary.field(name) is None and not self._is_id(item):
                 inner = self._plain_words(item.expr)
-                return None if inner is None else [name, *inner]
+                return None if inner is None else [*([name] if tokens(name) else []), *inner]
             return None
         if not isinstance(item, tree.Word) or _is_prefix(str(item.value)):
             return None
@@ -166,7 +166,7 @@ class _Reader:
                 words = tokens(str(item.value))
                 return Phrase(words, field) if words else Everything()
             case tree.Word():
-                return Everything() if str(item.value) == "*" else Prefix("".join(tokens(str(item.value)[:-1])), field)
+                return Everything() if str(item.value) == "*" else _prefix(str(item.value)[:-1], field)
             case tree.SearchField():
                 return self._fielded(item, field)
             case tree.Range() | tree.From() | tree.To():
@@ -184,6 +184,8 @@ class _Reader:
         known = self._vocabulary.field(name)
         if known is None:
             raise BadQuery(f"no field is called {name!r}", item.pos)
+        if isinstance(item.expr, tree.Word) and str(item.expr.value) == "*":
+            raise BadQuery(f"{name}:* asks for no value: ask for one, or for the facet {name}", item.pos)
         if isinstance(item.expr, tree.Word) and self._vocabulary.is_id(str(item.expr.value)):
             return TermRef(str(item.expr.value), known)
         return self.node(item.expr, known)
@@ -233,6 +235,12 @@ def _is_prefix(word: str) -> bool:
     if word == "*":
         return True
     return word.endswith("*") and not word.endswith("\\*") and "*" not in word[:-1] and bool(tokens(word[:-1]))
+
+
+def _prefix(word: str, field: str | None) -> Node:
+    """The open end of a word; what stands before its last part, as in `COVID-19*`, is words."""
+    *before, last = tokens(_unescaped(word))
+    return And((Text(tuple(before), field), Prefix(last, field))) if before else Prefix(last, field)
 
 
 def _unescaped(word: str) -> str:

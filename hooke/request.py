@@ -54,6 +54,11 @@ class SearchRequest:
     explain: bool = False
     count_studies: bool = False
 
+    @property
+    def counted_over(self) -> tuple[str, ...]:
+        """The relations over which facets count a term's narrower ones too."""
+        return () if self.exclude_inferred else self.expand
+
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
             raise BadInput(f"limit must be from 1 to {MAX_LIMIT}, not {self.limit}; use the cursor for more")

@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from hooke.model import Level
 from hooke.query import SortKey
-from hooke.text import fold, number, tokens
+from hooke.text import number, tokens
 
 _RELEASED, _YEAR, _BYTES = "release_date", "year", "size_bytes"
 _AXES = ("size_x", "size_y", "size_z", "size_c", "size_t")
 _LONGEST_TITLE = 200
 _DIGITS = re.compile(r"[0-9]+")
-_SPARE_DIGITS = 9
+_SPARE_DIGITS = 20
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def sort_fields(key: SortKey, level: Level) -> tuple[str, ...]:
 def field_number(field: str, texts: Iterable[str]) -> float:
     """The number that a record's values in a field come to; NaN for none."""
     # fold, since stores keep one spelling of values that differ in case: 2020-05-30t00 is that date too
-    found = [n for n in (number(fold(text).upper()) for text in texts) if n is not None]
+    found = [n for n in (number(text) for text in texts) if n is not None]
     if not found:
         return float("nan")
     if field == _YEAR:

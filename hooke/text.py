@@ -55,8 +55,10 @@ def number(text: str) -> float | None:
 
     >>> number("17"), number("1e-3"), number("2021-05-30"), number("Not Applicable"), number("nan")
     (17.0, 0.001, 20210530.0, None, None)
+
+    Values that fold alike are one number, whichever of them was seen first: `²` is 2.
     """
-    stripped = text.strip()
+    stripped = fold(text).upper().strip()
     if stripped[:1].isalpha():
         return None
     date = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(?:T.*)?", stripped)

@@ -28,6 +28,7 @@ from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import ImageOwners, as_submitted, merge, merge_studies
+from indexer.prose import stated_in
 from indexer.report import Progress, Report, peak_memory_bytes, silent
 from indexer.sources import Discovery, Input, Quarantined, Source, digest, discover, read_images, read_studies
 from ontologies.catalogue import Catalogue
@@ -158,8 +159,8 @@ def input_state(content: str, ontologies: str, decisions: str) -> str:
 
 def content_of(state: str) -> str | None:
     """The digest of an input in such a state; None where another pipeline made its records."""
-    pipeline, *_, content = state.split(":")
-    return content if pipeline == PIPELINE_VERSION else None
+    pipeline, _, made_of = state.partition(":")
+    return made_of.rpartition(":")[2] if pipeline == PIPELINE_VERSION else None
 
 
 class _Run:
@@ -182,6 +183,8 @@ class _Run:
         self._unresolved: dict[str, Mapping[Unresolved, int]] = {}
         self._troubled: set[Input] = set()
         self._naming: dict[str, set[str]] = {}  # the parts that name each study
+        self._read: set[str] = set()
+        self._restated: set[str] = set()  # the parts that name a study which states something else than before
         self.unchanged = 0
         self.removed = 0
 
@@ -191,6 +194,8 @@ class _Run:
             manifest = replace(reader.snapshot.manifest, ontologies=self._ontologies)
             changed = self._changed(found.inputs, reader)
             studies = self._changed_studies(found.inputs, reader) if changed else {}
+            changed += self._reread(found.inputs, changed)
+            self.unchanged = len(found.inputs) - len(changed)
             owners = self._owners([source for source in changed if source.has_images], reader)
         if not changed:
             return
@@ -201,9 +206,11 @@ class _Run:
         self._put_images([source for source in changed if source.has_images], owners, writer, manifest)
 
     def _changed(self, inputs: Sequence[Input], reader: MetadataReader) -> list[Input]:
-        changed = [source for source in inputs if reader.part_digest(_part(source)) != self._state(source)]
-        self.unchanged = len(inputs) - len(changed)
-        return changed
+        return [source for source in inputs if reader.part_digest(_part(source)) != self._state(source)]
+
+    def _reread(self, inputs: Sequence[Input], changed: Sequence[Input]) -> list[Input]:
+        """The unchanged inputs whose images' prose is read otherwise, since their study states something else now."""
+        return [source for source in inputs if source not in changed and _part(source) in self._restated]
 
     def _state(self, source: Input) -> str:
         return input_state(digest(source), self._ontologies, self._decisions)
@@ -212,7 +219,7 @@ class _Run:
         """Every study of the inputs, unchanged ones too: what one source says is only whole with what others say."""
         parts = merge_studies(self._read_studies(inputs))
         known = {study.id: study for study in reader.studies(list(parts))}
-        read = {_part(source) for source in inputs}
+        read = self._read = {_part(source) for source in inputs}
         studies = {}
         for done, (key, part) in enumerate(parts.items()):
             self._progress("studies", done, len(parts))
@@ -224,6 +231,8 @@ class _Run:
             self._unresolved[key] = self._annotator.take_unresolved()
             if study != stored:
                 studies[key] = study
+            if stored is not None and stated_in(study) != stated_in(stored):
+                self._restated |= self._naming[key]
         return studies
 
     def _others(self, study: str, read: set[str], reader: MetadataReader) -> list[str]:
@@ -250,6 +259,8 @@ class _Run:
             writer.put_unresolved(study_part(study), unresolved)
         for study, parts in self._naming.items():
             writer.mark_part(study_part(study), "\n".join(sorted(parts)))
+        for part in self._restated - self._read:  # the next run that is given it reads it again
+            writer.mark_part(part, _UNFINISHED)
 
     def _finish(self, sources: Iterable[Input], writer: MetadataWriter) -> None:
         """What could not be read whole is read, and told, again by the next run."""

@@ -10,6 +10,8 @@ from ontologies.prose import Tagger
 
 _ASKED_OF_ALL = frozenset({"organism", "imaging_method"})
 """What every archive asks its submitters for: who answers, answers fully, and prose only compares with others."""
+Stated = tuple[frozenset[str], frozenset[TermId]]
+"""The fields in which submitters say something, and the organisms."""
 _FIRST = {field: place for place, field in enumerate(NARRATIVE_FIELDS)}
 
 
@@ -19,12 +21,11 @@ class Prose:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._tagger = Tagger(catalogue)
-        self._studies: dict[str, tuple[frozenset[str], frozenset[TermId]]] = {}
+        self._studies: dict[str, Stated] = {}
 
     def study(self, study: Study) -> Study:
         """A grounded study; what a dataset's texts name is the dataset's, and the study's too."""
-        stated, organisms = _stated(study.values), _organisms(study.values)
-        self._studies[study.id] = stated, organisms
+        stated, organisms = self._studies[study.id] = stated_in(study)
         datasets_own = {value for dataset in study.datasets for value in dataset.values}
         general = (Value(TITLE, study.title), *(value for value in study.values if value not in datasets_own))
         known = self._known(study.values)
@@ -79,9 +80,15 @@ class Prose:
         )
 
 
+def stated_in(study: Study) -> Stated:
+    """What a grounded study states: by this the prose of its images is read."""
+    return _stated(study.values), _organisms(study.values)
+
+
 def _stated(values: Iterable[Value]) -> frozenset[str]:
-    return frozenset(value.field for value in values)
+    return frozenset(value.field for value in values if not value.from_text)
 
 
 def _organisms(values: Iterable[Value]) -> frozenset[TermId]:
-    return frozenset(m.term for value in values for m in value.mentions if m.field == "organism")
+    submitted = (value for value in values if not value.from_text)
+    return frozenset(m.term for value in submitted for m in value.mentions if m.field == "organism")

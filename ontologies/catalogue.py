@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from hooke.errors import CorruptIndex, UnknownTerm
+from hooke.errors import BadInput, CorruptIndex, UnknownTerm
 from hooke.model import DEFAULT_RELATIONS, TermId
 from ontologies import ids
 from ontologies.compile import NORMAL
@@ -16,7 +16,7 @@ from ontologies.database import Database
 from ontologies.graph import Graph, Ints, Rows, mapped, open_graph
 from ontologies.lookup import Lookup
 from ontologies.model import MERGED, Match, OntologyInfo, Resolution, Step, Term
-from ontologies.relations import relation_names
+from ontologies.relations import relation_name, relation_names
 
 _CACHED_CLOSURES = 20_000
 _CACHED_TERMS = 10_000
@@ -141,6 +141,13 @@ class Catalogue:
         opened, number = self._known(curie)
         relations = {info.name: info.relations for info in opened.database.sources}
         return opened.graph.has_merged(number) or relations[opened.database.term(number).ontology] == MERGED
+
+    def check_relations(self, relations: Iterable[str]) -> None:
+        """Raises BadInput for a relation that no edge has: what is asked over it would silently be less."""
+        known = {*DEFAULT_RELATIONS, *(self._opened.graph.relations if self._opened else ())} - {MERGED}
+        for relation in relations:
+            if relation_name(relation) not in known:
+                raise BadInput(f"no relation {relation!r} in these ontologies; they have {', '.join(sorted(known))}")
 
     def find(self, phrase: str, prefixes: Iterable[str] | None = None) -> tuple[Match, ...]:
         """All terms of which the phrase is a name, the best method first; () for none.

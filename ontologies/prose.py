@@ -15,6 +15,7 @@ several that begin at one word the longest counts, and nothing inside it. What i
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,6 @@ from ontologies.prose_words import (
     GENERIC,
     HOSTS,
     HUMAN_ROLES,
-    MASKED,
     MAY_MASK,
     METHOD_NOUNS,
     NEGATIONS,
@@ -42,6 +42,7 @@ from ontologies.prose_words import (
     OWN_NAMES,
     PRODUCT_NOUNS,
     REAGENTS,
+    is_address,
 )
 
 _ORDER = (
@@ -70,6 +71,7 @@ _PLAIN_LIGHT = ("fluorescence", "light", "x ray")
 _LONGEST, _CODED = 10, 3
 _MANY = 2_000
 """Names that begin with one word, beyond which the next word is asked for too: `regulation of …`."""
+_RUN = re.compile(r"\S+")
 _GAP = re.compile(r"[ \t\xa0]*[-\u2010\u2011\u2013_'\u2019]?[ \t\xa0]*(?:\r?\n[ \t]*)?")
 _WORD = re.compile(r"[^\W_]+")
 _SPECIES = re.compile(r"[A-Z][a-z]?\.\s?[a-z]+")
@@ -293,7 +295,7 @@ class Tagger:
 
 def _words(text: str) -> list[_Word]:
     if MAY_MASK.search(text):
-        text = MASKED.sub(lambda found: "\n\n" + "\n" * (len(found.group()) - 2), text)
+        text = _RUN.sub(lambda run: "\n" * len(run.group()) if is_address(run.group()) else run.group(), text)
     if text.isascii() or unicodedata.is_normalized("NFC", text):
         spans = [found.span() for found in _WORD.finditer(text)]
     else:
@@ -310,6 +312,8 @@ def _words(text: str) -> list[_Word]:
 
 
 def _are_joined(text: str, start: int, end: int, following: int) -> bool:
+    if following < end:  # one character is two words: `½`
+        return False
     if following == end + 1 and text[end] in " -_":
         return True
     gap = text[end:following]
@@ -353,6 +357,8 @@ def _is_name(match: Match, surface: str) -> bool:
         and not (prefix in ("CL", "FBbi", "NCBITaxon") and " " in surface)
     ):
         return False
+    if prefix == "NCBITaxon" and "<" in match.label and " " not in surface:
+        return False  # `Echinops <placentals>`: the thistle of that name may just not be loaded
     spelt = _part_named(match.name, surface)
     name, written = _bare(spelt), _bare(surface)
     if prefix == "CVCL":
@@ -406,11 +412,13 @@ def _explained(text: str, words: list[_Word], found: list[tuple[int, int, _Readi
     """What the abbreviations that a text explains stand for: `endoplasmic reticulum (ER)`."""
     meanings: dict[str, _Reading] = {}
     ends = {words[last].end: (first, reading) for first, last, reading in found}
+    word_ends = [word.end for word in words]
     for bracket in _EXPLAINED.finditer(text):
         short = bracket.group(1)
         if sum(c.isupper() for c in short) < 2:
             continue
-        before = [place for place, word in enumerate(words) if word.end <= bracket.start()][-8:]
+        place = bisect_right(word_ends, bracket.start())
+        before = range(max(0, place - 8), place)
         if not before or text[words[before[-1]].end : bracket.start()].strip():
             continue
         named = ends.get(words[before[-1]].end)

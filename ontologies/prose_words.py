@@ -70,7 +70,8 @@ GENERIC = (
     cell in vitro; cell line; cells; cellular phenotype; clone; computed tomography; control; crypt cell;
     culture; cultured cell; diagram; disease; disorder; DNA damage; eukaryotic cell; focus; haploid cell; image;
     images; imaging method; insulin resistance; label; large cell; macroscopy; microscopy; montage; native cell;
-    NPC; OCT; organ; organelle; organism; phenotype; plant; population; prokaryotic cell; proliferating cell;
+    cement; facet; facets; NPC; OCT;
+    organ; organelle; organism; phenotype; plant; population; prokaryotic cell; proliferating cell;
     recorded image; resistance; sensitivity; sequence; single cell; single cell phenotype; small cell; solution;
     somatic cell; stage; strain; syndrome; tissue; tomography; type I; virus; viruses; wild type
     """
@@ -152,10 +153,14 @@ CELL_CUES = _normal(
 
 MAY_MASK = re.compile(r"://|www\.|\b10\.\d{4}|@|\w\.[A-Za-z]")
 """Whether a text can hold any of these; a quick test."""
-MASKED = re.compile(
-    r"""\w+://\S+ | \bwww\.\S+ | \b10\.\d{4,}/\S+ | \S+@\S+\.\w+
-    | \S+\.(?:tiff?|txt|csv|tsv|xlsx?|h5|zip|png|jpe?g|czi|lif|nd2|mrc|zarr|py|ipynb|json|pdf|mp4|avi|mov|gz|tar)\b
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_ADDRESS = re.compile(r"://|\bwww\.|\b10\.\d{4,9}/", re.IGNORECASE)
+_FILE_NAME = re.compile(
+    r"\.(?:tiff?|txt|csv|tsv|xlsx?|h5|zip|png|jpe?g|czi|lif|nd2|mrc|zarr|py|ipynb|json|pdf|mp4|avi|mov|gz|tar)\b",
+    re.IGNORECASE,
 )
-"""Addresses and file names: their words name nothing."""
+
+
+def is_address(run: str) -> bool:
+    """Whether characters without a space between them are an address or a file name: its words name nothing."""
+    at = run.find("@")
+    return bool(_ADDRESS.search(run) or _FILE_NAME.search(run)) or (at > 0 and "." in run[at + 1 :])

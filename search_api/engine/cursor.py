@@ -40,7 +40,7 @@ def read_cursor(text: str, snapshot: int, request: SearchRequest) -> Position:
 
 def _query_digest(request: SearchRequest) -> bytes:
     # how much is given back may change from page to page, what is asked may not
-    asked = asdict(replace(request, limit=1, cursor=None, facets=(), facet_limit=1, explain=False))
+    asked = asdict(replace(request, limit=1, cursor=None, facets=(), facet_limit=1, explain=False, count_studies=False))
     return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).digest()
 
 

@@ -55,6 +55,7 @@ def list_terms(
 
     view: children, ancestors, descendants (both without the term), or tree: its ancestors, itself and its children.
     """
+    catalogue.check_relations(relations)
     resolution = catalogue.resolve(text)
     term = catalogue.term(resolution.term if resolution else text).id
     found = set[str]()

@@ -322,7 +322,7 @@ class Engine:
                 where,
                 level=request.level,
                 fields=[names[asked] for asked in group],
-                relations=request.expand,
+                relations=request.counted_over,
                 limit=request.facet_limit,
                 studies=request.count_studies,
             )

@@ -85,7 +85,7 @@ def facet_level(
 ) -> FacetLevel:
     """One level of a field's facet, counted as if nothing were chosen in it. Raises UnknownTerm."""
     asked, where = request.search, understood.where(without=field)
-    table = facets.table(reader, catalogue, asked.level, field, asked.expand)
+    table = facets.table(reader, catalogue, asked.level, field, asked.counted_over)
     [held] = hold(reader, where, level=asked.level, fields=[field], studies=asked.count_studies)
     tree = FacetTree(table, held)
     parent: FacetNode | None = None

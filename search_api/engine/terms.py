@@ -138,11 +138,8 @@ class QueryTerms:
         if field and prefixes is not None:
             used = self._reader.terms_in_use(self._level, field)
             others = (m for m in self._catalogue.find(phrase) if prefix_of(m.term) not in prefixes)
-            found += (m for m in others if not used.isdisjoint(self._below(m.term)))
+            found += (m for m in others if self._catalogue.descendants_among(m.term, used, self._request.expand))
         return found
-
-    def _below(self, term: TermId) -> frozenset[TermId]:
-        return self._catalogue.descendants(term, self._request.expand)
 
     def _by_name(self, text: str, match: Match) -> ResolvedTerm:
         info = self._sources[self._catalogue.term(match.term).ontology]

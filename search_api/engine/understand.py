@@ -110,6 +110,7 @@ class Understood:
 
 def understand(request: SearchRequest, reader: MetadataReader, catalogue: Catalogue) -> Understood:
     """Read a request against what is indexed. Raises BadQuery, UnknownField, UnknownTerm."""
+    catalogue.check_relations(request.expand)
     return _Reader(request, reader, catalogue).read()
 
 

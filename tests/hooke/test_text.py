@@ -52,6 +52,8 @@ def test_what_is_no_number(text: str) -> None:
     assert number(text) is None
 
 
-@pytest.mark.parametrize(("text", "value"), [(" 17 ", 17.0), ("-.5", -0.5), ("2021-05-30T10:00:00Z", 20210530.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [(" 17 ", 17.0), ("-.5", -0.5), ("2021-05-30t10:00:00z", 20210530.0), ("\u00b2", 2.0)]
+)
 def test_what_is_a_number(text: str, value: float) -> None:
     assert number(text) == value

@@ -9,7 +9,7 @@ from hooke.model import Image
 from indexer import pipeline
 from indexer.merge import ImageOwners
 from indexer.report import Report
-from tests.indexer.archives import held, index_all, write_idr
+from tests.indexer.archives import held, index_all, write_idr, write_ontologies
 from tests.indexer.sourcing import texts
 
 
@@ -183,3 +183,31 @@ def test_many_images_of_another_are_told_in_one_line(index: Path, tmp_path: Path
     report = index_all(index, one, two)
     (reason,) = conflicts(report)
     assert reason.startswith("image 'cells/f0.png' and 29 more are also in")
+
+
+def test_prose_is_read_again_where_another_input_says_more_of_the_study(
+    index: Path, tmp_path: Path, mouse: Path
+) -> None:
+    described = tmp_path / "described"
+    described.mkdir()
+    (described / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (described / "manifest.csv").write_text("path,study,description\nx.png,cells,Homo sapiens beside others\n")
+    ontologies = write_ontologies(tmp_path / "ontologies")
+    index_all(index, described, ontologies=ontologies)
+    assert organisms(index) == {"x": "Homo sapiens"}
+    index_all(index, described, mouse)
+    index_all(tmp_path / "anew", described, mouse, ontologies=ontologies)
+    assert held(index).images == held(tmp_path / "anew").images
+    assert index_all(index, described, mouse).unchanged == 2
+
+
+def test_an_input_that_is_not_given_is_read_again_when_it_is(index: Path, tmp_path: Path, mouse: Path) -> None:
+    described = tmp_path / "described"
+    described.mkdir()
+    (described / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (described / "manifest.csv").write_text("path,study,description\nx.png,cells,Homo sapiens beside others\n")
+    index_all(index, described, ontologies=write_ontologies(tmp_path / "ontologies"))
+    index_all(index, mouse)
+    report = index_all(index, described)
+    assert report.unchanged == 0
+    assert not texts(held(index).images["cells/x.png"], "organism")

@@ -100,9 +100,9 @@ RELEASES = {
         terms=2,
     ),
     "a name is taken away and a value is unresolved": Release(
-        (("name: Homo sapiens", "name: Homo"), ('synonym: "human" EXACT []\n', "")), terms=1, studies=1, images=3
+        (("name: Homo sapiens", "name: Homo"), ('synonym: "human" EXACT []\n', "")), terms=1, studies=1, images=1
     ),
-    "a term is gone": Release(instead(HUMAN_FRAME), terms=1, studies=1, images=3),
+    "a term is gone": Release(instead(HUMAN_FRAME), terms=1, studies=1, images=1),
     "an ambiguous name becomes unique": Release(
         (('name: Monoceros niger\nsynonym: "unicorn" EXACT []', "name: Monoceros niger"),),
         terms=1,
@@ -119,6 +119,17 @@ RELEASES = {
         instead(MOUSE_FRAME, MOUSE_FRAME, "[Term]\nid: NCBITaxon:424242\nname: Monoceros\n"), terms=1, images=1
     ),
 }
+
+
+def test_an_input_that_lost_a_row_does_not_keep_an_index_from_newer_releases(tmp_path: Path) -> None:
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    (folder / "manifest.csv").write_text("path,organism\nmissing.png,Mus musculus\nlost.png,\n/outside.png,human\n")
+    index = tmp_path / "index"
+    release = write_release(tmp_path / "former", TAXA)
+    index_all(index, folder, ontologies=[str(release)])
+    newer = write_release(tmp_path / "newer", TAXA.replace("name: Mus musculus", "name: Mus domesticus"))
+    assert update_ontologies([str(newer)], index).terms == 1
 
 
 def write_release(folder: Path, text: str) -> Path:

@@ -214,6 +214,21 @@ def test_traps(tagger: Tagger, text: str) -> None:
     assert found(tagger, text) == []
 
 
+def test_one_character_that_is_two_words_stops_nothing(tagger: Tagger) -> None:
+    text = "Mu\u0308ller's neuron at \u00bd strength"
+    assert [text[tag.start : tag.end] for tag in tagger.tag(text)] == ["neuron"]
+
+
+def test_addresses_and_file_names_name_nothing(tagger: Tagger) -> None:
+    assert not tagger.tag("see https://example.org/brain, brain@example.org or data/brain.tif")
+
+
+def test_a_name_that_two_kingdoms_share_is_not_believed(tmp_path: Path) -> None:
+    frames = ("NCBITaxon:7625|Echinops <placentals>|Echinops", "NCBITaxon:9606|Homo sapiens|human")
+    with closing(catalogue_of(tmp_path, obo(tmp_path, "".join(map(frame, frames))))) as catalogue:
+        assert not Tagger(catalogue).tag("Flower heads of Echinops.")
+
+
 def test_the_crab_is_not_the_disease(tagger: Tagger) -> None:
     assert found(tagger, "Cancer and cancers") == [("Cancer", "DOID:162"), ("cancers", "DOID:162")]
 

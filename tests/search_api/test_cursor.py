@@ -67,6 +67,12 @@ def test_explanations_may_be_asked_for_from_the_second_page_on(search: Search) -
     assert hit.why[0].annotation is not None
 
 
+def test_studies_may_be_counted_from_the_second_page_on(engine: Engine) -> None:
+    first = SearchRequest(Level.IMAGE, limit=2)
+    second = replace(first, cursor=engine.search(first).cursor, count_studies=True, facets=("organism",))
+    assert engine.search(second).facets["organism"][0].studies
+
+
 def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> None:
     first = search("mouse", limit=2, facets=("organism",))
     second = search("mouse", limit=100, cursor=first.cursor)

@@ -185,6 +185,38 @@ def test_what_is_below_a_term_can_be_left_out_of_what_is_excluded(search: Search
     assert kept - ids(search("", without=("anatomy=brain",))) == names("plain.png")
 
 
+@pytest.mark.parametrize("field", ["anatomy", "organism", "imaging_method"])
+def test_facets_count_no_narrower_terms_where_these_are_left_out(search: Search, field: str) -> None:
+    counted = search("", facets=(field,), exclude_inferred=True).facets[field]
+    assert counted
+    for value in counted:
+        assert (value.count, search("", f"{field}={value.id}", exclude_inferred=True).total) == (
+            value.direct_count,
+            value.count,
+        )
+
+
+def test_a_relation_that_no_edge_has_is_refused(search: Search) -> None:
+    with pytest.raises(BadInput, match=r"no relation 'banana'.*is_a, part_of"):
+        search("brain", expand="banana")
+
+
+def test_an_open_end_after_a_hyphen_is_an_open_last_part(search: Search) -> None:
+    assert ids(search("light-mic*")) == ids(search("light AND mic*"))
+    assert ids(search("light-mic*"))
+
+
+def test_a_field_with_any_value_is_no_question(search: Search) -> None:
+    with pytest.raises(BadQuery, match="for the facet anatomy"):
+        search("anatomy:*", strict=True)
+    assert search("anatomy:*").query.notices
+
+
+def test_signs_before_a_colon_are_no_words(search: Search) -> None:
+    assert search("_:zzzq").total == search("zzzq").total == 0
+    assert search("NOT _:zzzq").total == EVERYTHING
+
+
 def test_is_a_alone_on_merged_relations_says_so(search: Search) -> None:
     (notice,) = search("neuron", expand="is_a").query.notices
     assert "cl" in notice
