@@ -14,14 +14,13 @@ from hooke.store.base import MetadataReader
 from ontologies.catalogue import Catalogue
 from ontologies.ids import prefix_of
 from ontologies.model import Match, Scope
-from ontologies.more_names import names_of
+from ontologies.more_names import OURS, names_of
 from ontologies.names import abbreviated, halves, normal
 
 _WORDS_COMPARED = 100_000
 _SUGGESTED_FOR = 10
 """Unknown words of one query that suggestions are looked for: each is compared with all others."""
 _LIKENESS = 0.75
-_SURE = (Method.LABEL, Method.EXACT_SYNONYM)
 
 
 def _is_line(term: TermId, catalogue: Catalogue) -> bool:
@@ -111,11 +110,11 @@ class QueryTerms:
         return tuple(targets)
 
     def _meant(self, matches: Sequence[Match]) -> Sequence[Match]:
-        """The matches by a sure name, if there are any, but for the root of an ontology where others are named.
+        """The matches by more than a related name, if there are any, but for an ontology's root where others are named.
 
         FBbt's organism has `Drosophila` for a related synonym, and the taxonomy's root is called `root`.
         """
-        sure = [match for match in matches if match.method in _SURE] or matches
+        sure = [m for m in matches if m.method is not Method.OTHER_SYNONYM or m.ontology == OURS] or matches
         return [match for match in sure if self._catalogue.parents(match.term) or not self._is_root(match.term)] or sure
 
     def _is_root(self, term: TermId) -> bool:
