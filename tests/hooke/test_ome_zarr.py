@@ -2,10 +2,12 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]  # it has no types
+import numcodecs  # type: ignore[import-untyped]  # it has no types
 import numpy as np
 import pytest
 
@@ -29,6 +31,14 @@ PLANE = dark(2, 40, 60)
 
 def pyramid(pixels: Array, levels: int = 3) -> list[Array]:
     return [pixels[..., :: 2**n, :: 2**n] for n in range(levels)]
+
+
+def packed(folder: Path, codec: numcodecs.abc.Codec, chunk: bytes) -> Path:
+    """An image of the plane's shape whose one chunk is as given."""
+    write_image(folder, [PLANE], "cyx")
+    _array(compressor=codec.get_config())(folder)
+    (folder / "0" / "0" / "0" / "0").write_bytes(chunk)
+    return folder
 
 
 def refusal(folder: Path, limits: Limits = LIMITS) -> str:
@@ -341,6 +351,26 @@ class TestDamage:
         for share in (0.01, 0.5, 0.99):
             with pytest.raises(UnreadableImage, match="zip"):
                 read_raster_bytes(content[: int(len(content) * share)], LIMITS)
+
+    @pytest.mark.parametrize("codec", [numcodecs.GZip(), numcodecs.Zlib(), numcodecs.BZ2(), numcodecs.LZMA()])
+    def test_a_cut_chunk_is_refused_whatever_packed_it(self, tmp_path: Path, codec: numcodecs.abc.Codec) -> None:
+        folder = packed(tmp_path / "i.zarr", codec, codec.encode(PLANE))
+        np.testing.assert_array_equal(read_raster(folder, LIMITS).pixels, PLANE)
+        chunk = folder / "0" / "0" / "0" / "0"
+        chunk.write_bytes(chunk.read_bytes()[:-30])
+        assert "damaged" in refusal(folder)
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_damaged_member_of_a_zip_is_refused_whatever_packed_it(self, tmp_path: Path, packing: int) -> None:
+        path = tmp_path / "i.zip"
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr(".zattrs", json.dumps({"multiscales": [{"datasets": [{"path": "0"}] * 9}]}))
+        content = bytearray(path.read_bytes())
+        start = content.find(b".zattrs") + 7
+        content[start : start + 40] = bytes(byte ^ 0x5A for byte in content[start : start + 40])
+        path.write_bytes(content)
+        assert "damaged" in refusal(path)
+        assert [header.format for header in images_at(path)] == [""]
 
     @pytest.mark.parametrize("value", [0, np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("size", [1, 30])
