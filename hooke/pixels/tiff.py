@@ -59,7 +59,7 @@ def read_tiff(file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, seri
             check_said(tif)
             chosen = _chosen(tif, series)
             if chosen.keyframe.photometric in _PICTURES:
-                return read_flat(_whole(file, limits), limits, _number_of(tif, chosen.keyframe))
+                return read_flat(_whole(file, limits), limits, _number_of(chosen.keyframe))
             return _read(_level(chosen, short_side), file, limits)
 
 
@@ -72,11 +72,12 @@ def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
     return tif.series[series]
 
 
-def _number_of(tif: TiffFile, page: TiffPage) -> int:
+def _number_of(page: TiffPage) -> int:
     """The place of a page in the file's chain: pillow knows no series."""
-    if isinstance(page.index, tuple | list) or not 0 <= page.index < len(tif.pages):
-        raise UnreadableImage("pictures in a SubIFD with a palette, or in CMYK or Lab, are not read; save them as RGB")
-    return int(page.index)
+    number, *below = page.treeindex
+    if below:
+        raise UnreadableImage("a picture in a SubIFD with a palette, or in CMYK or Lab, is not read; save it as RGB")
+    return number
 
 
 def check_said(tif: TiffFile) -> None:
