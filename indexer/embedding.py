@@ -153,13 +153,17 @@ class EmbeddingRun:
 
         try:
             changed = read_changed(path, Limits(), known, short_side)
+            if changed is None:
+                return None
+            digest, raster = changed
+            picture = thumbnail(raster)
         except (UnreadableImage, TooLarge) as exc:
             self._quarantine(Quarantined(path, str(exc).removeprefix(f"{path}: ")))
             return None
-        if changed is None:
+        except MemoryError:
+            self._quarantine(Quarantined(path, "it needs more memory than there is; write smaller levels"))
             return None
-        digest, raster = changed
-        self._write_thumbnail(ordinal, thumbnail(raster))
+        self._write_thumbnail(ordinal, picture)
         return _Loaded(ordinal, digest, raster)
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:

@@ -3,7 +3,8 @@
 Measured on 1,415 labelled images (benchmarks/quality.py); the sources of the defaults are those of DESIGN §5.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +15,7 @@ from hooke.errors import UnreadableImage
 
 PERCENTILES = (0.1, 99.9)
 _SAMPLE = 2**20
+_ROWS = 256
 Planes = npt.NDArray[np.float32]
 
 PREPROCESSING: Mapping[str, object] = MappingProxyType(
@@ -37,57 +39,85 @@ def stretch(pixels: npt.NDArray[np.generic], *, together: bool = False) -> Plane
     pixels: (channels, height, width). together: one pair of percentiles for all, so that colours keep their hue.
     Values that are not finite count as 0. Percentiles of more than 2**20 pixels are those of evenly spaced ones.
     """
-    values: Planes = pixels.astype(np.float32)
-    if pixels.dtype.kind == "f":
-        values[~np.isfinite(values)] = 0
-    if together:
-        return _stretch_one(values)
-    channels: Planes = np.stack([_stretch_one(channel) for channel in values])
-    return channels
+    stretched: Planes = np.empty(pixels.shape, np.float32)
+    for channels in _groups(len(pixels), together):
+        stretched[channels] = _scaled(pixels[channels], _ends([pixels[channels]]))
+    return stretched
 
 
-def views(raster: Raster) -> Planes:
-    """The pictures whose unit vectors are averaged: float32 (views, 3, height, width), 0-1.
+def views(raster: Raster) -> Iterator[Planes]:
+    """The pictures whose unit vectors are averaged, one at a time: float32 (3, height, width), 0-1, not to write to.
 
     For each frame one of a colour picture, else one a channel that is not constant; one of zeros when all are.
     Raises UnreadableImage for a raster without pixels.
     """
     if raster.pixels.ndim != 3 or raster.pixels.size == 0:
         raise UnreadableImage(f"a raster of shape {raster.pixels.shape} has no pixels to embed")
-    # side by side, so that a channel has one pair of percentiles for all frames
     frames = (raster.pixels, *raster.others)
-    channels = stretch(np.concatenate(frames, axis=2), together=raster.rgb)
-    split = np.split(channels, len(frames), axis=2)
-    if raster.rgb:
-        return np.stack(split)
-    planes = np.concatenate(split)
-    filled = planes[planes.any(axis=(1, 2))]
-    shown = filled if len(filled) else planes[:1]
-    return np.repeat(shown[:, None], 3, axis=1)
+    groups = _groups(len(raster.pixels), raster.rgb)
+    ends = [_ends([frame[channels] for frame in frames]) for channels in groups]
+    shape = (3, *raster.pixels.shape[1:])
+    shown = False
+    for frame, (channels, pair) in product(frames, zip(groups, ends, strict=True)):
+        picture = _scaled(frame[channels], pair)
+        if raster.rgb or picture.any():
+            shown = True
+            yield np.broadcast_to(picture, shape)
+    if not shown:
+        yield np.broadcast_to(np.float32(0), shape)
 
 
-def pad_to_square(picture: Planes) -> Planes:
-    """A picture (3, height, width) centred on a square, each channel padded with the median of its border."""
+def square_rows(picture: Planes) -> Iterator[Planes]:
+    """A picture (3, height, width) centred on a square, each channel padded with the median of its border.
+
+    The square comes in blocks of rows: that of a long strip is far larger than the strip.
+    """
     _, height, width = picture.shape
     side = max(height, width)
-    if height == width:
-        return picture
-    square = np.empty((len(picture), side, side), dtype=np.float32)
-    square[:] = _border_median(picture)[:, None, None]
+    border = _border_median(picture)[:, None, None]
     top, left = (side - height) // 2, (side - width) // 2
-    square[:, top : top + height, left : left + width] = picture
-    return square
+    for start in range(0, side, _ROWS):
+        rows = min(_ROWS, side - start)
+        block = np.empty((len(picture), rows, side), dtype=np.float32)
+        block[:] = border
+        first, last = max(start, top), min(start + rows, top + height)
+        if first < last:
+            block[:, first - start : last - start, left : left + width] = picture[:, first - top : last - top]
+        yield block
 
 
-def _stretch_one(values: Planes) -> Planes:
-    sample = values.ravel()[:: max(1, values.size // _SAMPLE)]
-    low, high = np.percentile(sample, PERCENTILES)
+def _groups(channels: int, together: bool) -> list[slice]:
+    """The channels that share a pair of percentiles."""
+    return [slice(None)] if together else [slice(each, each + 1) for each in range(channels)]
+
+
+def _ends(frames: Sequence[npt.NDArray[np.generic]]) -> tuple[np.floating, np.floating] | None:
+    """What becomes 0 and what becomes 1 of channels in all their frames; None where they are constant."""
+    # side by side, as the even spacing counts them
+    values = (frames[0] if len(frames) == 1 else np.concatenate(frames, axis=-1)).ravel()
+    low, high = np.percentile(_finite(values[:: max(1, values.size // _SAMPLE)]), PERCENTILES)
     if high <= low:
-        low, high = values.min(), values.max()
-    if high <= low:
-        return np.zeros_like(values)
-    scaled: Planes = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
-    return scaled
+        whole = _finite(values)
+        low, high = whole.min(), whole.max()
+    return None if high <= low else (low, high)
+
+
+def _scaled(pixels: npt.NDArray[np.generic], ends: tuple[np.floating, np.floating] | None) -> Planes:
+    if ends is None:
+        return np.zeros(pixels.shape, np.float32)
+    low, high = ends
+    values = _finite(pixels)
+    values -= np.float32(low)
+    values /= np.float32(high - low)
+    return np.clip(values, 0, 1, out=values)
+
+
+def _finite(pixels: npt.NDArray[np.generic]) -> Planes:
+    """A copy as float32, 0 where it is not finite."""
+    values: Planes = pixels.astype(np.float32)
+    if pixels.dtype.kind == "f":
+        values[~np.isfinite(values)] = 0
+    return values
 
 
 def _border_median(picture: Planes) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate, normalize
 
 from hooke.embed.base import Raster, Space, Vectors
 from hooke.embed.fingerprint import fingerprint
-from hooke.embed.preprocess import PREPROCESSING, pad_to_square, views
+from hooke.embed.preprocess import PREPROCESSING, Planes, square_rows, views
 from hooke.errors import UnknownModel
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
@@ -62,15 +62,19 @@ class TimmEmbedder:
 
     @torch.inference_mode()
     def _row(self, raster: Raster) -> Vectors:
-        pictures = [self._resize(torch.from_numpy(pad_to_square(picture))) for picture in views(raster)]
+        pictures = [self._resize(picture) for picture in views(raster)]
         batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
         units = torch.cat([normalize(self._forward(batch).double()) for batch in batches])
         row: Vectors = normalize(units.mean(dim=0), dim=0).float().numpy()
         return row
 
-    def _resize(self, picture: torch.Tensor) -> torch.Tensor:
-        size = (self._side, self._side)
-        return interpolate(picture[None], size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    def _resize(self, picture: Planes) -> torch.Tensor:
+        # torch resizes along x and then along y: the same bits, without a square of the picture's side in memory
+        narrow = [self._interpolate(torch.from_numpy(rows)[None], rows.shape[1]) for rows in square_rows(picture)]
+        return self._interpolate(torch.cat(narrow, dim=2), self._side).clamp(0, 1)
+
+    def _interpolate(self, pixels: torch.Tensor, height: int) -> torch.Tensor:
+        return interpolate(pixels, (height, self._side), mode="bicubic", antialias=True, align_corners=False)
 
     def _forward(self, pictures: list[torch.Tensor]) -> torch.Tensor:
         features: torch.Tensor = self._model((torch.cat(pictures) - self._mean) / self._std)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from math import prod
+from typing import Protocol
 
 import numpy as np
 import zstandard
@@ -35,12 +36,22 @@ class ArrayHeader:
     chunk: tuple[int, ...]
     itemsize: int
     codecs: tuple[str, ...]
+    index_checksum: int | None = None
+    """Bytes of the checksum of a shard's index; None where chunks are in no shard."""
     index_at_start: bool = False
 
     @property
     def chunk_bytes(self) -> int:
         """Bytes of a chunk, unpacked."""
         return prod(self.chunk) * self.itemsize
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of a shard's index, 0 where chunks are in no shard: zarr v3, sharding codec 1.0: pairs of uint64."""
+        if self.index_checksum is None:
+            return 0
+        chunks = prod(shard // chunk for shard, chunk in zip(self.shard, self.chunk, strict=True))
+        return chunks * 16 + self.index_checksum
 
 
 def read_header(files: Files, path: str) -> ArrayHeader:
@@ -55,20 +66,27 @@ def read_header(files: Files, path: str) -> ArrayHeader:
     raise UnreadableImage(f"there is no Zarr array at {path!r}; copy the image again, with all its levels")
 
 
-def _shard_index(content: bytes, header: ArrayHeader) -> list[tuple[int, int]]:
-    """Where the chunks of a shard are: zarr v3, sharding codec 1.0: pairs of uint64, then a checksum of 4 bytes."""
-    count = prod(shard // chunk for shard, chunk in zip(header.shard, header.chunk, strict=True))
-    start = 0 if header.index_at_start else len(content) - count * 16 - 4
-    if start < 0:
-        raise UnreadableImage("a shard is cut short")
-    pairs = np.frombuffer(content, "<u8", count * 2, start).reshape(-1, 2).tolist()
-    return [(offset, size) for offset, size in pairs if offset < len(content)]
-
-
 def check_shard(content: bytes, header: ArrayHeader) -> None:
     """As `check_chunk`, for each chunk of a whole shard."""
-    for start, size in _shard_index(content, header):
-        check_chunk(content[start : start + size], header)
+    start = 0 if header.index_at_start else len(content) - header.index_bytes
+    if start < 0:
+        raise UnreadableImage("a shard is cut short")
+    index = content[start : start + header.index_bytes]
+    check_index(index, header)
+    for offset, size in _places(index):
+        check_chunk(content[offset : offset + size], header)
+
+
+def check_index(content: bytes, header: ArrayHeader) -> None:
+    """Refuse a shard's index that is taken for a chunk: as the index it is read unchecked."""
+    if header.index_at_start and any(offset < header.index_bytes for offset, _ in _places(content)):
+        raise UnreadableImage("a shard is damaged: a chunk lies in its index")
+
+
+def _places(index: bytes) -> list[tuple[int, int]]:
+    """The offset and the length of each chunk of a shard that is there."""
+    pairs = np.frombuffer(index, "<u8", len(index) // 16 * 2).reshape(-1, 2).tolist()
+    return [(offset, size) for offset, size in pairs if offset < 2**63]
 
 
 def check_chunk(content: bytes, header: ArrayHeader) -> None:
@@ -100,11 +118,26 @@ def _unpacked_size(name: str, content: bytes, most: int) -> int:
             with zstandard.ZstdDecompressor().stream_reader(BytesIO(content), read_across_frames=True) as stream:
                 return len(stream.read(most))
         case "bz2":
-            return len(bz2.BZ2Decompressor().decompress(content, most))
+            return _begun_size(bz2.BZ2Decompressor(), content, most)
         case "lzma":
-            return len(lzma.LZMADecompressor().decompress(content, most))
+            return _begun_size(lzma.LZMADecompressor(), content, most)
         case _:  # gzip and zlib, told apart by zlib itself
-            return len(zlib.decompressobj(wbits=47).decompress(content, most))
+            return _begun_size(zlib.decompressobj(wbits=47), content, most)
+
+
+class _Decompressor(Protocol):
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _begun_size(decompressor: _Decompressor, content: bytes, most: int) -> int:
+    size = len(decompressor.decompress(content, most))
+    # no writer of Zarr packs a chunk in parts, and each could unpack to anything
+    if decompressor.unused_data.strip(b"\0"):
+        raise UnreadableImage("a chunk is damaged: there are bytes behind its end")
+    return size
 
 
 def _version_2(content: Mapping[str, object]) -> ArrayHeader:
@@ -128,15 +161,16 @@ def _version_3(content: Mapping[str, object]) -> ArrayHeader:
         raise UnreadableImage(f"a chunk grid of kind {str(grid.get('name'))[:40]!r} is not read; use a regular one")
     shard = chunk = _lengths(_mapping(grid.get("configuration"), "chunk grid"), "chunk_shape")
     codecs = _codecs(content)
-    index_at_start = False
+    checksum, index_at_start = None, False
     if [codec.get("name") for codec in codecs] == ["sharding_indexed"]:
         inner = _mapping(codecs[0].get("configuration"), "sharding")
-        _known([str(codec.get("name")) for codec in _codecs(inner, "index_codecs")])
+        index_codecs = _known([str(codec.get("name")) for codec in _codecs(inner, "index_codecs")])
+        checksum = 4 if "crc32c" in index_codecs else 0
         chunk, codecs = _lengths(inner, "chunk_shape"), _codecs(inner)
         index_at_start = inner.get("index_location") == "start"
     names = _known([str(codec.get("name")) for codec in codecs])
     shape = _lengths(content, "shape")
-    return ArrayHeader(3, shape, shard, chunk, np.dtype(str(dtype)).itemsize, names, index_at_start)
+    return ArrayHeader(3, shape, shard, chunk, np.dtype(str(dtype)).itemsize, names, checksum, index_at_start)
 
 
 def _codecs(content: Mapping[str, object], key: str = "codecs") -> list[Mapping[str, object]]:

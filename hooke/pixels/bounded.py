@@ -25,6 +25,8 @@ from hooke.pixels.worker import READY
 _MODULE = "hooke.pixels.worker"
 _START_SECONDS = 60
 _ERRORS = {error.__name__: error for error in (TooLarge, UnreadableImage)}
+# a process that has died, or that sends what no worker would
+_CRASHES = (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError)
 _DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -87,14 +89,20 @@ class _Worker:
         timer.daemon = True
         timer.start()
         try:
-            return _ask(process, {"size": len(data), **needs}, data, limits)
-        except (OSError, EOFError) as exc:
+            answer = _ask(process, {"size": len(data), **needs}, data, limits)
+        except BaseException as exc:
+            # what is left of an answer would be taken for the next one
             self.stop()
+            if not isinstance(exc, _CRASHES):
+                raise
             if late.is_set():
                 raise TooLarge(f"the image took over {seconds:g} s to decode; send a smaller one") from exc
             raise UnreadableImage("the image made its decoder crash; convert it to PNG or plain TIFF") from exc
         finally:
             timer.cancel()
+        if isinstance(answer, Raster):
+            return answer
+        raise answer
 
     def stop(self) -> None:
         if self._process is not None:
@@ -136,7 +144,10 @@ def _start() -> "subprocess.Popen[bytes]":
     return process
 
 
-def _ask(process: "subprocess.Popen[bytes]", header: Mapping[str, object], data: bytes, limits: Limits) -> Raster:
+def _ask(
+    process: "subprocess.Popen[bytes]", header: Mapping[str, object], data: bytes, limits: Limits
+) -> Raster | TooLarge | UnreadableImage:
+    """The raster, or the error that the process answers with."""
     requests, answers = _pipe(process.stdin), _pipe(process.stdout)
     requests.write(json.dumps(header).encode() + b"\n")
     requests.write(data)
@@ -146,7 +157,7 @@ def _ask(process: "subprocess.Popen[bytes]", header: Mapping[str, object], data:
         raise EOFError
     answer = json.loads(line)
     if "error" in answer:
-        raise _ERRORS.get(answer["error"], UnreadableImage)(answer["message"])
+        return _ERRORS.get(answer["error"], UnreadableImage)(answer["message"])
     return _received(answers, answer, limits)
 
 

@@ -9,10 +9,11 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from hooke.errors import UnreadableImage
-from hooke.pixels.arrays import ArrayHeader, check_chunk, check_shard
+from hooke.pixels.arrays import ArrayHeader, check_chunk, check_index, check_shard
 from hooke.pixels.decoding import Array
-from hooke.pixels.files import Files
+from hooke.pixels.files import MOST_BYTES, Files
 
+_TOGETHER = 10
 Selection = tuple[slice | npt.NDArray[np.int64], ...]
 
 
@@ -23,8 +24,12 @@ def read_blocks(files: Files, path: str, header: ArrayHeader, selections: Iterab
     """
     store = ChunkStore(files, header)
     array = zarr.open_array(store, path=path, mode="r", zarr_format=3 if header.zarr_format == 3 else 2)
+    # so many chunks are unpacked at once
+    together = max(1, min(_TOGETHER, MOST_BYTES // max(1, header.chunk_bytes)))
     for selection in selections:
-        yield np.asarray(array.oindex[selection])
+        with zarr.config.set({"async.concurrency": together}):
+            block = np.asarray(array.oindex[selection])
+        yield block
     if not store.found:
         raise UnreadableImage(f"none of the chunks at {path!r} is there: all is black, or the copy is incomplete")
 
@@ -101,10 +106,14 @@ class ChunkStore(Store):
     __hash__ = object.__hash__
 
     def _check(self, content: bytes, byte_range: ByteRequest | None) -> None:
-        if self._header.shard == self._header.chunk or isinstance(byte_range, RangeByteRequest):
-            check_chunk(content, self._header)
+        header = self._header
+        at_start = header.index_at_start and byte_range == RangeByteRequest(0, header.index_bytes)
+        if not header.index_bytes or (isinstance(byte_range, RangeByteRequest) and not at_start):
+            check_chunk(content, header)
+        elif at_start:
+            check_index(content, header)
         elif byte_range is None and content:
-            check_shard(content, self._header)
+            check_shard(content, header)
 
 
 def _range(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:

@@ -1,7 +1,9 @@
 """What both decoders share: their errors made Hooke's, their types narrowed, and alpha taken away."""
 
+import lzma
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +15,21 @@ from hooke.errors import TooLarge, UnreadableImage
 
 Array = npt.NDArray[np.generic]
 
-# A damaged file can make a decoder fail anywhere; these are what pillow, tifffile and imagecodecs were seen to raise.
+# A damaged file can make a decoder fail anywhere; these are what pillow, tifffile, zarr and zipfile were seen to raise.
 _DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    EOFError,
     LookupError,
     OSError,
     RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
+    lzma.LZMAError,
     struct.error,
+    zipfile.BadZipFile,
     zlib.error,
 )
 

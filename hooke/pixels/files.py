@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from hooke.errors import TooLarge, UnreadableImage
+from hooke.pixels.decoding import decoder_errors
 
 MOST_BYTES = 256 * 2**20
 """Bytes of one file that are read at once."""
@@ -108,10 +109,8 @@ class ZipFiles:
     """The files in a zip: those in its one folder where it has no file outside it."""
 
     def __init__(self, source: Path | bytes) -> None:
-        try:
+        with decoder_errors("zip"):
             self._zip = zipfile.ZipFile(BytesIO(source) if isinstance(source, bytes) else source)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
-            raise UnreadableImage(f"the zip is damaged: {exc}") from exc
         names = [name for name in self._zip.namelist() if not name.startswith("__MACOSX/")]
         tops = {name.partition("/")[0] for name in names}
         self._prefix = f"{tops.pop()}/" if len(tops) == 1 and all("/" in name for name in names) else ""
@@ -122,15 +121,13 @@ class ZipFiles:
         name = self._prefix + _checked(key)
         if name not in self._names:
             return None
-        try:
+        with decoder_errors(f"zip's {key}"):
             # a member ends at the size that the zip says, whatever its compressed bytes would give
             size = self._zip.getinfo(name).file_size
             begin, stop = _span(start, end, size, key)
             with self._zip.open(name) as member:
                 member.seek(begin)
                 return member.read(stop - begin)
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as exc:
-            raise UnreadableImage(f"{key} in the zip cannot be read: {exc}") from exc
 
     def children(self, key: str) -> tuple[str, ...]:
         """See `Files`."""

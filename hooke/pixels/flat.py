@@ -17,10 +17,12 @@ Image.MAX_IMAGE_PIXELS = None
 _PNG_COLOUR_TYPES_ABOVE_GREY = (2, 4, 6)
 
 
-def read_flat(content: bytes, limits: Limits) -> Raster:
-    """The raster of a PNG, JPEG or picture TIFF, upright as its EXIF orientation says."""
+def read_flat(content: bytes, limits: Limits, page: int = 0) -> Raster:
+    """The raster of a PNG, a JPEG or a page of a picture TIFF, upright as its EXIF orientation says."""
     with decoder_errors("image"):
         image = Image.open(BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
+        if page:
+            image.seek(page)
         limits.check_shape(image.width, image.height, channels=len(image.getbands()))
         if _is_deep_colour_png(content):
             return _channels_last(narrow(np.asarray(imagecodecs.png_decode(content))))

@@ -1,6 +1,7 @@
 """What an image may cost, checked from its header before a pixel is decoded."""
 
 from dataclasses import dataclass
+from math import isqrt
 
 from hooke.errors import TooLarge, UnreadableImage
 
@@ -30,6 +31,11 @@ class Limits:
             depth = f" x {planes} planes" if planes > 1 else ""
             raise TooLarge(
                 f"the image has {width} x {height}{depth} pixels, the limit is {self.pixels}; send a smaller one"
+            )
+        # models see squares
+        if max(width, height) ** 2 > 4 * self.pixels:
+            raise TooLarge(
+                f"the image has {width} x {height} pixels, the limit is a side of {isqrt(4 * self.pixels)}; cut it"
             )
         # so many fit where each of a colour picture's pixels has four
         if width * height * planes * channels > 4 * self.pixels:

@@ -149,8 +149,11 @@ def _check(image: ngff.Multiscale, header: ArrayHeader, limits: Limits) -> None:
     taken |= {"t": len(frames_of(lengths.get("t", 1))), "z": len(depths_of(lengths.get("z", 1)))}
     channels = lengths.get("c", 1)
     limits.check_shape(lengths["x"], lengths["y"], channels=channels, planes=taken["t"] * taken["z"])
-    if prod(header.chunk) > limits.pixels:
-        raise TooLarge(f"chunks of {header.chunk} pixels, the limit is {limits.pixels}; write smaller ones")
+    if header.chunk_bytes > limits.bytes:
+        raise TooLarge(
+            f"chunks of {header.chunk} pixels have {header.chunk_bytes} bytes, the limit is {limits.bytes}; "
+            "write smaller ones"
+        )
     chunk = dict(zip(image.axes, header.chunk, strict=True))
     count = prod(ceil(taken[axis] / chunk[axis]) for axis in ("y", "x")) * channels * taken["t"] * taken["z"]
     if count > _MOST_CHUNKS:
@@ -196,10 +199,11 @@ def _fields(files: Files, well: str) -> tuple[str, ...]:
     A well that cannot be read is one field, that reading it may tell why.
     """
     try:
-        named = ngff.well_images(_attributes(files, well))
-        found = _groups(files, well) if not named else ()
-        return named or tuple(name for name in found if ngff.multiscale(_attributes(files, _join(well, name))))
-    except (TooLarge, UnreadableImage, ValueError):
+        with decoder_errors("well"):
+            named = ngff.well_images(_attributes(files, well))
+            found = _groups(files, well) if not named else ()
+            return named or tuple(name for name in found if ngff.multiscale(_attributes(files, _join(well, name))))
+    except (TooLarge, UnreadableImage):
         return ("",)
 
 

@@ -59,7 +59,7 @@ def read_tiff(file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, seri
             check_said(tif)
             chosen = _chosen(tif, series)
             if chosen.keyframe.photometric in _PICTURES:
-                return read_flat(_whole(file, limits), limits)
+                return read_flat(_whole(file, limits), limits, _number_of(chosen.keyframe))
             return _read(_level(chosen, short_side), file, limits)
 
 
@@ -70,6 +70,14 @@ def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
         raise UnreadableImage(f"the TIFF has {len(tif.series)} series, none of number {series}")
     _check_run(tif)
     return tif.series[series]
+
+
+def _number_of(page: TiffPage) -> int:
+    """The place of a page in the file's chain: pillow knows no series."""
+    number, *below = page.treeindex
+    if below:
+        raise UnreadableImage("a picture in a SubIFD with a palette, or in CMYK or Lab, is not read; save it as RGB")
+    return number
 
 
 def check_said(tif: TiffFile) -> None:
@@ -152,6 +160,11 @@ class _Pages:
             span for n in wanted for span in zip(self._page(n).dataoffsets, self._page(n).databytecounts, strict=False)
         ]
 
+    def tile_pixels(self) -> int:
+        """The pixels of a tile, which may be larger than the image; 0 of an image in strips, which are not."""
+        page = self._series.keyframe
+        return page.tilewidth * page.tilelength * page.tiledepth if page.is_tiled else 0
+
     def file_size(self) -> int:
         """Bytes of the file."""
         return self._file.seek(0, 2)
@@ -223,6 +236,7 @@ def check_chain(file: BinaryIO) -> None:
     big = start[2 if order == "<" else 3] == 43
     place, count, entry, link = (8, "Q", "HHQQ", "Q") if big else (4, "H", "HHII", "I")
     seen: set[int] = set()
+    read = 0
     (offset,) = unpack(order + link, _bytes_at(file, place, calcsize(order + link)))
     while offset and offset not in seen:
         seen.add(offset)
@@ -230,6 +244,9 @@ def check_chain(file: BinaryIO) -> None:
         first = offset + calcsize(order + count)
         length = entries * calcsize(order + entry)
         _require(size, first + length)
+        read += length
+        if read > size:
+            raise UnreadableImage("the TIFF's directories overlap, as no writer leaves them")
         directory = _bytes_at(file, first, length + calcsize(order + link))
         for _, kind, values, where in iter_unpack(order + entry, directory[:length]):
             extent = values * _TYPE_BYTES.get(kind, 0)
@@ -272,6 +289,8 @@ def _check(pages: _Pages, limits: Limits) -> None:
     depth = len(pages.depths()) * prod(axis.length for axis in pages.within if axis.role in ("stack", "time", "first"))
     channels = pages.length("channels") * pages.length("samples")
     limits.check_shape(pages.length("x"), pages.length("y"), channels=channels, planes=depth * len(pages.frames()))
+    if pages.tile_pixels() > limits.pixels:
+        raise TooLarge(f"tiles of {pages.tile_pixels()} pixels, the limit is {limits.pixels}; write smaller ones")
     spans = pages.spans()
     _require(pages.file_size(), max((start + count for start, count in spans), default=0))
     if (total := sum(count for _, count in spans)) > limits.bytes:

@@ -39,7 +39,9 @@ class Visuals:
         self._cluster = cluster
         self._index = index
         self._choice = choice
-        self._lock = threading.Lock()
+        self._readers_lock = threading.Lock()
+        # loading and embedding take seconds, during which vectors are wanted
+        self._embedder_lock = threading.Lock()
         self._readers: dict[tuple[str, ...], VectorReader] = {}
         self._embedder: Embedder | None = None
 
@@ -48,7 +50,7 @@ class Visuals:
         manifest = snapshot.manifest
         if manifest.space is None:
             raise BadInput("this index holds no embedded images: index a folder of images into it first")
-        with self._lock:
+        with self._readers_lock:
             if manifest.segments not in self._readers:
                 # only the newest snapshot is kept: readers of older ones hold their own reference
                 self._readers = {manifest.segments: self._store(manifest.space).read(manifest.segments)}
@@ -80,12 +82,12 @@ class Visuals:
     def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> Vectors:
         """The rasters' rows in the snapshot's space. Raises SpaceMismatch when this program makes another."""
         embedder = self.embedder(snapshot)
-        with self._lock:
+        with self._embedder_lock:
             return embedder.embed(rasters)
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder, loaded and held against the space's golden vectors once."""
-        with self._lock:
+        with self._embedder_lock:
             if self._embedder is None:
                 self._embedder = self._load(snapshot)
         if self._embedder.space.fingerprint != snapshot.manifest.space:

@@ -1,5 +1,7 @@
 """Preprocessing, weights files, and the identity of a space."""
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +9,26 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch.nn.functional import interpolate
 
 from hooke.embed.base import Raster
 from hooke.embed.fingerprint import check_golden, fingerprint, golden_vector, load_space, save_space
-from hooke.embed.preprocess import pad_to_square, stretch, views
+from hooke.embed.preprocess import square_rows, stretch, views
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
 from hooke.errors import CorruptIndex, SpaceMismatch, UnknownModel
 from tests.contract.embedder import noise
 
 SMALL = "test_efficientnet"
+
+
+def peak(work: Callable[[], object]) -> int:
+    """The most bytes of arrays that were held at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +67,13 @@ class TestPreprocess:
 
     def test_colours_keep_their_hue(self) -> None:
         pixels = np.stack([noise(1, "uint8").pixels[0] // scale for scale in (1, 2, 4)])
-        red, green, blue = views(Raster(pixels, rgb=True))[0].mean(axis=(1, 2))
+        red, green, blue = next(views(Raster(pixels, rgb=True))).mean(axis=(1, 2))
         assert red > 1.8 * green > 3 * blue
 
     def test_constant_channels_are_left_out(self) -> None:
         pixels = noise(3, "uint16").pixels.copy()
         pixels[1] = 5
-        assert views(Raster(pixels, rgb=False)).shape == (2, 3, 48, 64)
+        assert [view.shape for view in views(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
 
     def test_every_frame_has_its_views_and_all_share_a_channels_percentiles(self) -> None:
         dim, bright = np.zeros((2, 2, 8, 8), np.uint16)
@@ -68,18 +81,45 @@ class TestPreprocess:
         found = views(Raster(dim, rgb=False, others=(bright, dim)))
         assert [float(view.max()) for view in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
         colour = np.full((3, 8, 8), [[[10]], [[100]], [[200]]], np.uint8)
-        assert views(Raster(colour, rgb=True, others=(colour, colour))).shape == (3, 3, 8, 8)
+        assert [view.shape for view in views(Raster(colour, rgb=True, others=(colour, colour)))] == [(3, 8, 8)] * 3
 
     def test_padding_centres_on_the_median_of_the_border(self) -> None:
         picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
         picture[:, 1, 2] = 1
-        square = pad_to_square(picture)
+        (square,) = square_rows(picture)
         assert square.shape == (3, 4, 4)
         np.testing.assert_array_equal(square[:, 1:3], picture)
         assert (square[:, [0, 3]] == 0.25).all()
 
+    @pytest.mark.parametrize("shape", [(3, 300, 700), (3, 700, 299)])
+    def test_the_rows_of_a_square_are_those_of_one_padded_as_a_whole(self, shape: tuple[int, ...]) -> None:
+        picture = np.full(shape, 0.25, dtype=np.float32)
+        picture[:, 1:-1, 1:-1] = np.random.default_rng(0).random((3, shape[1] - 2, shape[2] - 2))
+        missing = [(700 - length) // 2 for length in shape[1:]]
+        around = [(0, 0), *((before, 700 - length - before) for before, length in zip(missing, shape[1:], strict=True))]
+        expected = np.pad(picture, around, constant_values=0.25)
+        np.testing.assert_array_equal(np.concatenate(list(square_rows(picture)), axis=1), expected)
+
+    def test_the_views_of_many_channels_take_the_memory_of_one(self) -> None:
+        pixels = np.random.default_rng(0).integers(0, 200, (8, 1000, 1000), dtype=np.uint8)
+        assert peak(lambda: [view.shape for view in views(Raster(pixels, rgb=False))]) < 16 * 10**6
+
 
 class TestVectors:
+    @pytest.mark.parametrize("shape", [(1, 3, 6000), (1, 6000, 3), (3, 300, 500)])
+    def test_resizing_by_rows_gives_the_bits_of_resizing_a_square(
+        self, embedder: TimmEmbedder, shape: tuple[int, ...]
+    ) -> None:
+        raster = Raster(np.random.default_rng(0).integers(0, 200, shape, dtype=np.uint8), rgb=shape[0] == 3)
+        picture = next(views(raster))
+        square = torch.from_numpy(np.concatenate(list(square_rows(picture)), axis=1))[None]
+        whole = interpolate(square, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        np.testing.assert_array_equal(embedder._resize(picture), whole)
+
+    def test_a_long_strip_takes_no_memory_for_a_square_of_its_side(self, embedder: TimmEmbedder) -> None:
+        strip = Raster(np.random.default_rng(0).integers(0, 200, (1, 4, 6000), dtype=np.uint8), rgb=False)
+        assert peak(lambda: embedder.embed([strip])) < 64 * 10**6
+
     def test_gain_and_offset_of_a_channel_do_not_change_the_row(self, embedder: TimmEmbedder) -> None:
         raster = noise(2, "uint16")
         brighter = Raster(raster.pixels.astype(np.uint16) * np.uint16(50) + np.uint16(300), rgb=False)

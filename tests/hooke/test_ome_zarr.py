@@ -2,15 +2,29 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]  # it has no types
+import numcodecs  # type: ignore[import-untyped]  # it has no types
 import numpy as np
 import pytest
+import zarr
+from zarr.abc.codec import Codec
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    ShardingCodecIndexLocation,
+    ZstdCodec,
+)
 
 from hooke.errors import TooLarge, UnreadableImage
 from hooke.pixels import Limits, images_at, read_changed, read_raster, read_raster_bytes
+from hooke.pixels.arrays import ArrayHeader, check_index
 from hooke.pixels.files import CountedFiles, FolderFiles
 from hooke.pixels.ome_zarr import read_zarr
 from tests.hooke.zarrs import Array, write_group, write_image, write_plate, zipped
@@ -29,6 +43,14 @@ PLANE = dark(2, 40, 60)
 
 def pyramid(pixels: Array, levels: int = 3) -> list[Array]:
     return [pixels[..., :: 2**n, :: 2**n] for n in range(levels)]
+
+
+def packed(folder: Path, codec: numcodecs.abc.Codec, chunk: bytes) -> Path:
+    """An image of the plane's shape whose one chunk is as given."""
+    write_image(folder, [PLANE], "cyx")
+    _array(compressor=codec.get_config())(folder)
+    (folder / "0" / "0" / "0" / "0").write_bytes(chunk)
+    return folder
 
 
 def refusal(folder: Path, limits: Limits = LIMITS) -> str:
@@ -133,7 +155,7 @@ class TestBytes:
         assert files.bytes_read <= 1.1 * 3 / 7 * (folder / "0" / "c" / "0" / "0" / "0" / "0" / "0").stat().st_size
 
     def test_an_image_whose_planes_take_too_many_bytes_is_refused(self, tmp_path: Path) -> None:
-        folder = write_image(tmp_path / "i.zarr", [dark(2, 256, 256)], "cyx")
+        folder = write_image(tmp_path / "i.zarr", [dark(2, 256, 256)], "cyx", chunks=(1, 128, 128))
         assert "takes over 100000 bytes" in refusal(folder, Limits(bytes=100_000))
 
 
@@ -195,6 +217,12 @@ class TestHeaders:
         plate = write_plate(tmp_path / "p.zarr", {f"A/1/{n}": [PLANE] for n in (0, 2, 10)}, "cyx")
         (plate / "A" / "1" / ".zattrs").unlink()
         assert [header.suffix for header in images_at(plate)] == ["/A/1/0", "/A/1/2", "/A/1/10"]
+
+    @pytest.mark.parametrize("content", ["{", "[" * 200_000])
+    def test_a_damaged_well_hides_no_other(self, tmp_path: Path, content: str) -> None:
+        plate = write_plate(tmp_path / "p.zarr", {f"A/{n}/0": [PLANE] for n in (1, 2, 3)}, "cyx")
+        (plate / "A" / "2" / ".zattrs").write_text(content)
+        assert [header.suffix for header in images_at(plate)] == ["/A/1/0", "/A/2", "/A/3/0"]
 
     def test_labels_are_noticed_and_are_no_images(self, tmp_path: Path) -> None:
         folder = write_image(tmp_path / "i.zarr", [PLANE], "cyx")
@@ -287,6 +315,7 @@ class TestDamage:
             (_array(shape=[2, 2**40, 60]), "pixels, the limit"),
             (_array(shape=[2, 16_000, 16_000], chunks=[1, 1, 1]), "in 512000000 chunks"),
             (_array(chunks=[1, 2**20, 2**20]), "chunks of (1, 1048576, 1048576) pixels"),
+            (_array(chunks=[1, 8192, 16385]), "have 268451840 bytes, the limit is 268435456"),
             (_array(shape=[2, 0, 60]), "no pixels"),
             (_array(chunks=[0, 0, 0]), "in chunks of (0, 0, 0)"),
             (_array(shape=[40, 60]), "an array of"),
@@ -341,6 +370,61 @@ class TestDamage:
         for share in (0.01, 0.5, 0.99):
             with pytest.raises(UnreadableImage, match="zip"):
                 read_raster_bytes(content[: int(len(content) * share)], LIMITS)
+
+    @pytest.mark.parametrize("codec", [numcodecs.GZip(), numcodecs.Zlib(), numcodecs.BZ2(), numcodecs.LZMA()])
+    def test_a_cut_chunk_is_refused_whatever_packed_it(self, tmp_path: Path, codec: numcodecs.abc.Codec) -> None:
+        folder = packed(tmp_path / "i.zarr", codec, codec.encode(PLANE))
+        np.testing.assert_array_equal(read_raster(folder, LIMITS).pixels, PLANE)
+        chunk = folder / "0" / "0" / "0" / "0"
+        chunk.write_bytes(chunk.read_bytes()[:-30])
+        assert "damaged" in refusal(folder)
+
+    @pytest.mark.parametrize("codec", [numcodecs.GZip(), numcodecs.Zlib(), numcodecs.BZ2(), numcodecs.LZMA()])
+    def test_a_chunk_in_several_parts_is_refused(self, tmp_path: Path, codec: numcodecs.abc.Codec) -> None:
+        parts = codec.encode(PLANE) + codec.encode(bytes(10**6)) * 5
+        assert "bytes behind its end" in refusal(packed(tmp_path / "i.zarr", codec, parts))
+
+    @pytest.mark.parametrize("inner", [ZstdCodec(), GzipCodec(), BloscCodec()])
+    @pytest.mark.parametrize("location", list(ShardingCodecIndexLocation))
+    @pytest.mark.parametrize("index_codecs", [[BytesCodec()], [BytesCodec(), Crc32cCodec()]])
+    @pytest.mark.parametrize("chunk", [(5, 40, 60), (1, 20, 30)])
+    def test_a_shard_is_read_wherever_its_index_is(
+        self,
+        tmp_path: Path,
+        inner: Codec,
+        location: ShardingCodecIndexLocation,
+        index_codecs: list[Codec],
+        chunk: tuple[int, ...],
+    ) -> None:
+        pixels = dark(5, 40, 60)
+        folder = write_image(tmp_path / "i.zarr", [pixels], "tyx", version="0.5")
+        codec = ShardingCodec(
+            chunk_shape=chunk, codecs=[BytesCodec(), inner], index_codecs=index_codecs, index_location=location
+        )
+        array = zarr.create(
+            store=folder / "0", shape=pixels.shape, chunks=pixels.shape, dtype="u2", codecs=[codec], overwrite=True
+        )
+        array[...] = pixels
+        raster = read_raster(folder, LIMITS)
+        np.testing.assert_array_equal([raster.pixels[0], *(o[0] for o in raster.others)], pixels[[2, 0, 4]])
+
+    def test_a_chunk_that_lies_in_the_index_of_its_shard_is_refused(self) -> None:
+        header = ArrayHeader(3, (2,), (2,), (1,), 2, ("zstd",), index_checksum=4, index_at_start=True)
+        check_index(np.array([36, 9, 2**64 - 1, 2**64 - 1], "<u8").tobytes() + bytes(4), header)
+        with pytest.raises(UnreadableImage, match="a chunk lies in its index"):
+            check_index(np.array([35, 9, 36, 9], "<u8").tobytes() + bytes(4), header)
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_damaged_member_of_a_zip_is_refused_whatever_packed_it(self, tmp_path: Path, packing: int) -> None:
+        path = tmp_path / "i.zip"
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr(".zattrs", json.dumps({"multiscales": [{"datasets": [{"path": "0"}] * 9}]}))
+        content = bytearray(path.read_bytes())
+        start = content.find(b".zattrs") + 7
+        content[start : start + 40] = bytes(byte ^ 0x5A for byte in content[start : start + 40])
+        path.write_bytes(content)
+        assert "damaged" in refusal(path)
+        assert [header.format for header in images_at(path)] == [""]
 
     @pytest.mark.parametrize("value", [0, np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("size", [1, 30])

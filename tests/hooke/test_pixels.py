@@ -206,6 +206,12 @@ class TestLimits:
         with pytest.raises(TooLarge, match="pixels, the limit is 1000000"):
             read_raster_bytes(content, Limits(pixels=10**6))
 
+    def test_a_strip_whose_square_is_too_large_is_refused(self) -> None:
+        strip = pillow_bytes(Image.new("1", (2001, 9)))
+        read_raster_bytes(strip, Limits(pixels=2001**2 // 4 + 1))
+        with pytest.raises(TooLarge, match="2001 x 9 pixels, the limit is a side of 2000"):
+            read_raster_bytes(strip, Limits(pixels=10**6))
+
     def test_a_bomb_is_refused_at_once(self) -> None:
         # 2**31 pixels of header without the data: decoding could not even allocate them.
         header = bytearray(self.BOMB)

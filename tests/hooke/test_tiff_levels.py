@@ -170,3 +170,33 @@ def test_a_long_stack_is_thinned_evenly(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "z.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
     expected = pixels[np.linspace(0, 199, 64).round().astype(int)].max(axis=0)
     np.testing.assert_array_equal(read_raster(tmp_path / "z.tif", LIMITS).pixels[0], expected)
+
+
+def test_a_tile_far_larger_than_its_image_is_refused(tmp_path: Path) -> None:
+    pixels = dark(16, 16)
+    tifffile.imwrite(tmp_path / "t.tif", pixels, tile=(1024, 1024), compression="zlib")
+    np.testing.assert_array_equal(read_raster(tmp_path / "t.tif", Limits(pixels=2**20)).pixels[0], pixels)
+    with pytest.raises(TooLarge, match="tiles of 1048576 pixels, the limit is 1048575"):
+        read_raster(tmp_path / "t.tif", Limits(pixels=2**20 - 1))
+
+
+def test_a_picture_with_a_palette_is_that_of_its_series(tmp_path: Path) -> None:
+    colours = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+    with tifffile.TiffWriter(tmp_path / "p.tif") as tif:
+        tif.write(np.full((40, 50), 10, np.uint8))
+        tif.write(np.full((60, 70), 200, np.uint8), photometric="palette", colormap=colours)
+    raster = read_raster(tmp_path / "p.tif#1", LIMITS)
+    np.testing.assert_array_equal(raster.pixels, np.full((3, 60, 70), 200))
+
+
+def test_directories_that_overlap_are_refused_at_once(tmp_path: Path) -> None:
+    # each lies in the one before it, but for six bytes
+    tags = 2 + 65535 * 12
+    content = bytearray(8 + tags + 6 * 1000 + 16)
+    content[:8] = b"II*\0" + (8).to_bytes(4, "little")
+    for start in range(8, 8 + 6 * 1000, 6):
+        content[start : start + 2] = b"\xff\xff"
+        content[start + tags : start + tags + 4] = (start + 6).to_bytes(4, "little")
+    (tmp_path / "d.tif").write_bytes(content)
+    with pytest.raises(UnreadableImage, match="directories overlap"):
+        read_raster(tmp_path / "d.tif", LIMITS)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hooke.errors import TooLarge, UnreadableImage
 from hooke.pixels import Limits, UploadReader, read_raster_bytes, read_upload
 from tests.hooke.test_ome_zarr import dark
-from tests.hooke.test_pixels import SAMPLES, tiff_bytes
+from tests.hooke.test_pixels import SAMPLES, pillow_bytes, tiff_bytes
 from tests.hooke.zarrs import write_image, zipped
 
 LIMITS = Limits()
@@ -72,6 +73,15 @@ def test_an_upload_that_needs_too_much_memory_is_refused(reader: UploadReader) -
     with pytest.raises(TooLarge, match="memory"):
         reader.read(hungry, LIMITS, seconds=20, memory_bytes=2**26)
     assert read(reader, SAMPLES["png"], memory_bytes=2**26) == "(3, 64, 64)"
+
+
+def test_an_answer_that_is_refused_is_not_taken_for_the_next(reader: UploadReader) -> None:
+    # one band in the file, three when the palette is looked up
+    palette = pillow_bytes(Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).convert("P"))
+    for _ in range(2):
+        with pytest.raises(TooLarge, match="3 channels, the limit is 2"):
+            reader.read(palette, Limits(channels=2), seconds=20, memory_bytes=ENOUGH)
+    assert [read(reader, SAMPLES["tiff"]) for _ in range(3)] == ["(1, 64, 64)"] * 3
 
 
 def test_several_threads_may_upload_at_once(reader: UploadReader) -> None:

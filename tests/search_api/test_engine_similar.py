@@ -1,11 +1,15 @@
 """Look-alikes: by file, by id, by several of both, restricted by text and choices, and fused with a text rank."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
+from hooke.embed.base import Raster
 from hooke.errors import BadInput, UnknownField, UnknownRecord
 from hooke.model import Level
 from hooke.pixels import Limits, read_raster
@@ -159,3 +163,26 @@ def test_combined_without_text_is_the_look_rank(engine: Engine) -> None:
 def test_an_index_without_images_says_so(tmp_path: Path) -> None:
     with closing(Engine(build(tmp_path), EmbedderChoice())) as engine, pytest.raises(BadInput, match="no embedded"):
         engine.similar(Example(images=(PLAIN,)), ask())
+
+
+class Held(list[Raster]):
+    """Rasters that are given out when they are let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = Event(), Event()
+
+    def __iter__(self) -> Iterator[Raster]:
+        self.asked.set()
+        self.let_go.wait(60)
+        return super().__iter__()
+
+
+def test_vectors_are_read_while_another_upload_is_embedded(embedded_engine: Engine) -> None:
+    visuals, held = embedded_engine._visuals, Held()
+    with embedded_engine._reading() as (reader, _), ThreadPoolExecutor(2) as pool:
+        pool.submit(visuals.embed, held, reader.snapshot)
+        assert held.asked.wait(60)
+        try:
+            assert pool.submit(visuals.vectors, reader.snapshot).result(timeout=20).ordinals()
+        finally:
+            held.let_go.set()
