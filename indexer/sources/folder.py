@@ -130,7 +130,8 @@ def _images_in(
     for row, header in images:
         suffix = header.suffix if header else ""
         path = f"{found.path}{suffix}"
-        if inside(path, root.resolve()) is None:
+        # behind a link `..` leads elsewhere than by name
+        if ".." in suffix.split("/") or inside(path, root.resolve()) is None:
             quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(path)}"))
             continue
         pixels = Pixels(f"{file}{suffix}") if header else None

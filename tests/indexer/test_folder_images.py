@@ -77,6 +77,24 @@ def test_a_field_that_is_a_link_out_of_the_folder_is_quarantined(folder: Path) -
     assert line.reason == "the path leads out of the folder: p.zarr/A/1/1"
 
 
+@pytest.mark.parametrize("name", ["p.zarr", "a/b/c/link.zarr"])
+def test_a_series_that_leads_out_of_its_zarr_is_quarantined_and_the_others_are_read(tmp_path: Path, name: str) -> None:
+    # through the link `..` leads elsewhere than by name: out of the folder
+    root = tmp_path / "root"
+    (root / "a" / "b" / "c").mkdir(parents=True)
+    write_image(root / "p.zarr" / "0", [PLANE], "cyx")
+    (root / "p.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+    (root / "p.zarr" / ".zattrs").write_text('{"bioformats2raw.layout": 3, "series": ["../../secret.png", "0"]}')
+    (root / "a" / "b" / "c" / "link.zarr").symlink_to("../../../p.zarr")
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (root / "manifest.csv").write_text(f"path\n{name}\n")
+    found = read(root)
+    assert [image.title for image in found.images] == [f"{name}/0"]
+    assert [line.reason for line in found.quarantined] == [
+        f"the path leads out of the folder: {name}/../../secret.png"
+    ]
+
+
 @pytest.mark.parametrize(("path", "taken"), [("memory://x/i.zarr", True), ("file:///etc/passwd", False)])
 def test_an_address_is_taken_unless_it_is_of_a_local_file(folder: Path, path: str, taken: bool) -> None:
     (folder / "manifest.csv").write_text(f"path,note\n{path},\np.zarr,\n")
