@@ -192,6 +192,9 @@ BOMB = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9) if n else 'ha'}]\n"
         ("x: *nobody\n", "undefined alias"),
         ("? [1, 2]\n: x\n", "unhashable"),
         ("x: !!int y\n", "not YAML"),
+        ("x: !!bool maybe\n", "not YAML"),
+        ('x: !!int ""\n', "not YAML"),
+        ("x: !!timestamp y\n", "not YAML"),
     ],
 )
 def test_a_hostile_or_broken_file_is_quarantined_and_the_others_are_read(
