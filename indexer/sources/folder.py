@@ -6,6 +6,7 @@ What the header of an OME-TIFF says is added to its row, but for the fields that
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from itertools import zip_longest
@@ -29,7 +30,7 @@ from indexer.sources.manifest import (
     root_of,
     status,
 )
-from indexer.sources.ome_xml import OME_XML_SUFFIXES, OmeImage, is_ome_xml, ome_images
+from indexer.sources.ome_xml import OmeImage, is_ome_xml, ome_images
 from indexer.sources.values import distinct, line_of, term_ids, unique_id
 
 ORIGIN = "folder"
@@ -46,29 +47,37 @@ _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 def folder_digest(path: Path) -> str:
     """A digest of a folder's metadata and of the path, size and time of each image that it names."""
     digest = sha256()
-    root = root_of(path)
+    root = root_of(path).resolve()
     for document in (path, root / SETTINGS_NAME):
         if document.is_file():
             with document.open("rb") as raw:
                 digest.update(file_digest(raw, "sha256").digest())
     folders = {root: None}
     for row in image_rows(path, ignore):
-        image = root / row.path
+        image = Path(os.path.normpath(root / row.path))
+        located = locate(image)
+        file = located.path if located else image
+        digest.update(_state(row.path, file))
         # a change of a Zarr's metadata leaves its folder's time as it was
-        marks = [str(image / mark) for mark in ZARR_MARKS] if os.path.isdir(image) else []
-        for file in (row.path, *marks):
-            digest.update(_state(file, root))
-        folders[image.parent] = None
-    for companion in (
-        c for folder in folders for suffix in OME_XML_SUFFIXES for c in sorted(folder.glob(f"*{suffix}"))
-    ):
-        digest.update(_state(str(companion), root))
+        for mark in ZARR_MARKS if os.path.isdir(file) else ():
+            digest.update(_state(mark, file / mark))
+        if file.parent not in folders and inside(row.path, root):
+            folders[file.parent] = None
+    for companion in (companion for folder in folders for companion in _companions(folder)):
+        digest.update(_state(str(companion), companion))
     return digest.hexdigest()
 
 
-def _state(path: str, root: Path) -> bytes:
-    found = status(root / path)
-    return f"{path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace")
+def _companions(folder: Path) -> list[Path]:
+    """The files of OME-XML in a folder; none where it cannot be listed, or its name is too long to be one."""
+    with suppress(OSError, ValueError):
+        return sorted(path for path in folder.iterdir() if is_ome_xml(path))
+    return []
+
+
+def _state(name: str, file: Path) -> bytes:
+    found = status(file)
+    return f"{name}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace")
 
 
 def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:

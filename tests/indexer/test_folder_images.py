@@ -90,9 +90,7 @@ def test_a_series_that_leads_out_of_its_zarr_is_quarantined_and_the_others_are_r
     (root / "manifest.csv").write_text(f"path\n{name}\n")
     found = read(root)
     assert [image.title for image in found.images] == [f"{name}/0"]
-    assert [line.reason for line in found.quarantined] == [
-        f"the path leads out of the folder: {name}/../../secret.png"
-    ]
+    assert [line.reason for line in found.quarantined] == [f"the path leads out of the folder: {name}/../../secret.png"]
 
 
 @pytest.mark.parametrize(("path", "taken"), [("memory://x/i.zarr", True), ("file:///etc/passwd", False)])
@@ -101,6 +99,17 @@ def test_an_address_is_taken_unless_it_is_of_a_local_file(folder: Path, path: st
     found = read(folder)
     assert (Pixels(path) in [image.pixels for image in found.images]) is taken
     assert bool(found.quarantined) is not taken
+
+
+@pytest.mark.parametrize("path", ["s.ome.tif#1", "q.zarr.zip/A/1/0"])
+def test_the_digest_of_a_folder_changes_with_the_file_that_a_part_is_named_of(folder: Path, path: str) -> None:
+    file = folder / path.partition("#")[0].partition("/")[0]
+    file.write_bytes(zipped(folder / "p.zarr"))
+    (folder / "manifest.csv").write_text(f"path\n{path}\n")
+    source = Input(Source.FOLDER, folder / "manifest.csv")
+    before = digest(source)
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert digest(source) != before
 
 
 def test_the_digest_of_a_folder_changes_with_the_metadata_in_a_zarr(folder: Path) -> None:
