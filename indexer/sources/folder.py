@@ -130,6 +130,9 @@ def _images_in(
     file: Path, found: "_Described", root: Path, settings: Settings, quarantine: Quarantine, used: dict[str, int]
 ) -> Iterator[Image]:
     headers = () if is_ome_xml(file) else images_at(file)
+    if not headers and not is_ome_xml(file):
+        reason = f"the file has no such series, indexed without pixels: {line_of(found.row.path)}"
+        quarantine(Quarantined(found.row.place, reason))
     if not found.images:
         images = [(found.row, header) for header in headers or (None,)]
     else:
@@ -175,17 +178,21 @@ def _described(path: Path, quarantine: Quarantine) -> Iterator[_Described]:
     root = root_of(path).resolve()
     for row in image_rows(path, quarantine):
         relative = inside(row.path, root)
-        if relative is None or _REMOTE.match(row.path) or locate(root / relative) is None:
+        located = None if relative is None or _REMOTE.match(row.path) else locate(root / relative)
+        if relative is None or located is None:
             yield _Described(row, relative)
             continue
-        file = root / relative
+        file, series = located.path, located.series
 
         def report(reason: str, place: str = row.place) -> None:
             quarantine(Quarantined(place, reason))
 
         images = ome_images(file, report) if is_tiff(file) or is_ome_xml(file) else ()
+        if series:
+            # which image of the XML is which in the file is known only where there are as many of both
+            images = images[series : series + 1] if len(images_at(file)) == len(images) else ()
         rows = tuple(replace(row, cells=(*row.cells, *_added(row, image))) for image in images)
-        yield _Described(row, relative, file, rows)
+        yield _Described(row, relative, root / relative, rows)
 
 
 def _added(row: Row, image: OmeImage) -> Iterator[tuple[str, str]]:

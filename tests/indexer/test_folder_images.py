@@ -67,6 +67,29 @@ def test_a_zip_and_the_series_of_a_file_are_listed(folder: Path) -> None:
     assert titles == ["q.zarr.zip/A/1/0", "q.zarr.zip/A/1/1", "q.zarr.zip/B/12/0", "s.ome.tif", "s.ome.tif#1"]
 
 
+def test_a_series_named_by_its_number_has_what_the_file_says_of_it(folder: Path) -> None:
+    with tifffile.TiffWriter(folder / "s.ome.tif", ome=True) as tif:
+        tif.write(PLANE, metadata={"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}})
+        tif.write(PLANE[:1], metadata={"axes": "CYX", "Channel": {"Name": ["a < b"]}, "PhysicalSizeX": 0.5})
+    (folder / "manifest.csv").write_text("path\ns.ome.tif#1\n")
+    (image,) = read(folder).images
+    assert (image.id, said(image)["channels"]) == ("screen/s.ome.tif#1", ["a < b"])
+    assert said(image)["physical_size_x_um"] == ["0.5"]
+
+
+def test_a_series_that_a_file_does_not_have_is_told_and_kept_without_pixels(folder: Path) -> None:
+    tifffile.imwrite(folder / "s.ome.tif", PLANE, metadata={"axes": "CYX"})
+    (folder / "q.zarr.zip").write_bytes(zipped(folder / "p.zarr"))
+    (folder / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    names = ["s.ome.tif#7", "q.zarr.zip#2", "x.png#2"]
+    (folder / "manifest.csv").write_text("\n".join(["path", *names]) + "\n")
+    found = read(folder)
+    assert [(image.title, image.pixels) for image in found.images] == [(name, None) for name in names]
+    assert [line.reason for line in found.quarantined] == [
+        f"the file has no such series, indexed without pixels: {name}" for name in names
+    ]
+
+
 def test_a_field_that_is_a_link_out_of_the_folder_is_quarantined(folder: Path) -> None:
     write_image(folder.parent / "secret.zarr", [PLANE], "cyx")
     (folder / "p.zarr" / "A" / "1" / "1").rename(folder.parent / "moved")
