@@ -41,7 +41,7 @@ _OWN_KEYS = frozenset(
     }
 )
 _STUDY_KEYS = frozenset({"title", "description", "license"})
-_TOP_KEY = re.compile(r"^[\"']?([A-Za-z][\w ]*?)[\"']?\s*:(?=\s|$)", flags=re.MULTILINE)
+_TOP_KEY = re.compile(r"^[\"']?([A-Za-z][\w ]*?)[\"']?[ \t]{0,8}:(?=\s|$)", flags=re.MULTILINE)
 
 _KINDS = {
     "study_components": "study_component",
