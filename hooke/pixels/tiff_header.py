@@ -11,9 +11,9 @@ from hooke.pixels.decoding import decoder_errors
 from hooke.pixels.tiff import check_chain, check_said
 
 _AXES = "XYZCT"
-# as ImageJ writes them
-_UM = {"": 1.0, "m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
-_UM |= {"\\u00B5m": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4, "inch": 25_400.0}
+# units of OME's schema, and of ImageJ
+UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
+UM |= {"\\u00B5m": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4, "inch": 25_400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _headers(tif: TiffFile) -> Iterator[TiffHeader]:
 def _imagej_sizes(tif: TiffFile) -> dict[str, float]:
     """ImageJ writes pixels a unit into the resolution tags, and the unit and the distance of planes into its text."""
     written = tif.imagej_metadata or {}
-    unit = _UM.get(str(written.get("unit") or "pixel"), 0)
+    unit = UM.get(str(written.get("unit") or "pixel"), 0)
     tags = tif.pages.first.tags
     resolutions = {"x": tags.valueof("XResolution", (0, 1)), "y": tags.valueof("YResolution", (0, 1))}
     sizes = {axis: unit * below / above for axis, (above, below) in resolutions.items() if above and below}
