@@ -20,7 +20,8 @@ class ImageHeader:
     """One image at a path, before a pixel is read.
 
     suffix: what the image's own path has behind the path asked for, `/A/1/0` or `#2`. lengths: in pixels, by axis (x,
-    y, z, c, t). pixel_size_um: by axis, where it is known. place: where it is on a plate.
+    y, z, c, t). channels, and pixel_size_um by axis: where they are known; an OME-TIFF's are left to who reads its
+    OME-XML. place: where it is on a plate.
     """
 
     suffix: str = ""
@@ -33,7 +34,10 @@ class ImageHeader:
 
 
 def images_at(path: Path) -> tuple[ImageHeader, ...]:
-    """The images at a path. One whose header cannot be read is listed without what it says: reading it tells why."""
+    """The images at a path; none where it names a series that its file does not have.
+
+    One whose header cannot be read is listed without what it says: reading it tells why.
+    """
     found = locate(path)
     with suppress(OSError, TooLarge, UnreadableImage):
         if found is not None:
@@ -47,6 +51,8 @@ def _headers(found: Location) -> Iterator[ImageHeader]:
         return
     with found.path.open("rb") as file:
         start = file.read(4)
+        if found.series and not start.startswith(TIFF):
+            return  # only a TIFF has series
         if start == ZIP:
             yield from _zarr_headers(ZipFiles(found.path), found.group)
         elif start.startswith(TIFF):
@@ -63,7 +69,7 @@ def _tiff_headers(headers: Sequence[TiffHeader], series: int) -> Iterator[ImageH
         # the further series of a plain TIFF are its thumbnails, labels and masks
         if number == series or (series == 0 and header.format == "OME-TIFF"):
             suffix = "" if number == series else f"#{number}"
-            yield ImageHeader(suffix, header.format, header.lengths, header.channels, header.pixel_size_um)
+            yield ImageHeader(suffix, header.format, header.lengths, pixel_size_um=header.pixel_size_um)
 
 
 def _zarr_headers(files: Files, group: str) -> Iterator[ImageHeader]:

@@ -17,8 +17,9 @@ Ordinals = npt.NDArray[np.uint32]
 class Block:
     """Rows to append: `vectors` (rows, dim), the image `ordinals` (rows,) they belong to, and `digests` (rows,).
 
-    Rows of one image stand together. digests: uint64, the first eight bytes of the SHA-256 of the image's file, so
-    that an image whose content is unchanged need not be embedded again.
+    Rows of one image stand together. digests: uint64, the first eight bytes of the SHA-256 of the file of a PNG or
+    JPEG, and of the pixels looked at of any other image, so that one whose content is unchanged need not be embedded
+    again.
     """
 
     vectors: Vectors

@@ -6,6 +6,7 @@ What the header of an OME-TIFF says is added to its row, but for the fields that
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from itertools import zip_longest
@@ -14,11 +15,11 @@ from pathlib import Path
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Dataset, Image, Pixels, Study, Value
 from hooke.pixels import ImageHeader, images_at, locate
+from hooke.pixels.ome_zarr import MARKS
 from indexer.sources.base import Quarantine, Quarantined
 from indexer.sources.licence import spdx
 from indexer.sources.manifest import (
     SETTINGS_NAME,
-    ZARR_MARKS,
     Row,
     Settings,
     ignore,
@@ -29,7 +30,7 @@ from indexer.sources.manifest import (
     root_of,
     status,
 )
-from indexer.sources.ome_xml import OME_XML_SUFFIXES, OmeImage, is_ome_xml, ome_images
+from indexer.sources.ome_xml import OmeImage, is_ome_xml, ome_images
 from indexer.sources.values import distinct, line_of, term_ids, unique_id
 
 ORIGIN = "folder"
@@ -46,29 +47,37 @@ _IDS = re.compile(r"(.+?)_(?:ontology_)?(?:term_)?(?:ids?|accessions?|curies?)")
 def folder_digest(path: Path) -> str:
     """A digest of a folder's metadata and of the path, size and time of each image that it names."""
     digest = sha256()
-    root = root_of(path)
+    root = root_of(path).resolve()
     for document in (path, root / SETTINGS_NAME):
         if document.is_file():
             with document.open("rb") as raw:
                 digest.update(file_digest(raw, "sha256").digest())
     folders = {root: None}
     for row in image_rows(path, ignore):
-        image = root / row.path
+        image = Path(os.path.normpath(root / row.path))
+        located = locate(image)
+        file = located.path if located else image
+        digest.update(_state(row.path, file))
         # a change of a Zarr's metadata leaves its folder's time as it was
-        marks = [str(image / mark) for mark in ZARR_MARKS] if os.path.isdir(image) else []
-        for file in (row.path, *marks):
-            digest.update(_state(file, root))
-        folders[image.parent] = None
-    for companion in (
-        c for folder in folders for suffix in OME_XML_SUFFIXES for c in sorted(folder.glob(f"*{suffix}"))
-    ):
-        digest.update(_state(str(companion), root))
+        for mark in MARKS if os.path.isdir(file) else ():
+            digest.update(_state(mark, file / mark))
+        if file.parent not in folders and inside(row.path, root):
+            folders[file.parent] = None
+    for companion in (companion for folder in folders for companion in _companions(folder)):
+        digest.update(_state(str(companion), companion))
     return digest.hexdigest()
 
 
-def _state(path: str, root: Path) -> bytes:
-    found = status(root / path)
-    return f"{path}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace")
+def _companions(folder: Path) -> list[Path]:
+    """The files of OME-XML in a folder; none where it cannot be listed, or its name is too long to be one."""
+    with suppress(OSError, ValueError):
+        return sorted(path for path in folder.iterdir() if is_ome_xml(path))
+    return []
+
+
+def _state(name: str, file: Path) -> bytes:
+    found = status(file)
+    return f"{name}\0{found and (found.st_size, found.st_mtime_ns)}\n".encode(errors="replace")
 
 
 def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
@@ -121,6 +130,9 @@ def _images_in(
     file: Path, found: "_Described", root: Path, settings: Settings, quarantine: Quarantine, used: dict[str, int]
 ) -> Iterator[Image]:
     headers = () if is_ome_xml(file) else images_at(file)
+    if not headers and not is_ome_xml(file):
+        reason = f"the file has no such series, indexed without pixels: {line_of(found.row.path)}"
+        quarantine(Quarantined(found.row.place, reason))
     if not found.images:
         images = [(found.row, header) for header in headers or (None,)]
     else:
@@ -130,7 +142,8 @@ def _images_in(
     for row, header in images:
         suffix = header.suffix if header else ""
         path = f"{found.path}{suffix}"
-        if inside(path, root.resolve()) is None:
+        # behind a link `..` leads elsewhere than by name
+        if ".." in suffix.split("/") or inside(path, root.resolve()) is None:
             quarantine(Quarantined(row.place, f"the path leads out of the folder: {line_of(path)}"))
             continue
         pixels = Pixels(f"{file}{suffix}") if header else None
@@ -165,17 +178,21 @@ def _described(path: Path, quarantine: Quarantine) -> Iterator[_Described]:
     root = root_of(path).resolve()
     for row in image_rows(path, quarantine):
         relative = inside(row.path, root)
-        if relative is None or _REMOTE.match(row.path) or locate(root / relative) is None:
+        located = None if relative is None or _REMOTE.match(row.path) else locate(root / relative)
+        if relative is None or located is None:
             yield _Described(row, relative)
             continue
-        file = root / relative
+        file, series = located.path, located.series
 
         def report(reason: str, place: str = row.place) -> None:
             quarantine(Quarantined(place, reason))
 
         images = ome_images(file, report) if is_tiff(file) or is_ome_xml(file) else ()
+        if series:
+            # which image of the XML is which in the file is known only where there are as many of both
+            images = images[series : series + 1] if len(images_at(file)) == len(images) else ()
         rows = tuple(replace(row, cells=(*row.cells, *_added(row, image))) for image in images)
-        yield _Described(row, relative, file, rows)
+        yield _Described(row, relative, root / relative, rows)
 
 
 def _added(row: Row, image: OmeImage) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from hooke.fields import field_name
+from hooke.pixels.ome_zarr import MARKS
+from hooke.pixels.read import FLAT, TIFF
 from indexer.sources.base import HEAD, UNPACKING_ERRORS, Quarantine, Quarantined, decode, head, one_line, read_file
 from indexer.sources.delimited import read_rows
 from indexer.sources.json_text import Report
@@ -37,9 +39,6 @@ TABLE_SUFFIXES = (".csv", ".tsv", *JSON_SUFFIXES, *PARQUET_SUFFIXES)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".btf", ".zarr")
 ZIPPED_SUFFIXES = (".zarr.zip", ".ozx")
 """Of an OME-Zarr in a zip: any other zip may hold anything."""
-_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", *_TIFF_MAGIC)
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PATH_NAMES: tuple[str, ...] = ("path", "file_path", "filepath", "image_path", "filename", "file_name", "file", "files")
 _PATH_NAMES += ("image", "image_file", "image_name")
 _SAMPLE_ROWS = 20
@@ -71,12 +70,12 @@ def is_image(path: Path) -> bool:
     if path.is_dir():
         return is_zarr(path)
     named = path.suffix.lower() in IMAGE_SUFFIXES or path.name.lower().endswith(ZIPPED_SUFFIXES)
-    return named or _starts(path, _MAGIC)
+    return named or _starts(path, (*FLAT, *TIFF))
 
 
 def is_tiff(path: Path) -> bool:
     """Whether a file is a TIFF by its first bytes."""
-    return path.is_file() and _starts(path, _TIFF_MAGIC)
+    return path.is_file() and _starts(path, TIFF)
 
 
 def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
@@ -89,7 +88,7 @@ def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
 
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is one OME-Zarr image rather than a folder of images."""
-    return any(status(folder / mark) for mark in ZARR_MARKS)
+    return any(status(folder / mark) for mark in MARKS)
 
 
 def status(path: Path) -> os.stat_result | None:

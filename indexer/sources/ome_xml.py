@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from hooke.errors import UnreadableImage, UnreadableSource
 from hooke.fields import field_name
+from hooke.pixels.tiff_header import UM
 from indexer.sources.base import UNPACKING_ERRORS, decode, one_line, read_file
 from indexer.sources.values import canonical_field, clean, line_of, term_field
 
@@ -25,7 +26,6 @@ ELEMENTS = 250_000
 
 # by the thousand, and of no use to search
 _PASSED_OVER = frozenset({"Plane", "BinData", "ROI", "XMLAnnotation"})
-_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10}
 FBBI_LABELS: Mapping[str, str] = {
     "LaserScanningConfocalMicroscopy": "confocal microscopy",
     "SpinningDiskConfocal": "spinning disk confocal microscopy",
@@ -273,7 +273,7 @@ def _model(element: Element) -> str:
 def _metres(element: Element, key: str, unit: str) -> float | None:
     """A length in metres; none where it is no length above zero, or in a unit that depends on the image."""
     try:
-        length = float(element.get(key, "")) * _METRES[element.get(f"{key}Unit", unit).replace("\u03bc", "µ")]
+        length = float(element.get(key, "")) * UM[element.get(f"{key}Unit", unit).replace("\u03bc", "µ")] / 1e6
     except (KeyError, ValueError):
         return None
     return length if 0 < length < 1 else None

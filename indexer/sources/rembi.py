@@ -41,7 +41,7 @@ _OWN_KEYS = frozenset(
     }
 )
 _STUDY_KEYS = frozenset({"title", "description", "license"})
-_TOP_KEY = re.compile(r"^[\"']?([A-Za-z][\w ]*?)[\"']?\s*:(?=\s|$)", flags=re.MULTILINE)
+_TOP_KEY = re.compile(r"^[\"']?([A-Za-z][\w ]*?)[\"']?[ \t]{0,8}:(?=\s|$)", flags=re.MULTILINE)
 
 _KINDS = {
     "study_components": "study_component",
@@ -132,7 +132,8 @@ def _documents(text: str) -> Iterator[Json]:
             _check_size(node, {}, set())
             parsed: Json = loader.construct_document(node)
             yield parsed
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # a value that is not of its explicit tag (`!!bool maybe`) fails in PyYAML as its constructor happens to
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise UnreadableSource(f"not YAML: {one_line(error)[:200]}") from error
 
 

@@ -148,6 +148,15 @@ def test_the_digest_changes_with_the_manifest_and_with_any_image(folder: Path) -
     assert len({before, changed_image, digest(source)}) == 3
 
 
+@pytest.mark.parametrize("path", [f"{'d' * 300}/b.png", "../outside/b.png", "a\x00b/c.png"])
+def test_a_digest_lists_no_folder_that_cannot_be_or_is_outside(folder: Path, path: str) -> None:
+    (folder.parent / "outside").mkdir()
+    source = Input(Source.FOLDER, manifest(folder, f"path\n{path}\na.png\n"))
+    before = digest(source)
+    (folder.parent / "outside" / "x.ome.xml").write_text("<OME/>")
+    assert digest(source) == before
+
+
 def test_ids_without_a_label_are_values_and_other_texts_stay_where_they_are(folder: Path) -> None:
     manifest(folder, "path,organism,organism_id\na.png,,9606\nb.png,,\nday 1/c.png,Mus musculus,unknown\n")
     values = [[(v.field, v.text, v.ids) for v in image.values[1:]] for image in read(folder).images]

@@ -165,6 +165,22 @@ def test_of_a_header_about_several_files_each_file_has_its_own_image(tmp_path: P
     ]
 
 
+def test_of_a_set_of_files_no_image_has_the_channels_and_sizes_of_another(tmp_path: Path) -> None:
+    size = 'DimensionOrder="XYZCT" Type="uint8" SizeX="4" SizeY="3" SizeZ="1" SizeC="1" SizeT="1"'
+    said = (f'{size} PhysicalSizeX="0.5"><Channel Name="DAPI"/>', f"{size}><Channel/>")
+    text = minimal(
+        *(
+            f'ID="I{n}"><Pixels {inner}<TiffData IFD="0" PlaneCount="1"><UUID FileName="{n}.ome.tif">urn:uuid:{n}'
+            "</UUID></TiffData></Pixels>"
+            for n, inner in enumerate(said)
+        )
+    )
+    for n in range(2):
+        tiff(tmp_path / "set" / f"{n}.ome.tif", text.replace("<OME ", f'<OME UUID="urn:uuid:{n}" '), planes=1)
+    fields = [{value.field for value in image.values} for image in read(tmp_path / "set").images]
+    assert [{"channels", "physical_size_x_um"} & each for each in fields] == [{"channels", "physical_size_x_um"}, set()]
+
+
 def test_a_renamed_file_keeps_its_image_and_one_of_several_is_not_guessed(tmp_path: Path) -> None:
     tiff(tmp_path / "one" / "renamed.tif", of_files("a.ome.tif"))
     tiff(tmp_path / "two" / "renamed.tif", of_files("a.ome.tif", "b.ome.tif"))

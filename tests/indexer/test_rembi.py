@@ -1,6 +1,7 @@
 """REMBI and MIFA metadata as YAML."""
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -192,6 +193,9 @@ BOMB = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9) if n else 'ha'}]\n"
         ("x: *nobody\n", "undefined alias"),
         ("? [1, 2]\n: x\n", "unhashable"),
         ("x: !!int y\n", "not YAML"),
+        ("x: !!bool maybe\n", "not YAML"),
+        ('x: !!int ""\n', "not YAML"),
+        ("x: !!timestamp y\n", "not YAML"),
     ],
 )
 def test_a_hostile_or_broken_file_is_quarantined_and_the_others_are_read(
@@ -202,6 +206,13 @@ def test_a_hostile_or_broken_file_is_quarantined_and_the_others_are_read(
     found = read(tmp_path)
     assert [study.id for study in found.studies] == ["S-BIAD7"]
     assert reason in found.reasons
+
+
+def test_a_line_of_spaces_is_looked_through_once() -> None:
+    start = perf_counter()
+    assert not rembi.is_rembi("a.yaml", b"a" + b" " * 100_000)
+    assert rembi.is_rembi("a.yaml", b"'rembi version'  : 1\n")
+    assert perf_counter() - start < 5
 
 
 def test_a_file_beyond_its_limits_is_quarantined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
