@@ -118,7 +118,7 @@ def test_a_folder_of_zarrs_is_listed_image_by_image(zarrs: Path) -> None:
     (well,) = [image for image in images if image.id.endswith("nf1_plate_v04.ome.zarr/H/12/0")]
     said = {value.field: value.text for value in well.values}
     assert said["format"] == "OME-Zarr"
-    assert (said["size_x"], said["size_y"], said["pixel_size_um"]) == ("612", "452", "0.62")
+    assert (said["size_x"], said["size_y"], said["physical_size_x_um"]) == ("612", "452", "0.62")
     assert (said["well"], said["well_row"], said["well_column"], said["well_field"]) == ("H12", "H", "12", "0")
     assert [value.text for value in well.values if value.field == "channels"] == ["DAPI", "GFP", "RFP"]
 

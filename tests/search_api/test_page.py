@@ -242,6 +242,7 @@ def test_results_are_sorted_and_the_address_says_how(seen: Seen) -> None:
     assert seen.query["sort"] == ["-title"]
     page.reload()
     expect(page.get_by_label("Sort by")).to_have_value("-title")
+    expect(page.locator(".card h3").first).to_have_text("Stripes of a rat")
     assert seen.titles() == titles
 
 
