@@ -29,6 +29,7 @@ from hooke.store.sqlite import SqliteStore
 from ontologies.catalogue import Catalogue
 from ontologies.more_names import names_of
 from ontologies.names import normal
+from ontologies.prose_words import OWN_NAMES
 from search_api.engine import Engine
 from search_api.engine.understand import understand
 from tests.real.conftest import BuiltIndex
@@ -191,7 +192,8 @@ class Original:
             return normal(word) in said and word in words(reason.value) and self._holds(reason.value)
         assert reason.kind in ("direct", "inferred")
         assert reason.term is not None
-        named = normal(reason.value) in names_in_prose(reason.term, obo)
+        said = set(normal(reason.value).split()) - _NOUNS
+        named = bool(said) and said <= words_of_names(reason.term, obo)
         return reason.term in below and (self._refers_to(reason.term, obo) or (named and self._holds(reason.value)))
 
     def _holds(self, text: str) -> bool:
@@ -208,10 +210,15 @@ class Original:
         return bool(spelt & ids or numbers & cells)
 
 
-def names_in_prose(term: str, obo: Obo) -> set[str]:
-    """The names of a term, without what they have in parentheses too, and those that Hooke adds."""
-    plain = [re.sub(r"\s*\([^()]*\)$", "", name) for name in obo.names[term]]
-    return set(map(normal, (*obo.names[term], *plain, *(more.name for more in names_of(term)))))
+_NOUNS = {"microscopy", "microscope", "micrograph", "image", "imaging", "movie"}
+"""What prose puts behind the name of a method, in its normal form."""
+
+
+def words_of_names(term: str, obo: Obo) -> set[str]:
+    """The words of all names of a term, with those that Hooke adds."""
+    daily = (name for name, (_, meant) in OWN_NAMES.items() if meant == term)
+    names = (*obo.names[term], *daily, *(more.name for more in names_of(term)))
+    return {word for name in names for word in normal(name).split()}
 
 
 # --- expand=none -----------------------------------------------------------------------------------------------------
