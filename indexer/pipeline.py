@@ -113,10 +113,6 @@ def _embedding(
     return EmbeddingRun(index, store, job.model, quarantined.append, progress, job.cluster)
 
 
-def _embedded(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> int:
-    return len(reader.ordinals(Level.IMAGE, Everything()) & embedded_ordinals(index, reader, cluster))
-
-
 def add_to_index(
     files: Sequence[str], directory: Path, progress: Progress = silent, cluster: ClusterSettings = DEFAULT_CLUSTER
 ) -> str:
