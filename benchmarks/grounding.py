@@ -32,7 +32,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
@@ -41,6 +41,7 @@ from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import TermId, Value
 from hooke.settings import read_settings
 from hooke.text import fold
+from indexer.dragged import Dragged
 from indexer.sources import Input, Quarantined, Source, discover, read_images, read_studies
 from indexer.sources.base import decode, documents
 from ontologies.catalogue import Catalogue
@@ -85,12 +86,13 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A label and an id that an archive gives it; others: the value's further ids."""
+    """A label and an id that an archive gives it; others: the value's further ids; dragged: as the row above tells."""
 
     field: str
     label: str
     id: str
     others: tuple[str, ...] = ()
+    dragged: bool = False
 
 
 @dataclass(slots=True)
@@ -154,12 +156,12 @@ def read_gold(metadata: Path) -> Gold:
     names = {name for source in inputs for name in _phenotype_names(source)}
     for source in inputs:
         pairs: Counter[Pair] = Counter()
-        for value, cells in Counter(_values(source)).items():
+        for (value, dragged), cells in Counter(_values(source)).items():
             for pair in _pairs(value, names):
-                pairs[pair] += cells
-        kept, dragged = _without_dragged(pairs) if source.source is Source.IDR_TABLE else (pairs, Counter())
+                pairs[replace(pair, dragged=dragged)] += cells
+        kept, false = _without_dragged(pairs) if source.source is Source.IDR_TABLE else (pairs, Counter())
         gold.pairs.update(kept)
-        gold.dragged.update(dragged)
+        gold.dragged.update(false)
     return gold
 
 
@@ -167,12 +169,14 @@ def _pass_over(_: Quarantined) -> None:
     """What cannot be read has no pairs."""
 
 
-def _values(source: Input) -> Iterator[Value]:
-    """The values with ids of every record, in fields with an ontology."""
+def _values(source: Input) -> Iterator[tuple[Value, bool]]:
+    """The values with ids of every record, in fields with an ontology; and whether the row above shows them dragged."""
     for study in read_studies(source, _pass_over):
-        yield from (value for value in study.values if value.ids and value.field in _FIELDS)
+        yield from ((value, False) for value in study.values if value.ids and value.field in _FIELDS)
+    rows = Dragged()
     for image in read_images(source, _pass_over):
-        yield from (value for value in image.values if value.ids and value.field in _FIELDS)
+        dragged = rows.of(image)
+        yield from ((value, value in dragged) for value in image.values if value.ids and value.field in _FIELDS)
 
 
 def _phenotype_names(source: Input) -> Iterator[str]:
@@ -201,9 +205,9 @@ def _pairs(value: Value, phenotype_names: set[str]) -> Iterator[Pair]:
 
 def _without_dragged(pairs: Counter[Pair]) -> tuple[Counter[Pair], Counter[Pair]]:
     """The pairs of columns that were not dragged, and the false pairs of those that were."""
-    ids: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for pair in pairs:
-        ids[pair.field, pair.label].append(pair.id)
+        ids[pair.field, pair.label].add(pair.id)
     first = {label: min(given, key=_number) for label, given in ids.items() if len(given) > DRAGGED}
     columns = {name for name, _ in first}
     kept = Counter({pair: cells for pair, cells in pairs.items() if pair.field not in columns})
@@ -219,7 +223,7 @@ def merged(pairs: Counter[Pair], catalogue: Catalogue) -> Counter[Pair]:
     """The pairs with spellings of one label and of one id put together under the first of them."""
     first: dict[tuple[str, str, str], Pair] = {}
     together: Counter[Pair] = Counter()
-    for pair, cells in pairs.items():
+    for pair, cells in sorted(pairs.items(), key=lambda pair: not pair[0].dragged):
         found = catalogue.resolve(pair.id, prefixes=ONTOLOGY_FIELDS[_FIELDS[pair.field]])
         together[first.setdefault((pair.field, fold(pair.label), found.term if found else pair.id), pair)] += cells
     return together
@@ -271,7 +275,8 @@ def flags(gold: Gold, false: frozenset[Reviewed], catalogue: Catalogue) -> Flags
 
 def conflicts(pair: Pair, catalogue: Catalogue) -> bool:
     """Whether a pair as submitted is noted `id_label_conflict`."""
-    mentions, _ = ground(Value(_FIELDS[pair.field], pair.label, (pair.id, *pair.others)), catalogue)
+    value = Value(_FIELDS[pair.field], pair.label, (pair.id, *pair.others))
+    mentions, _ = ground(value, catalogue, dragged=pair.dragged)
     return any(mention.note == "id_label_conflict" for mention in mentions)
 
 

@@ -12,9 +12,10 @@ from hooke.curation import Decisions
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Study, Unresolved, Value
 from indexer.decisions import curated
+from indexer.dragged import Dragged
 from indexer.prose import Prose
 from ontologies.catalogue import Catalogue
-from ontologies.ground import Grounded, ground
+from ontologies.ground import ground
 
 _Grounded = tuple[Value, tuple[Unresolved, ...]]
 
@@ -26,7 +27,9 @@ class Annotator:
         self._catalogue = catalogue
         self._decisions = decisions or Decisions()
         self._prose = Prose(catalogue)
+        self._dragged = Dragged()
         self._known: dict[Value, _Grounded] = {}
+        self._known_dragged: dict[Value, _Grounded] = {}
         self._seen: dict[int, tuple[Value, _Grounded]] = {}
         self.unresolved: Counter[Unresolved] = Counter()
 
@@ -36,27 +39,32 @@ class Annotator:
         return self._prose.study(replace(study, values=self._values(study.values), datasets=datasets))
 
     def image(self, image: Image) -> Image:
-        """An image, grounded."""
-        return self._prose.image(replace(image, values=self._values(image.values)))
+        """An image, grounded; images come in the order of their table, which tells the ids that were dragged."""
+        values = self._values(image.values, dragged=self._dragged.of(image))
+        return self._prose.image(replace(image, values=values))
 
     @property
     def distinct(self) -> int:
         """How many distinct values were grounded."""
-        return len(self._known)
+        return len(self._known.keys() | self._known_dragged.keys())
 
     def take_unresolved(self) -> Counter[Unresolved]:
         """What was counted since the last time."""
         taken, self.unresolved = self.unresolved, Counter()
         return taken
 
-    def _values(self, values: Iterable[Value], *, count: bool = True) -> tuple[Value, ...]:
-        grounded = [self._ground(value) for value in values]
+    def _values(
+        self, values: Iterable[Value], *, count: bool = True, dragged: frozenset[Value] = frozenset()
+    ) -> tuple[Value, ...]:
+        grounded = [
+            self._ground_dragged(value) if dragged and value in dragged else self._ground(value) for value in values
+        ]
         if count:
             for odd in {odd for _, unresolved in grounded for odd in unresolved}:
                 self.unresolved[odd] += 1
         return tuple(value for value, _ in grounded)
 
-    def _ground(self, value: Value) -> tuple[Value, tuple[Unresolved, ...]]:
+    def _ground(self, value: Value) -> _Grounded:
         if not value.ids and value.field not in ONTOLOGY_FIELDS:
             return value, ()
         # sources repeat the same object: it is found without hashing its text; kept, so that its id() stays its own
@@ -65,16 +73,23 @@ class Annotator:
             return seen[1]
         known = self._known.get(value)
         if known is None:
-            mentions, unresolved = self._made(value)
-            known = self._known[value] = (replace(value, mentions=mentions) if mentions else value, unresolved)
+            known = self._known[value] = self._made(value)
         self._seen[id(value)] = (value, known)
         return known
 
-    def _made(self, value: Value) -> Grounded:
-        mentions, unresolved = ground(value, self._catalogue)
+    def _ground_dragged(self, value: Value) -> _Grounded:
+        known = self._known_dragged.get(value)
+        if known is None:
+            known = self._known_dragged[value] = self._made(value, dragged=True)
+        return known
+
+    def _made(self, value: Value, *, dragged: bool = False) -> _Grounded:
+        mentions, unresolved = ground(value, self._catalogue, dragged=dragged)
         unresolved += _conflict(value, mentions, self._catalogue)
         decided = curated(value, self._decisions, self._catalogue, waits=bool(unresolved))
-        return (mentions, unresolved) if decided is None else (decided, ())
+        if decided is not None:
+            mentions, unresolved = decided, ()
+        return replace(value, mentions=mentions) if mentions else value, unresolved
 
 
 def _conflict(value: Value, mentions: tuple[Mention, ...], catalogue: Catalogue) -> tuple[Unresolved, ...]:

@@ -6,8 +6,9 @@ Scores of ids; those of text are in `ontologies.lookup`:
     id whose term has another name                                0.90   note label_differs
 
 An id whose text names another term has no mention, only its place beside the text's (`given_id`), with the note
-id_label_conflict: tables have ids that were dragged down a column, and crates ids of their neighbours in a list. So has
-an id that its own ontology does not have, where that ontology has a term of just the text's name.
+id_label_conflict: crates have ids of their neighbours in a list. So has an id that its own ontology does not have,
+where that ontology has a term of just the text's name; and an id that a spreadsheet made, dragged down a column
+(`indexer.dragged`), unless the text is a name of its term.
 
 A text is read in this order, and the first reading that names a term counts:
 
@@ -27,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hooke.fields import ONTOLOGY_FIELDS
-from hooke.model import IS_A, Mention, Method, TermId, Unresolved, Value
+from hooke.model import ID_LABEL_CONFLICT, IS_A, Mention, Method, TermId, Unresolved, Value
 from hooke.text import fold
 from ontologies.catalogue import Catalogue
 from ontologies.ids import key, keys, prefix_of
@@ -81,11 +82,14 @@ class _Named:
     candidates: tuple[TermId, ...] = ()
 
 
-def ground(value: Value, catalogue: Catalogue) -> Grounded:
+def ground(value: Value, catalogue: Catalogue, *, dragged: bool = False) -> Grounded:
     """The mentions of a value, and what of it stays unresolved (unknown_id, no_term, ambiguous).
 
     Values of fields without an ontology are grounded by their ids only, and are never unresolved for their text.
+    dragged: whether a spreadsheet made the ids, so that they count only where the text is a name of their term.
     """
+    if dragged and not _is_confirmed(value, catalogue):
+        return _beside_dragged(value, *ground(replace(value, ids=()), catalogue))
     prefixes = ONTOLOGY_FIELDS.get(value.field)
     text = "" if is_no_value(value.text) else " ".join(value.text.split())
     text, written_id = _without_id(text, catalogue)
@@ -104,6 +108,23 @@ def ground(value: Value, catalogue: Catalogue) -> Grounded:
             return (_by_name(value, broader, "; ".join(unknown) or None, "broader_taxon"),), ()
         parts = [_elsewhere(text, value.field, catalogue)]
     return _by_text(value, parts, unknown)
+
+
+def _is_confirmed(value: Value, catalogue: Catalogue) -> bool:
+    resolved, _ = _resolve(value.ids, catalogue, ONTOLOGY_FIELDS.get(value.field, ()))
+    return not is_no_value(value.text) and any(_agrees(value.text, found, catalogue) for found in resolved)
+
+
+def _beside_dragged(value: Value, mentions: tuple[Mention, ...], unresolved: tuple[Unresolved, ...]) -> Grounded:
+    """What was made of a text alone, with the ids that stand beside it; an id that nobody gave is an unknown one."""
+    given = "; ".join(value.ids)
+    return (
+        tuple(replace(mention, given_id=given, note=ID_LABEL_CONFLICT) for mention in mentions),
+        tuple(
+            replace(odd, ids=value.ids, reason="unknown_id" if odd.reason == "no_term" else odd.reason)
+            for odd in unresolved
+        ),
+    )
 
 
 def _field(mention: Mention, catalogue: Catalogue) -> str:
@@ -274,7 +295,7 @@ def _note(match: Match, field: str, unknown: tuple[str, ...]) -> str | None:
     """What unknown ids are beside a term that the text names: a term has one id in its own ontology."""
     spelt = {spelling.partition(":")[0] for given in unknown for spelling in keys(given, ONTOLOGY_FIELDS[field])}
     if match.method in _SURE and key(match.term).partition(":")[0] in spelt:
-        return "id_label_conflict"
+        return ID_LABEL_CONFLICT
     return "unknown_id" if unknown else None
 
 
@@ -288,7 +309,7 @@ def _with_ids(
     others = [] if agreeing or len(resolved) > 1 else [match for match in named if match.term not in terms]
     is_part = any(match.term in terms for match in named)
     conflicts = [] if is_part else [match for match in others if not _close(match, resolved[0].term, catalogue)]
-    mentions = [_by_name(value, match, resolved[0].given, "id_label_conflict") for match in conflicts]
+    mentions = [_by_name(value, match, resolved[0].given, ID_LABEL_CONFLICT) for match in conflicts]
     mentions += [_by_name(value, match, None, None) for match in others if match not in conflicts]
     for found in () if conflicts else resolved:
         if found.term in agreeing or not normal(text) or _names_all(named, terms):
