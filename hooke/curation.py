@@ -17,10 +17,13 @@ from pathlib import Path
 from hooke.errors import BadInput
 from hooke.model import TermId
 from hooke.results import CurationEntry
+from hooke.text import fold
 
 CANDIDATES = 3
 ANY_IDS = "*"
 """In place of a value's ids: whatever ids stand beside the text."""
+IN_TEXT = "text"
+"""In place of a value's ids: the words as titles, descriptions and other prose have them."""
 NO_TERM = "none"
 """The decision that a value is no term."""
 
@@ -38,7 +41,7 @@ Key = tuple[str, str, str]
 class Decision:
     """The terms that a value stands for, whatever grounding would say; no terms: it is none.
 
-    ids: the submitter's as one text (`joined`), or ANY_IDS.
+    ids: the submitter's as one text (`joined`), ANY_IDS or IN_TEXT.
     """
 
     field: str
@@ -111,6 +114,14 @@ class Decisions:
         """The decision on a value; one on just its ids comes before one on any, which is on values that wait only."""
         exact = self._by_key.get(value_key(field, text, joined(ids)))
         return exact or (self._by_key.get(value_key(field, text, ANY_IDS)) if waits else None)
+
+    def rejects(self, field: str, words: str) -> bool:
+        """Whether words of prose name no term of a field, in whatever case."""
+        return (field, fold(words)) in self._rejected
+
+    @cached_property
+    def _rejected(self) -> frozenset[tuple[str, str]]:
+        return frozenset((decision.field, fold(decision.text)) for decision in self if decision.ids == IN_TEXT)
 
     def updated(self, decisions: Iterable[Decision]) -> "Decisions":
         """These and newer ones, which win."""

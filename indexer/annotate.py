@@ -26,7 +26,7 @@ class Annotator:
     def __init__(self, catalogue: Catalogue, decisions: Decisions | None = None) -> None:
         self._catalogue = catalogue
         self._decisions = decisions or Decisions()
-        self._prose = Prose(catalogue)
+        self._prose = Prose(catalogue, self._decisions)
         self._dragged = Dragged()
         self._known: dict[Value, _Grounded] = {}
         self._known_dragged: dict[Value, _Grounded] = {}

@@ -7,6 +7,8 @@ from sys import maxsize
 
 from hooke.curation import (
     ANY_IDS,
+    IN_TEXT,
+    NO_TERM,
     Accepted,
     Decision,
     Decisions,
@@ -93,12 +95,23 @@ def _checked(rows: Sequence[Row], known: set[Key], catalogue: Catalogue, table: 
 
 
 def _decision(row: Row, known: set[Key], catalogue: Catalogue) -> Decision:
+    if row.ids == IN_TEXT:
+        return _rejection(row)
     if row.key not in known:
         raise BadInput(
             f"no {row.field} {row.text!r} with ids {row.ids!r} waits for a decision: did the spreadsheet change a cell?"
         )
     terms = tuple(dict.fromkeys(_term(spelling, row.field, catalogue) for spelling in row.terms))
     return Decision(row.field, row.text, row.ids, terms)
+
+
+def _rejection(row: Row) -> Decision:
+    """That words of prose name no term of a field, which is all that can be decided on them."""
+    if row.field not in ONTOLOGY_FIELDS:
+        raise BadInput(f"prose names no terms of {row.field!r}, only of {', '.join(ONTOLOGY_FIELDS)}")
+    if row.terms or not row.text.strip():
+        raise BadInput(f"words of prose (ids {IN_TEXT!r}) can only be rejected: give the words, and decide {NO_TERM!r}")
+    return Decision(row.field, row.text, row.ids, ())
 
 
 def _term(spelling: str, field: str, catalogue: Catalogue) -> str:

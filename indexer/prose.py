@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hooke.curation import Decisions
 from hooke.fields import NARRATIVE_FIELDS, TITLE
 from hooke.model import Dataset, Image, Mention, Method, Study, TermId, Value
 from ontologies.catalogue import Catalogue
@@ -18,8 +19,9 @@ _FIRST = {field: place for place, field in enumerate(NARRATIVE_FIELDS)}
 class Prose:
     """Adds to records the terms that their titles, descriptions, keywords, sample and protocol texts name."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, decisions: Decisions) -> None:
         self._catalogue = catalogue
+        self._decisions = decisions
         self._tagger = Tagger(catalogue)
         self._studies: dict[str, Stated] = {}
 
@@ -66,6 +68,8 @@ class Prose:
                 if key in known or key in found or tag.field in silent:
                     continue
                 words = value.text[tag.start : tag.end]
+                if self._decisions.rejects(tag.field, words):
+                    continue
                 place = (None, None, value.field, tag.start)
                 mention = Mention(tag.field, words, tag.term, tag.label, Method.TEXT, tag.score, *place)
                 found[key] = Value(tag.field, words, (), (mention,))

@@ -186,6 +186,24 @@ def test_a_decided_mention_says_so_and_keeps_the_submitted_id(index: Path) -> No
     assert not {1, 2} & wells(index, f"organism:{HUMAN}")
 
 
+def test_a_term_that_prose_was_found_to_name_is_rejected_and_taken_back(index: Path) -> None:
+    study = index.parent / "archive" / "idr0001-study.txt"
+    study.write_text(
+        study.read_text().replace("Nuclei of many cells", "Confocal microscopy").replace("confocal", "some")
+    )
+    study.write_text("\n".join(line for line in study.read_text().splitlines() if "Imaging Method" not in line))
+    again(index)
+    assert len(wells(index, "imaging_method:FBbi:00000251")) == len(WELLS)
+    file = index.parent / "rejected.csv"
+    file.write_text("field,text,ids,decision\nimaging_method,confocal microscopy,text,none\n")
+    assert accept(file, index).kept == 1
+    again(index)
+    assert wells(index, "imaging_method:FBbi:00000251") == set()
+    kept(index).unlink()
+    again(index)
+    assert len(wells(index, "imaging_method:FBbi:00000251")) == len(WELLS)
+
+
 def test_several_terms_and_none_are_decisions(index: Path) -> None:
     decide(
         index, {"unicorn": "None", "Mus muscullus": "ncbitaxon:10090 ; http://purl.obolibrary.org/obo/NCBITaxon_9606"}
@@ -334,6 +352,8 @@ def test_a_killed_writer_leaves_the_old_decisions_or_the_new(tmp_path: Path, poi
         ("organism,Mus muscullus,,9606\norganism,unicorn,NCBITaxon:424242,X:1", "line 3: .*no decision was kept"),
         ("organism,Mus, muscullus,,9606", "line 2 has more cells than the header"),
         ('organism,"Mus" muscullus,,9606', "line 2 is not CSV"),
+        ("organism,mouse,text,9606", "line 2: words of prose .* can only be rejected: .* decide 'none'"),
+        ("description,mouse,text,none", "line 2: prose names no terms of 'description', only of organism, "),
     ],
 )
 def test_a_wrong_row_is_named_by_its_line_and_nothing_is_kept(index: Path, content: str, message: str) -> None:

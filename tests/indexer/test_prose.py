@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from hooke.curation import IN_TEXT, Decision, Decisions
 from hooke.model import Dataset, Image, Mention, Method, Study, Value
 from indexer.annotate import Annotator
 from indexer.merge import as_submitted
@@ -68,6 +69,21 @@ def test_an_images_texts_yield_to_its_studys_submitter(annotator: Annotator) -> 
     assert from_text(annotator.image(image).values) == [("imaging_method", "FBbi:00000251")]
     annotator.study(Study("s", "A study"))
     assert len(from_text(annotator.image(image).values)) == 2
+
+
+def test_words_that_a_curator_rejected_name_nothing_in_prose(catalogue: Catalogue) -> None:
+    rejected = Decisions([Decision("organism", "Mouse", IN_TEXT, ())])
+    study = Annotator(catalogue, rejected).study(Study("s", "A study", (DESCRIPTION,)))
+    assert from_text(study.values) == [("imaging_method", "FBbi:00000251")]
+    other = Value("keywords", "Mus musculus")
+    study = Annotator(catalogue, rejected).study(Study("s", "A study", (DESCRIPTION, other)))
+    assert ("organism", "NCBITaxon:10090") in from_text(study.values), "other words for the same term still count"
+
+
+def test_rejected_words_are_a_value_where_a_submitter_gives_them(catalogue: Catalogue) -> None:
+    rejected = Decisions([Decision("organism", HUMAN.text, IN_TEXT, ())])
+    study = Annotator(catalogue, rejected).study(Study("s", "A study", (HUMAN,)))
+    assert [mention.method for value in study.values for mention in value.mentions] == [Method.LABEL]
 
 
 def test_as_submitted_forgets_what_prose_named(annotator: Annotator) -> None:
