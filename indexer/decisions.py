@@ -1,6 +1,7 @@
 """What a curator decided: checked against the ontologies when it is accepted, applied when values are grounded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from sys import maxsize
@@ -23,11 +24,12 @@ from hooke.curation import (
 from hooke.errors import BadInput
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.index import existing_index
-from hooke.model import Mention, Method, Unresolved, Value
+from hooke.model import Mention, Method, TermId, Unresolved, Value
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.choose import open_store
 from hooke.store.database import one_writer
 from ontologies.catalogue import Catalogue
+from ontologies.ids import prefix_of
 
 CURATED = "curated"
 """The note of a mention that a curator decided on."""
@@ -63,27 +65,35 @@ def accept(table: Path, directory: Path, cluster: ClusterSettings = DEFAULT_CLUS
     rows = read_rows(table)
     with closing(open_store(index, cluster)) as store, store.read() as reader:
         version = reader.snapshot.manifest.ontologies
-        waiting = _keys(entry for entry, _ in reader.unresolved(maxsize))
+        offered = _offered(entry for entry, _ in reader.unresolved(maxsize))
     with closing(Catalogue.open(index.ontologies, version)) as catalogue, one_writer(index.decisions):
         kept = read_decisions(index.decisions)
-        accepted = _checked(rows, waiting.union(decision.key for decision in kept), catalogue, table)
+        for decision in kept:
+            offered[decision.key] |= set(decision.terms)
+        accepted = _checked(rows, offered, catalogue, table)
         after = kept.updated(accepted)
         write_decisions(index.decisions, after, catalogue.label)
     changed = sum(kept.get(decision.key) != decision for decision in accepted)
     return Accepted(len(accepted), changed, len(after), str(index.decisions))
 
 
-def _keys(entries: Iterable[Unresolved]) -> set[Key]:
-    """What may be decided on: every entry, and every text whatever its ids."""
-    return {value_key(entry.field, entry.text, ids) for entry in entries for ids in (joined(entry.ids), ANY_IDS)}
+def _offered(entries: Iterable[Unresolved]) -> defaultdict[Key, set[TermId]]:
+    """What may be decided on: every entry, and every text whatever its ids; with the terms that its row offers."""
+    offered: defaultdict[Key, set[TermId]] = defaultdict(set)
+    for entry in entries:
+        for ids in (joined(entry.ids), ANY_IDS):
+            offered[value_key(entry.field, entry.text, ids)] |= set(entry.candidates)
+    return offered
 
 
-def _checked(rows: Sequence[Row], known: set[Key], catalogue: Catalogue, table: Path) -> list[Decision]:
+def _checked(
+    rows: Sequence[Row], offered: Mapping[Key, set[TermId]], catalogue: Catalogue, table: Path
+) -> list[Decision]:
     accepted: list[Decision] = []
     wrong: list[tuple[int, str]] = []
     for row in rows:
         try:
-            accepted.append(_decision(row, known, catalogue))
+            accepted.append(_decision(row, offered, catalogue))
         except BadInput as exc:
             wrong.append((row.line, str(exc)))
     if wrong:
@@ -94,14 +104,15 @@ def _checked(rows: Sequence[Row], known: set[Key], catalogue: Catalogue, table: 
     return accepted
 
 
-def _decision(row: Row, known: set[Key], catalogue: Catalogue) -> Decision:
+def _decision(row: Row, offered: Mapping[Key, set[TermId]], catalogue: Catalogue) -> Decision:
     if row.ids == IN_TEXT:
         return _rejection(row)
-    if row.key not in known:
+    if row.key not in offered:
         raise BadInput(
             f"no {row.field} {row.text!r} with ids {row.ids!r} waits for a decision: did the spreadsheet change a cell?"
         )
     terms = tuple(dict.fromkeys(_term(spelling, row.field, catalogue) for spelling in row.terms))
+    _check_ontologies(row.field, [term for term in terms if term not in offered[row.key]], catalogue)
     return Decision(row.field, row.text, row.ids, terms)
 
 
@@ -123,6 +134,16 @@ def _term(spelling: str, field: str, catalogue: Catalogue) -> str:
         advice = f"did you mean {near}?" if near else "decide for a term in use"
         raise BadInput(f"{term.id} ({term.label}) is obsolete; {advice}")
     return term.id
+
+
+def _check_ontologies(field: str, terms: Iterable[TermId], catalogue: Catalogue) -> None:
+    """Raises BadInput for a term of an ontology that a field does not use: a slip of a row, or of a column."""
+    prefixes = ONTOLOGY_FIELDS.get(field)
+    foreign = next((term for term in terms if prefixes and prefix_of(term) not in prefixes), None)
+    if prefixes and foreign:
+        raise BadInput(
+            f"{foreign} ({catalogue.label(foreign)}) is no term for {field}, which is of {' or '.join(prefixes)}"
+        )
 
 
 def _suggested(terms: Iterable[str], catalogue: Catalogue) -> Iterator[str]:

@@ -352,6 +352,10 @@ def test_a_killed_writer_leaves_the_old_decisions_or_the_new(tmp_path: Path, poi
         ("organism,Mus muscullus,,9606\norganism,unicorn,NCBITaxon:424242,X:1", "line 3: .*no decision was kept"),
         ("organism,Mus, muscullus,,9606", "line 2 has more cells than the header"),
         ('organism,"Mus" muscullus,,9606', "line 2 is not CSV"),
+        (
+            "organism,unicorn,NCBITaxon:424242,FBbi_00000251",
+            r"line 2: FBbi:00000251 \(confocal microscopy\) is no term for organism, which is of NCBITaxon; no",
+        ),
         ("organism,mouse,text,9606", "line 2: words of prose .* can only be rejected: .* decide 'none'"),
         ("description,mouse,text,none", "line 2: prose names no terms of 'description', only of organism, "),
     ],
@@ -380,6 +384,15 @@ def test_what_is_no_table_of_decisions_is_refused(index: Path, content: bytes, m
     file.write_bytes(content)
     with pytest.raises(BadInput, match=message):
         accept(file, index)
+
+
+def test_a_term_of_another_ontology_is_taken_where_the_row_offers_it(tmp_path: Path) -> None:
+    """The submitter gave it: that the id is right and the text is not is for a curator to say."""
+    index = build(tmp_path, [("Mus musculus", "FBbi:00000251")])
+    decide(index, {"Mus musculus": "FBbi:00000251"})
+    again(index)
+    assert wells(index, "organism:FBbi:00000251") == {1}
+    assert accept(kept(index), index).changed == 0, "and so is what was kept"
 
 
 def test_an_obsolete_term_is_refused_with_what_stands_for_it(tmp_path: Path) -> None:
