@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
-from hooke.store.sqlite.columns import drop_from_columns, merge_columns, read_column
-from hooke.store.sqlite.schema import connect
+from hooke.store.sqlite.columns import (
+    drop_from_columns,
+    images_of,
+    merge_columns,
+    read_column,
+    read_owners,
+    read_sets,
+    set_owners,
+)
+from hooke.store.sqlite.schema import ANY_FIELD, connect
 
 LEVEL, FIELD = 1, 7
 ORDINALS = [0, 65_535, 65_536, 200_000]
@@ -28,13 +36,11 @@ def put(connection: Connection, items: dict[int, int]) -> None:
 
 
 def held(connection: Connection) -> dict[int, int]:
-    """The item of each ordinal, all sets being of one item."""
+    """The item of each ordinal, which has one only."""
     ordinals, codes = read_column(connection, LEVEL, FIELD)
-    items = {
-        number: int.from_bytes(items, "little") for number, items in connection.execute("SELECT id, items FROM sets")
-    }
     assert ordinals.tolist() == sorted(ordinals.tolist())
-    return {ordinal: items[code] for ordinal, code in zip(ordinals.tolist(), codes.tolist(), strict=True)}
+    assert connection.execute("SELECT count(*) FROM sets").fetchone() == (0,)
+    return dict(zip(ordinals.tolist(), codes.tolist(), strict=True))
 
 
 def records(connection: Connection) -> list[tuple[int, int]]:
@@ -46,6 +52,25 @@ def test_a_column_is_one_whatever_its_chunks(connection: Connection) -> None:
     put(connection, {0: 2, 65_540: 6})
     assert held(connection) == {0: 2, 65_535: 4, 65_536: 4, 65_540: 6, 200_000: 4}
     assert records(connection) == [(0, 2), (1, 2), (3, 1)]
+
+
+def test_what_a_record_has_is_read_as_it_was_put_one_item_or_several(connection: Connection) -> None:
+    pairs = [(0, 4), (1, 4), (1, 9), (2, 9), (2, 4), (70_000, 3), (70_000, 4), (70_000, 9)]
+    for part in (pairs[:3], pairs[3:]):
+        ords, items = np.array([o for o, _ in part], np.uint32), np.array([i for _, i in part], np.int64)
+        merge_columns(connection, LEVEL, [(FIELD, items, ords)])
+    ordinals, codes = read_column(connection, LEVEL, FIELD)
+    assert ordinals.tolist() == [0, 1, 2, 70_000]
+    assert read_sets(connection, FIELD, codes.tolist()) == [[4], [4, 9], [4, 9], [3, 4, 9]]
+    assert codes[1] == codes[2]
+
+
+def test_a_studys_images_are_those_that_live(connection: Connection) -> None:
+    set_owners(connection, {3: BitMap([1, 70_000]), 0: BitMap([2])})
+    drop_from_columns(connection, LEVEL, [ANY_FIELD], BitMap([1]))
+    assert images_of(connection, [3, 5]) == [70_000]
+    assert [part.tolist() for part in read_owners(connection)] == [[2, 70_000], [0, 3]]
+    assert images_of(connection, []) == []
 
 
 def test_an_empty_column_is_read_as_none(connection: Connection) -> None:

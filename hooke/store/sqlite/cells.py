@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
-from hooke.fields import UNCOUNTED_FIELDS
+from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
 from hooke.model import Mention, Method, Value
 from hooke.store.sqlite.schema import ANY_FIELD
 from hooke.text import fold, tokens
 
-_NONE = "[]"
 _REMEMBERED = 2_000_000
 """Cells whose numbers are kept in memory, about 400 bytes each."""
 
@@ -21,7 +20,8 @@ class Cell:
     """What one distinct value adds to every record that has it.
 
     Pairs are packed (see `pack`). keys: (field, token). terms: (field, term). items: (field, item), an item as in table
-    `sets`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    `columns`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    speaks: whether a record that has it inherits nothing of the field (see `hooke.inherit`).
     """
 
     id: int
@@ -30,6 +30,7 @@ class Cell:
     terms: tuple[int, ...]
     items: tuple[int, ...]
     posting: tuple[int, ...]
+    speaks: bool
 
 
 class Names:
@@ -50,6 +51,10 @@ class Names:
             self._connection.execute(self._insert, (found, name))
         return found
 
+    def by_number(self) -> dict[int, str]:
+        """Every name, by its number."""
+        return {number: name for name, number in self._ids.items()}
+
 
 class CellTable:
     """The writer's view of `cells`: finds a value's cell or adds it."""
@@ -65,6 +70,7 @@ class CellTable:
         self._has_old = self._next > 1
         self._known: dict[bytes, tuple[int, int]] = {}
         self._new_cells: list[tuple[object, ...]] = []
+        self._new_canons: list[tuple[int, bytes, int]] = []
         self._new_words: list[tuple[int, str]] = []
         self._by_digest: dict[bytes, Cell] = {}
         self._canon: dict[bytes, int] = {}
@@ -76,15 +82,28 @@ class CellTable:
         seen = self._by_identity.get(id(value))
         if seen is not None:
             return seen[1]
-        cell = self._find_or_add(value)
+        cell = self.passing_cell(value)
         self._by_identity[id(value)] = (value, cell)
+        return cell
+
+    def passing_cell(self, value: Value) -> Cell:
+        """The cell of a value whose object will not be seen again."""
+        mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else None
+        ids = json.dumps(value.ids) if value.ids else None
+        key = digest(value.field, value.text, ids or "", mentions or "")
+        cell = self._by_digest.get(key)
+        if cell is None:
+            cell = self._by_digest[key] = self._load(value, ids, mentions, key) or self._add(value, ids, mentions, key)
         return cell
 
     def save(self) -> None:
         """Write the new cells; row by row would take three times as long."""
-        self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)", self._new_cells)
+        self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)", self._new_cells)
+        # in the order of the tree: half as much work as in the order in which they came
+        self._connection.executemany("INSERT INTO canons VALUES (?, ?, ?)", sorted(self._new_canons))
         self._connection.executemany("INSERT INTO cell_words (rowid, words) VALUES (?, ?)", self._new_words)
         self._new_cells.clear()
+        self._new_canons.clear()
         self._new_words.clear()
 
     def forget(self) -> None:
@@ -99,34 +118,30 @@ class CellTable:
             self._canon.clear()
             self._has_old = True
 
-    def _find_or_add(self, value: Value) -> Cell:
-        mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else _NONE
-        ids = json.dumps(value.ids) if value.ids else _NONE
-        key = digest(value.field, value.text, ids, mentions)
-        cell = self._by_digest.get(key)
-        if cell is None:
-            cell = self._by_digest[key] = self._load(value, ids, mentions, key) or self._add(value, ids, mentions, key)
-        return cell
-
-    def _load(self, value: Value, ids: str, mentions: str, key: bytes) -> Cell | None:
+    def _load(self, value: Value, ids: str | None, mentions: str | None, key: bytes) -> Cell | None:
         row = self._known.get(key)
         if row is None and self._has_old:
+            canon = self._stored_canon(self.fields.number(value.field), digest(fold(value.text)))
             row = self._connection.execute(
-                "SELECT id, canon FROM cells WHERE field = ? AND folded = ? AND text = ? AND ids = ? AND mentions = ?",
-                (self.fields.number(value.field), digest(fold(value.text)), value.text, ids, mentions),
+                "SELECT id, ?1 FROM (SELECT * FROM cells WHERE id = ?1 UNION ALL SELECT * FROM cells WHERE canon = ?1) "
+                "WHERE text = ?2 AND ids IS ?3 AND mentions IS ?4",
+                (canon, value.text, ids, mentions),
             ).fetchone()
         return self._build(row[0], row[1], value, tokens(value.text)) if row else None
 
-    def _add(self, value: Value, ids: str, mentions: str, key: bytes) -> Cell:
+    def _add(self, value: Value, ids: str | None, mentions: str | None, key: bytes) -> Cell:
         field = self.fields.number(value.field)
         folded = digest(fold(value.text))
         number = self._next
         self._next += 1
         canon = self._canonical(field, folded, number)
         self._known[key] = (number, canon)
-        self._new_cells.append((number, field, value.text, ids, mentions, canon, folded))
+        own = canon == number
+        self._new_cells.append((number, field, value.text, ids, mentions, None if own else canon))
         words = tokens(value.text)
-        if canon == number and len(words) > 1:  # a single word needs no phrase index
+        if own:
+            self._new_canons.append((field, folded, number))
+        if own and len(words) > 1:  # a single word needs no phrase index
             self._new_words.append((number, " ".join(words)))
         return self._build(number, canon, value, words)
 
@@ -134,16 +149,17 @@ class CellTable:
         key = field.to_bytes(4, "little") + folded
         found = self._canon.get(key)
         if found is None and self._has_old:
-            row = self._connection.execute(
-                "SELECT canon FROM cells WHERE field = ? AND folded = ? LIMIT 1", (field, folded)
-            ).fetchone()
-            found = row[0] if row else None
+            found = self._stored_canon(field, folded)
         return self._canon.setdefault(key, number if found is None else found)
+
+    def _stored_canon(self, field: int, folded: bytes) -> int | None:
+        row = self._connection.execute(
+            "SELECT cell FROM canons WHERE field = ? AND folded = ?", (field, folded)
+        ).fetchone()
+        return int(row[0]) if row else None
 
     def _build(self, number: int, canon: int, value: Value, text: tuple[str, ...]) -> Cell:
         field = self.fields.number(value.field)
-        words = [self._token_id(token) for token in set(text)]
-        keys = [*words, *(field << 32 | word for word in words)]  # the first half is of any field
         terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
         items = {(f, term * 2 + 1) for f, term in terms}
         posted = value.field in UNCOUNTED_FIELDS or any(f == field for f, _ in terms)
@@ -152,10 +168,11 @@ class CellTable:
         return Cell(
             number,
             field,
-            tuple(keys),
+            tuple([field << 32 | self._token_id(token) for token in set(text)]),
             tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
             tuple(pack(f, item) for f, item in items),
             (canon,) if posted else (),
+            not value.from_text and value.field not in TEXT_FIELDS,
         )
 
     def _token_id(self, token: str) -> int:
@@ -185,14 +202,12 @@ def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int,
         (wanted,),
     )
     return {
-        number: Value(field, text, () if given == _NONE else tuple(json.loads(given)), _mentions(mentions))
+        number: Value(field, text, tuple(json.loads(given)) if given else (), _mentions(mentions) if mentions else ())
         for number, field, text, given, mentions in rows
     }
 
 
 def _mentions(text: str) -> tuple[Mention, ...]:
-    if text == _NONE:
-        return ()
     return tuple(
         Mention(field, given, term, label, Method(method), score, *rest)
         for field, given, term, label, method, score, *rest in json.loads(text)

@@ -1,4 +1,4 @@
-"""Columns: for each field the set of values that each record has, as one code per ordinal, in chunks of ordinals.
+"""Columns: for each field what each record has, an item or a set of them, as one code an ordinal, in chunks of these.
 
 A flush rewrites the chunks of its own records only. What a study's images inherit alike is one long run of one code,
 which packs to nearly nothing.
@@ -6,7 +6,7 @@ which packs to nearly nothing.
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise, product
 from typing import TypeVar
 
@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from hooke.store.sqlite.schema import bitmap, blob
+from hooke.model import Level
+from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 
 _Integer = TypeVar("_Integer", np.int32, np.int64)
 _LOW = np.int64(0xFFFFFFFF)
 _CHUNK_BITS = 16
+_IMAGES = LEVEL_CODE[Level.IMAGE]
 
 FieldItems = Iterable[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]
 
@@ -58,6 +60,29 @@ def read_column(
     )
 
 
+def set_owners(connection: sqlite3.Connection, images: Mapping[int, BitMap]) -> None:
+    """Say which studies some images belong to, which had none before."""
+    parts = [(study, np.array(ordinals.to_array(), np.uint32)) for study, ordinals in images.items()]
+    if parts:
+        owners = np.concatenate([np.full(len(ordinals), study, np.int64) for study, ordinals in parts])
+        merge_columns(connection, _IMAGES, [(ANY_FIELD, owners, np.concatenate([ordinals for _, ordinals in parts]))])
+
+
+def read_owners(connection: sqlite3.Connection) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """The live images, ascending, and the study of each."""
+    ordinals, owners = read_column(connection, _IMAGES, ANY_FIELD)
+    return ordinals, owners.astype(np.uint32)
+
+
+def images_of(connection: sqlite3.Connection, studies: Collection[int]) -> list[int]:
+    """The live images of studies, nothing of them pending."""
+    if not studies:
+        return []
+    ordinals, owners = read_owners(connection)
+    found: list[int] = ordinals[np.isin(owners, list(studies))].tolist()
+    return found
+
+
 def _chunks(ordinals: npt.NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
     """The chunks that ascending ordinals are in, and which of them are in each."""
     chunks = ordinals >> _CHUNK_BITS
@@ -95,8 +120,14 @@ def _write_chunk(
         connection.execute("DELETE FROM columns WHERE level = ? AND field = ? AND chunk = ?", (level, field, chunk))
 
 
+def read_sets(connection: sqlite3.Connection, field: int, codes: Iterable[int]) -> list[list[int]]:
+    """The items that each code of a field stands for."""
+    stored = dict(connection.execute("SELECT id, items FROM sets WHERE field = ?", (field,)))
+    return [[code] if code >= 0 else np.frombuffer(stored[~code], "<i4").tolist() for code in codes]
+
+
 class SetTable:
-    """Numbers for sets of items, one space for all fields."""
+    """Codes for sets of items; those of two and more are numbered, in one space for all fields."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -104,28 +135,19 @@ class SetTable:
     def codes(
         self, field: int, items: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
-        """Each ordinal once, ascending, with the number of its set."""
+        """Each ordinal once, ascending, with the code of what it has."""
         packed = _sorted_set(ords.astype(np.int64) << 32 | items)
         owners, held = packed >> 32, (packed & _LOW).astype("<i4")
         bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
         starts, sizes = bounds[:-1], np.diff(bounds)
-        codes = np.empty(len(starts), np.int32)
-        numbers = self._numbers_of(field)
-        self._single(numbers, held[starts[sizes == 1]], codes, sizes == 1)
-        for row in np.flatnonzero(sizes > 1).tolist():
-            codes[row] = numbers[held[starts[row] : starts[row] + sizes[row]].tobytes()]
-        self._save(field, numbers)
+        codes = held[starts].astype(np.int32)
+        several = np.flatnonzero(sizes > 1).tolist()
+        if several:
+            numbers = self._numbers_of(field)
+            for row in several:
+                codes[row] = ~numbers[held[starts[row] : starts[row] + sizes[row]].tobytes()]
+            self._save(field, numbers)
         return owners[starts].astype(np.uint32), codes
-
-    def _single(
-        self,
-        numbers: "_Numbers",
-        items: npt.NDArray[np.int32],
-        codes: npt.NDArray[np.int32],
-        rows: npt.NDArray[np.bool_],
-    ) -> None:
-        distinct, index = dense_index(items)
-        codes[rows] = np.array([numbers[item.tobytes()] for item in distinct.astype("<i4")], np.int32)[index]
 
     def _numbers_of(self, field: int) -> "_Numbers":
         known = self._connection.execute("SELECT items, id FROM sets WHERE field = ?", (field,))
@@ -140,7 +162,7 @@ class SetTable:
 
 
 class _Numbers(dict[bytes, int]):
-    """The numbers of a field's sets; a set that has none gets the next one."""
+    """The numbers of a field's sets; one that has none gets the next."""
 
     def __init__(self, known: Iterable[tuple[bytes, int]], following: int) -> None:
         super().__init__(known)

@@ -1,5 +1,6 @@
 """Answering a query tree with bitmaps, and ranking what matches."""
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phr
 from hooke.store.base import ValueSet
 from hooke.store.cache import Cache
 from hooke.store.sqlite.cells import digest
-from hooke.store.sqlite.columns import read_column
+from hooke.store.sqlite.columns import read_column, read_sets
 from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap
 from hooke.text import fold, number, tokens
 
@@ -156,9 +157,12 @@ class Evaluator:
                 return self._range(node)
 
     def _union(self, table: str, column: str, field: int, keys: Iterable[object]) -> BitMap:
-        statement = f"SELECT bitmap FROM {table} WHERE level = ? AND field = ? AND {column} = ?"
-        rows = (self._connection.execute(statement, (self._code, field, key)).fetchone() for key in keys)
-        return BitMap.union(BitMap(), *(bitmap(row[0]) for row in rows if row))
+        # a token's fields lie side by side; its bitmap over all of them is not stored
+        anywhere = table == "tokens" and field == ANY_FIELD
+        statement = f"SELECT bitmap FROM {table} WHERE level = ? AND {column} = ?" + " AND field = ?" * (not anywhere)
+        asked = () if anywhere else (field,)
+        rows = (row for key in keys for row in self._connection.execute(statement, (self._code, key, *asked)))
+        return BitMap.union(BitMap(), *(bitmap(row[0]) for row in rows))
 
     def _term_numbers(self, terms: Iterable[str]) -> list[int]:
         statement = "SELECT id FROM terms WHERE term = ?"
@@ -194,7 +198,7 @@ class Evaluator:
 
     def _equals(self, name: str, field: int, value: str) -> BitMap:
         row = self._connection.execute(
-            "SELECT canon FROM cells WHERE field = ? AND folded = ? LIMIT 1", (field, digest(fold(value)))
+            "SELECT cell FROM canons WHERE field = ? AND folded = ?", (field, digest(fold(value)))
         ).fetchone()
         return self._with_cell(row[0], value, name) if row else BitMap()
 
@@ -221,9 +225,8 @@ class Evaluator:
     def _value_sets(self, numbers: list[int], field: int | None) -> tuple[ValueSet, ...]:
         if field is None:
             return ()
-        stored = dict(self._connection.execute("SELECT id, items FROM sets WHERE field = ?", (field,)))
-        items = [np.frombuffer(stored[n], "<i4").tolist() for n in numbers]
-        texts = self._spellings(field)
+        items = read_sets(self._connection, field, numbers)
+        texts = self._spellings(field, {item >> 1 for held in items for item in held if not item & 1})
         terms = self._cache.get("terms", lambda: dict(self._connection.execute("SELECT id, term FROM terms")))
         return tuple(
             ValueSet(
@@ -233,12 +236,17 @@ class Evaluator:
             for held in items
         )
 
-    def _spellings(self, field: int) -> dict[int, str]:
+    def _spellings(self, field: int, canons: Iterable[int]) -> dict[int, str]:
         """How each value was first spelt where it stands for itself: where it was given a term, it is not listed."""
         rows = self._connection.execute(
-            "SELECT canon, text, min(c.id) FROM cells c JOIN fields f ON f.id = c.field WHERE c.field = ? AND "
-            "NOT EXISTS (SELECT 1 FROM json_each(mentions) m WHERE m.value ->> 0 = f.name) GROUP BY canon",
-            (field,),
+            "WITH wanted AS (SELECT value AS canon FROM json_each(?)) "
+            "SELECT canon, text, min(id) FROM ("
+            "SELECT w.canon, c.id, c.text, c.mentions FROM wanted w CROSS JOIN cells c ON c.id = w.canon UNION ALL "
+            "SELECT w.canon, c.id, c.text, c.mentions FROM cells c JOIN wanted w ON w.canon = c.canon "
+            "WHERE c.canon IS NOT NULL) "
+            "WHERE mentions IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(mentions) m JOIN fields f ON f.id = ? "
+            "WHERE m.value ->> 0 = f.name) GROUP BY canon",
+            (json.dumps(sorted(canons)), field),
         )
         return {canon: text for canon, text, _ in rows}
 

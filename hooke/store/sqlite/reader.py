@@ -14,10 +14,11 @@ from hooke.query import Node, Position, Query, SortKey
 from hooke.sorting import Floats
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.cache import Cache
+from hooke.store.sqlite.columns import read_owners
 from hooke.store.sqlite.evaluate import Evaluator
 from hooke.store.sqlite.ranks import LAST, ranks, title_ranks
 from hooke.store.sqlite.rows import image_records, select_images, select_studies, study_records
-from hooke.store.sqlite.schema import EMPTY_BYTES, LEVEL_CODE
+from hooke.store.sqlite.schema import ANY_FIELD, EMPTY_BYTES, LEVEL_CODE
 from hooke.store.worklist import Worklist
 
 _AFTER_ANY_TOKEN = "\U0010ffff"
@@ -134,13 +135,22 @@ class SqliteReader:
         return self._cache.get((level, "labels", field), lambda: self._read_labels(level, field))
 
     def _read_labels(self, level: Level, field: str) -> dict[str, str]:
-        rows = self._connection.execute(
-            "SELECT DISTINCT m.value ->> 2, m.value ->> 3 FROM cells c, json_each(c.mentions) m "
-            "WHERE c.mentions != '[]' AND m.value ->> 0 = ?",
-            (field,),
-        )
+        labels = self._cache.get("labels", self._read_all_labels)
         used = self.terms_in_use(level, field)
-        return {term: label for term, label in rows if term in used}
+        return {term: label for term, label in labels.get(field, {}).items() if term in used}
+
+    def _read_all_labels(self) -> dict[str, dict[str, str]]:
+        labels: dict[str, dict[str, str]] = {}
+        for _, text in self._mentioned():
+            for field, _, term, label, *_ in json.loads(text):
+                labels.setdefault(field, {})[term] = label
+        return labels
+
+    def _mentioned(self) -> sqlite3.Cursor:
+        """The cells with mentions, few among all."""
+        return self._connection.execute(
+            "SELECT id, mentions FROM cells INDEXED BY cells_mentions WHERE mentions IS NOT NULL"
+        )
 
     def terms_in_use(self, level: Level, field: str | None = None) -> frozenset[str]:
         """The terms that annotate a live or once live record directly."""
@@ -159,9 +169,9 @@ class SqliteReader:
         """Indexed tokens with a prefix, sorted."""
         number = self._levels[level].field_number(field)
         rows = self._connection.execute(
-            "SELECT token FROM tokens WHERE level = ? AND field = ? AND token BETWEEN ? AND ? AND length(bitmap) != ? "
-            "ORDER BY token LIMIT ?",
-            (LEVEL_CODE[level], number, prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, limit),
+            "SELECT DISTINCT token FROM tokens WHERE level = ? AND token BETWEEN ? AND ? AND length(bitmap) != ? "
+            "AND ? IN (field, ?) ORDER BY token LIMIT ?",
+            (LEVEL_CODE[level], prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, number, ANY_FIELD, limit),
         )
         return tuple(token for (token,) in rows)
 
@@ -172,8 +182,8 @@ class SqliteReader:
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
         rows = self._connection.execute(
             "SELECT f.name, sum(c.records) AS held FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
-            "GROUP BY f.id HAVING held > 0 OR EXISTS "
-            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id AND length(t.bitmap) != ?) ORDER BY f.name",
+            "GROUP BY f.id HAVING held > 0 OR EXISTS (SELECT 1 FROM canons v JOIN cell_postings p ON p.cell = v.cell "
+            "WHERE v.field = f.id AND p.level = ? AND length(p.bitmap) != ?) ORDER BY f.name",
             (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
         return {name: FieldStats(name, self.count(level) if count is None else count) for name, count in rows}
@@ -221,12 +231,7 @@ class SqliteReader:
         return BitMap(ordinals[np.isin(owners, np.array(studies.to_array(), np.uint32))])
 
     def _ownership(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        def make() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-            rows = self._connection.execute("SELECT ord, study FROM images WHERE live ORDER BY ord").fetchall()
-            pairs = np.array(rows, np.uint32).reshape(-1, 2)
-            return pairs[:, 0], pairs[:, 1]
-
-        return self._cache.get("ownership", make)
+        return self._cache.get("ownership", lambda: read_owners(self._connection))
 
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist, most frequent first."""
@@ -241,10 +246,7 @@ class SqliteReader:
         return self._cache.get("mentions", self._count_mentions)
 
     def _count_mentions(self) -> dict[str, int]:
-        made = {
-            cell: [mention[4] for mention in json.loads(text)]
-            for cell, text in self._connection.execute("SELECT id, mentions FROM cells WHERE mentions != '[]'")
-        }
+        made = {cell: [mention[4] for mention in json.loads(text)] for cell, text in self._mentioned()}
         uses = self._count_cells()
         counts: dict[str, int] = {}
         for cell, methods in made.items():

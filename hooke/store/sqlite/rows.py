@@ -61,7 +61,7 @@ def _study(
 
 
 def select_images(connection: sqlite3.Connection, column: str, keys: Sequence[str] | Sequence[int]) -> list[ImageRow]:
-    """Images, live or not, whose `column` (`id`, `ord` or `study`) is among the keys."""
+    """Images, live or not, whose `column` (`id` or `ord`) is among the keys."""
     rows = connection.execute(
         f"SELECT i.ord, i.id, i.study, s.id, i.dataset, i.title, i.cells, i.pixels, i.live FROM json_each(?) j "
         f"JOIN images i ON i.{column} = j.value JOIN studies s ON s.ord = i.study",

@@ -19,12 +19,16 @@ CREATE TABLE snapshots (
 );
 CREATE TABLE fields (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
--- canon: the first cell of the field with the same folded text; folded: a digest of that
+-- ids, mentions: null where there are none; canon: the first cell of the field with this folded text, null in itself
 CREATE TABLE cells (
-    id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL, ids TEXT NOT NULL, mentions TEXT NOT NULL,
-    canon INTEGER NOT NULL, folded BLOB NOT NULL
+    id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL, ids TEXT, mentions TEXT, canon INTEGER
 );
-CREATE INDEX cells_folded ON cells (field, folded);
+CREATE INDEX cells_canon ON cells (canon) WHERE canon IS NOT NULL;
+CREATE INDEX cells_mentions ON cells (id) WHERE mentions IS NOT NULL;
+-- folded: a digest of the text
+CREATE TABLE canons (
+    field INTEGER, folded BLOB, cell INTEGER NOT NULL, PRIMARY KEY (field, folded)
+) WITHOUT ROWID;
 CREATE VIRTUAL TABLE cell_words USING fts5 (words, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0");
 CREATE TABLE studies (
     ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, origins TEXT NOT NULL,
@@ -34,12 +38,11 @@ CREATE TABLE images (
     ord INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, study INTEGER NOT NULL, dataset TEXT, title TEXT NOT NULL,
     cells BLOB NOT NULL, pixels TEXT, live INTEGER NOT NULL, part INTEGER NOT NULL
 );
-CREATE INDEX images_study ON images (study);
 CREATE INDEX images_part ON images (part);
 CREATE TABLE part_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE live (level INTEGER PRIMARY KEY, bitmap BLOB NOT NULL);
 CREATE TABLE tokens (
-    level INTEGER, field INTEGER, token TEXT, bitmap BLOB NOT NULL, PRIMARY KEY (level, field, token)
+    level INTEGER, field INTEGER, token TEXT, bitmap BLOB NOT NULL, PRIMARY KEY (level, token, field)
 ) WITHOUT ROWID;
 CREATE TABLE term_postings (
     level INTEGER, field INTEGER, term INTEGER, bitmap BLOB NOT NULL, PRIMARY KEY (level, field, term)
@@ -48,18 +51,20 @@ CREATE TABLE term_postings (
 CREATE TABLE cell_postings (
     level INTEGER, cell INTEGER, bitmap BLOB NOT NULL, PRIMARY KEY (level, cell)
 ) WITHOUT ROWID;
--- of 65,536 ordinals; ords: a bitmap; codes: int32, the set of each of them, packed by zlib; records: how many they are
+-- of 65,536 ordinals; ords: a bitmap; codes: int32, packed by zlib; records: how many they are
+-- a code is an item that is all a record has, or below zero and ~code the number of a set
+-- an item: even = cell * 2 (a value without a term), odd = term * 2 + 1; field 0 of images has their studies' ordinals
 CREATE TABLE columns (
     level INTEGER, field INTEGER, chunk INTEGER, ords BLOB NOT NULL, codes BLOB NOT NULL, records INTEGER NOT NULL,
     PRIMARY KEY (level, field, chunk)
 ) WITHOUT ROWID;
--- items: int32, even = cell * 2 (a value without a term), odd = term * 2 + 1
+-- of two items or more: int32
 CREATE TABLE sets (id INTEGER PRIMARY KEY, field INTEGER NOT NULL, items BLOB NOT NULL);
 CREATE INDEX sets_field ON sets (field);
 """
 
 
-_SCHEMA = database.Schema(application=database.EMBEDDED, version=2, tables=_TABLES + worklist.TABLES)
+_SCHEMA = database.Schema(application=database.EMBEDDED, version=3, tables=_TABLES + worklist.TABLES)
 
 
 def connect(path: Path) -> sqlite3.Connection:

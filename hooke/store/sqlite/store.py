@@ -39,6 +39,8 @@ class SqliteStore:
         """Become the one writer, in this process and on this machine."""
         with one_writer(self._path):
             connection = connect(self._path)
+            # words and digests go to pages all over the file: these are kept until they are written
+            connection.execute("PRAGMA cache_size = -262144")
             try:
                 writer = SqliteWriter(connection, self._path)
                 yield writer

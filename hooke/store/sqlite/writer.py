@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -12,15 +13,15 @@ from typing import TypeVar
 from pyroaring import BitMap
 
 from hooke.errors import Conflict, UnknownRecord
-from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
+from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
 from hooke.store.base import Refused, Stored
 from hooke.store.database import driver_errors
 from hooke.store.sqlite.cells import Cell, CellTable, Names, unpack
-from hooke.store.sqlite.columns import drop_from_columns
+from hooke.store.sqlite.columns import drop_from_columns, images_of, set_owners
 from hooke.store.sqlite.postings import Postings
 from hooke.store.sqlite.rows import ImageRow, StudyRow, cells_blob, select_images, select_studies
-from hooke.store.sqlite.schema import LEVEL_CODE, bitmap, blob
+from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 from hooke.store.worklist import Worklist
 
 _FLUSH_PAIRS = 1_000_000
@@ -30,7 +31,8 @@ _PUT_STUDY = "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 T = TypeVar("T")
-InheritGroup = tuple[int, str | None, frozenset[str]]
+InheritGroup = tuple[int, str | None, frozenset[int]]
+"""A study, a dataset, and the fields of which images speak themselves."""
 
 
 class SqliteWriter:
@@ -69,7 +71,7 @@ class SqliteWriter:
             if level is Level.IMAGE:
                 return self._delete_images("id", wanted)
             gone = {row.ordinal: row.study for row in self._select_studies("id", wanted) if row.live}
-            self._delete_images("study", list(gone))
+            self._delete_images("ord", images_of(self._connection, gone))
             self._forget(Level.STUDY, {ordinal: study_values(study) for ordinal, study in gone.items()})
             self._bury(Level.STUDY, list(gone))
         return len(gone)
@@ -154,13 +156,13 @@ class SqliteWriter:
         self._flush()
         known = {row.study.id: row for row in self._select_studies("id", list(studies))}
         self._forget(Level.STUDY, {row.ordinal: study_values(row.study) for row in known.values() if row.live})
-        images = self._select_images("study", [row.ordinal for row in known.values()])
-        heirs = [row for row in images if row.live]
+        known_ordinals = [row.ordinal for row in known.values()]
+        heirs = self._select_images("ord", images_of(self._connection, known_ordinals))
         self._forget_images(heirs)
         for study in studies.values():
             self._put_study(study, known.get(study.id))
         for row in heirs:
-            self._index_image(row.ordinal, row.study_ordinal, row.image)
+            self._index_image(row.ordinal, row.study_ordinal, row.image, list(map(self._cells.cell, row.image.values)))
 
     def _put_study(self, study: Study, known: StudyRow | None) -> None:
         ordinal = known.ordinal if known else self._next_ordinal("studies")
@@ -203,16 +205,19 @@ class SqliteWriter:
     def _image_row(self, image: Image, ordinal: int, part: int) -> tuple[object, ...]:
         """The row of an image, which is indexed on the way."""
         study = self._study(image.study_id)
-        cells = cells_blob(self._cells.cell(value).id for value in image.values)
+        cells = [self._cells.cell(value) for value in image.values]
         self._live[Level.IMAGE].add(ordinal)
-        self._index_image(ordinal, study.ordinal, image)
+        self._index_image(ordinal, study.ordinal, image, cells)
         path = image.pixels.path if image.pixels else None
-        return ordinal, image.id, study.ordinal, image.dataset, image.title, cells, path, 1, part
+        stored = cells_blob([cell.id for cell in cells])
+        return ordinal, image.id, study.ordinal, image.dataset, image.title, stored, path, 1, part
 
-    def _index_image(self, ordinal: int, study_ordinal: int, image: Image) -> None:
-        own = image_values(image)
-        self._postings[Level.IMAGE].add(map(self._cells.cell, own), ordinal)
-        self._inheriting[study_ordinal, image.dataset, overrides(own)].add(ordinal)
+    def _index_image(self, ordinal: int, study_ordinal: int, image: Image, cells: list[Cell]) -> None:
+        """Index an image, given the cells of its own values."""
+        cells = [*map(self._cells.passing_cell, image_values(replace(image, values=()))), *cells]
+        self._postings[Level.IMAGE].add(cells, ordinal)
+        speaks = frozenset([cell.field for cell in cells if cell.speaks])
+        self._inheriting[study_ordinal, image.dataset, speaks].add(ordinal)
 
     def _distinct(self, values: Iterable[Value]) -> list[Cell]:
         return list({cell.id: cell for cell in map(self._cells.cell, values)}.values())
@@ -284,7 +289,8 @@ class SqliteWriter:
             f"UPDATE cell_postings {remove} cell = ?",
             ((packed, code, posting) for cell in cells for posting in cell.posting),
         )
-        drop_from_columns(self._connection, code, {unpack(item)[0] for cell in cells for item in cell.items}, gone)
+        fields = {unpack(item)[0] for cell in cells for item in cell.items}
+        drop_from_columns(self._connection, code, fields | {ANY_FIELD}, gone)
 
     def _flush_when_large(self) -> None:
         if sum(map(len, self._postings.values())) > _FLUSH_PAIRS:
@@ -303,12 +309,16 @@ class SqliteWriter:
     def _settle_inheritance(self) -> None:
         ordinals = sorted({study for study, _, _ in self._inheriting})
         studies = {row.ordinal: row.study for row in self._select_studies("ord", ordinals)}
+        names = self._cells.fields.by_number()
+        owned: defaultdict[int, BitMap] = defaultdict(BitMap)
         for (study, dataset, spoken), images in self._inheriting.items():
             inherited = inherited_values(studies[study], dataset)
             # only the field names of the own values matter to what is inherited
-            silent = effective_values((Value(field, "") for field in spoken), inherited)[len(spoken) :]
+            silent = effective_values((Value(names[field], "") for field in spoken), inherited)[len(spoken) :]
             self._postings[Level.IMAGE].add_shared(self._distinct(silent), images)
+            owned[study] |= images
         self._inheriting.clear()
+        set_owners(self._connection, owned)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
