@@ -10,12 +10,14 @@ fields of which no submitter says anything, neither its own levels nor another d
 
 from collections.abc import Iterable
 
-from hooke.fields import ID, TEXT_FIELDS, TITLE
+from hooke.fields import ID, NARRATIVE_FIELDS, TEXT_FIELDS, TITLE
 from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
 FINDINGS = ("phenotype",)
 """Fields that only an image's own values speak for."""
+PROSE = NARRATIVE_FIELDS
+"""Fields whose inherited values tell of a whole study or dataset, and of no image in particular."""
 
 
 def study_values(study: Study) -> tuple[Value, ...]:

@@ -3,12 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 
 from hooke.fields import UNCOUNTED_FIELDS
+from hooke.inherit import PROSE
 from hooke.model import Mention, Method, Value
-from hooke.store.sqlite.schema import ANY_FIELD
+from hooke.store.sqlite.schema import ANY_FIELD, handed_down
 from hooke.text import fold, tokens
 
 _NONE = "[]"
@@ -21,7 +22,7 @@ class Cell:
     """What one distinct value adds to every record that has it.
 
     Pairs are packed (see `pack`). keys: (field, token). terms: (field, term). items: (field, item), an item as in table
-    `sets`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    `sets`. posting: its canonical cell when no column names the value, or it is prose.
     """
 
     id: int
@@ -30,6 +31,14 @@ class Cell:
     terms: tuple[int, ...]
     items: tuple[int, ...]
     posting: tuple[int, ...]
+    is_prose: bool
+
+    def inherited(self) -> "Cell":
+        """What the value adds to images that inherit it: prose is posted apart from what they say themselves."""
+        if not self.is_prose:
+            return self
+        keys = tuple(pack(handed_down(field), token) for field, token in map(unpack, self.keys))
+        return replace(self, id=handed_down(self.id), keys=keys, posting=tuple(map(handed_down, self.posting)))
 
 
 class Names:
@@ -146,8 +155,9 @@ class CellTable:
         keys = [*words, *(field << 32 | word for word in words)]  # the first half is of any field
         terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
         items = {(f, term * 2 + 1) for f, term in terms}
-        posted = value.field in UNCOUNTED_FIELDS or any(f == field for f, _ in terms)
-        if not posted:
+        is_prose = value.field in PROSE
+        counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in terms)
+        if counted:
             items.add((field, canon * 2))
         return Cell(
             number,
@@ -155,7 +165,8 @@ class CellTable:
             tuple(keys),
             tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
             tuple(pack(f, item) for f, item in items),
-            (canon,) if posted else (),
+            (canon,) if is_prose or not counted else (),
+            is_prose,
         )
 
     def _token_id(self, token: str) -> int:

@@ -159,9 +159,9 @@ class SqliteReader:
         """Indexed tokens with a prefix, sorted."""
         number = self._levels[level].field_number(field)
         rows = self._connection.execute(
-            "SELECT token FROM tokens WHERE level = ? AND field = ? AND token BETWEEN ? AND ? AND length(bitmap) != ? "
-            "ORDER BY token LIMIT ?",
-            (LEVEL_CODE[level], number, prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, limit),
+            "SELECT DISTINCT token FROM tokens WHERE level = ? AND field IN (?, ~?) AND token BETWEEN ? AND ? "
+            "AND length(bitmap) != ? ORDER BY token LIMIT ?",
+            (LEVEL_CODE[level], number, number, prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, limit),
         )
         return tuple(token for (token,) in rows)
 
@@ -173,7 +173,8 @@ class SqliteReader:
         rows = self._connection.execute(
             "SELECT f.name, sum(c.records) AS held FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
             "GROUP BY f.id HAVING held > 0 OR EXISTS "
-            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field = f.id AND length(t.bitmap) != ?) ORDER BY f.name",
+            "(SELECT 1 FROM tokens t WHERE t.level = ? AND t.field IN (f.id, ~f.id) AND length(t.bitmap) != ?) "
+            "ORDER BY f.name",
             (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
         return {name: FieldStats(name, self.count(level) if count is None else count) for name, count in rows}
