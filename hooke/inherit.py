@@ -16,8 +16,11 @@ from hooke.model import Image, Study, Value
 DATASET = "dataset"
 FINDINGS = ("phenotype",)
 """Fields that only an image's own values speak for."""
-PROSE = NARRATIVE_FIELDS
-"""Fields whose inherited values tell of a whole study or dataset, and of no image in particular."""
+
+
+def is_prose(field: str) -> bool:
+    """Whether a field is text for readers; inherited, it tells of a whole study or dataset and of no image of it."""
+    return field in NARRATIVE_FIELDS or field.endswith("_description")
 
 
 def study_values(study: Study) -> tuple[Value, ...]:

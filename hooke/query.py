@@ -19,7 +19,7 @@ class Everything:
 class Words:
     """Records that hold at least one of the tokens in a field; field None: in any value.
 
-    inherited_prose: False passes over the prose that an image has from its study (`hooke.inherit.PROSE`), not its own.
+    inherited_prose: False passes over the prose (`hooke.inherit.is_prose`) that an image has from its study.
     """
 
     tokens: frozenset[str]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from hooke.inherit import PROSE
+from hooke.inherit import is_prose
 from hooke.model import Mention, Record, Value
 from hooke.query import Among, And, Node, Not, Or, Range
 from hooke.results import Annotation, Part, PathStep, Reason, ResolvedTerm
@@ -71,7 +71,7 @@ class Explainer:
         own = len(record.values) - record.inherited
         places = [(at, self._asked[id(value)]) for at, value in enumerate(record.values) if id(value) in self._asked]
         asked = [each for _, each in places]
-        without_prose = [each for at, each in places if at < own or each.value.field not in PROSE]
+        without_prose = [each for at, each in places if at < own or not is_prose(each.value.field)]
         found: dict[Reason, None] = {}
         for atom in self._atoms:
             heard = asked if atom.inherited_prose else without_prose

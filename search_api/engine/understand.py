@@ -242,8 +242,8 @@ class _Reader:
     def _atom(self, run: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
         sayings = self._sayings(run, targets)
         terms = self._terms.closure(targets)
-        # prose was read for terms, by rules that know what a text only compares with
-        prose = name is not None or not targets
+        # what a study's text says of its images was read off it as terms; a term that no image has was not read
+        prose = name is not None or terms.isdisjoint(self._reader.terms_in_use(self._level))
         atom = Atom(" ".join(run), name, sayings, targets=targets, terms=terms, inherited_prose=prose)
         node = Best((*_said(sayings, name, prose), *self._annotated(atom)))
         if not targets and not self._reader.count(self._level, node):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from hooke.fields import UNCOUNTED_FIELDS
-from hooke.inherit import PROSE, effective_values, image_values, inherited_values, study_values
+from hooke.inherit import effective_values, image_values, inherited_values, is_prose, study_values
 from hooke.model import Image, Level, Study, Value
 from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, SortKey, Terms, Words
 from hooke.store.base import ValueSet
@@ -102,7 +102,7 @@ def matches(values: tuple[Value, ...], own: int, node: Node) -> bool:
         case Terms(terms, field):
             return any(m.term in terms and field in (None, m.field) for value in values for m in value.mentions)
         case Words(inherited_prose=False) | Phrase(inherited_prose=False):
-            values = (*values[:own], *(value for value in values[own:] if value.field not in PROSE))
+            values = (*values[:own], *(value for value in values[own:] if not is_prose(value.field)))
     return any(_value_matches(value, node) for value in values)
 
 

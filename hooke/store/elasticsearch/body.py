@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hooke.errors import BadInput
-from hooke.inherit import PROSE
+from hooke.inherit import is_prose
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, Terms, Words
 from hooke.sorting import number_key
 from hooke.store.elasticsearch.cluster import Body
@@ -100,7 +100,7 @@ def inherited(node: Leaf) -> Body:
     if not isinstance(node, Words | Phrase) or node.inherited_prose:
         return leaf(node)
     if node.field is not None:
-        return _NOTHING if node.field in PROSE else leaf(node)
+        return _NOTHING if is_prose(node.field) else leaf(node)
     if isinstance(node, Phrase) and len(node.tokens) > 1:
         return _in_a_row("stated.phrase", node.tokens)
     return _any(_chunks("stated.word", sorted(set(node.tokens))))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 
 from hooke.fields import UNCOUNTED_FIELDS
-from hooke.inherit import PROSE
+from hooke.inherit import is_prose
 from hooke.model import Mention, Method, Value
 from hooke.store.sqlite.schema import ANY_FIELD, handed_down
 from hooke.text import fold, tokens
@@ -31,11 +31,11 @@ class Cell:
     terms: tuple[int, ...]
     items: tuple[int, ...]
     posting: tuple[int, ...]
-    is_prose: bool
+    prose: bool
 
     def inherited(self) -> "Cell":
         """What the value adds to images that inherit it: prose is posted apart from what they say themselves."""
-        if not self.is_prose:
+        if not self.prose:
             return self
         keys = tuple(pack(handed_down(field), token) for field, token in map(unpack, self.keys))
         return replace(self, id=handed_down(self.id), keys=keys, posting=tuple(map(handed_down, self.posting)))
@@ -155,7 +155,7 @@ class CellTable:
         keys = [*words, *(field << 32 | word for word in words)]  # the first half is of any field
         terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
         items = {(f, term * 2 + 1) for f, term in terms}
-        is_prose = value.field in PROSE
+        prose = is_prose(value.field)
         counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in terms)
         if counted:
             items.add((field, canon * 2))
@@ -165,8 +165,8 @@ class CellTable:
             tuple(keys),
             tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
             tuple(pack(f, item) for f, item in items),
-            (canon,) if is_prose or not counted else (),
-            is_prose,
+            (canon,) if prose or not counted else (),
+            prose,
         )
 
     def _token_id(self, token: str) -> int:

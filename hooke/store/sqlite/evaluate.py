@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.errors import BadInput
-from hooke.inherit import PROSE
+from hooke.inherit import is_prose
 from hooke.model import Level
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
 from hooke.store.base import ValueSet
@@ -195,7 +195,7 @@ class Evaluator:
 
     def _with_cell(self, cell: int, text: str, name: str, inherited_prose: bool) -> BitMap:
         """The records with a value, given its canonical cell: a column names it, or a posting does, or both."""
-        if name in PROSE:
+        if is_prose(name):
             own = self._posted(cell)
             return own | self._posted(handed_down(cell)) if inherited_prose else own
         column = self.column(name)
