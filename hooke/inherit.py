@@ -10,12 +10,17 @@ fields of which no submitter says anything, neither its own levels nor another d
 
 from collections.abc import Iterable
 
-from hooke.fields import ID, TEXT_FIELDS, TITLE
+from hooke.fields import ID, NARRATIVE_FIELDS, TEXT_FIELDS, TITLE
 from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
 FINDINGS = ("phenotype",)
 """Fields that only an image's own values speak for."""
+
+
+def is_prose(field: str) -> bool:
+    """Whether a field is text for readers; inherited, it tells of a whole study or dataset and of no image of it."""
+    return field in NARRATIVE_FIELDS or field.endswith("_description")
 
 
 def study_values(study: Study) -> tuple[Value, ...]:

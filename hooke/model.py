@@ -161,7 +161,7 @@ class Image:
 class Record:
     """A study or an image as a store gives it back.
 
-    values are the effective ones: an image's own first, then what it inherits (see `hooke.inherit`).
+    values are the effective ones: an image's own first, then so many that it has inherited (see `hooke.inherit`).
     """
 
     id: str
@@ -173,6 +173,7 @@ class Record:
     dataset: str | None = None
     origins: tuple[str, ...] = ()
     pixels: Pixels | None = None
+    inherited: int = 0
 
     @property
     def mentions(self) -> tuple[Mention, ...]:

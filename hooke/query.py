@@ -17,18 +17,26 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Records that hold at least one of the tokens in a field; field None: in any value."""
+    """Records that hold at least one of the tokens in a field; field None: in any value.
+
+    inherited_prose: False passes over the prose (`hooke.inherit.is_prose`) that an image has from its study.
+    """
 
     tokens: frozenset[str]
     field: str | None = None
+    inherited_prose: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Records with one value that holds the tokens next to each other in this order."""
+    """Records with one value that holds the tokens next to each other in this order.
+
+    inherited_prose: as of `Words`.
+    """
 
     tokens: tuple[str, ...]
     field: str | None = None
+    inherited_prose: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from hooke.inherit import is_prose
 from hooke.model import Mention, Record, Value
 from hooke.query import Among, And, Node, Not, Or, Range
 from hooke.results import Annotation, Part, PathStep, Reason, ResolvedTerm
@@ -67,11 +68,15 @@ class Explainer:
     def reasons(self, record: Record) -> tuple[Reason, ...]:
         """Every way in which a record matches the query, annotations first."""
         self._read(value for value in record.values if id(value) not in self._not_asked)
-        asked = [self._asked[id(value)] for value in record.values if id(value) in self._asked]
+        own = len(record.values) - record.inherited
+        places = [(at, self._asked[id(value)]) for at, value in enumerate(record.values) if id(value) in self._asked]
+        asked = [each for _, each in places]
+        without_prose = [each for at, each in places if at < own or not is_prose(each.value.field)]
         found: dict[Reason, None] = {}
         for atom in self._atoms:
+            heard = asked if atom.inherited_prose else without_prose
             found |= dict.fromkeys(self._by_terms(asked, atom))
-            found |= dict.fromkeys(_by_text([each for each in asked if atom.field in (None, each.value.field)], atom))
+            found |= dict.fromkeys(_by_text([each for each in heard if atom.field in (None, each.value.field)], atom))
         return tuple(found)
 
     def _read(self, values: Iterable[Value]) -> None:

@@ -75,7 +75,7 @@ class Saying:
 class Atom:
     """One thing asked for, as explanations need it: words to find, or a term with everything below it.
 
-    prefix: what all its words begin with, if they do.
+    prefix: what all its words begin with, if they do. inherited_prose: whether an image's inherited prose may say it.
     """
 
     text: str
@@ -86,6 +86,7 @@ class Atom:
     terms: frozenset[TermId] = frozenset()
     value: str | None = None
     bounds: Range | None = None
+    inherited_prose: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,11 @@ class _Reader:
 
     def _atom(self, run: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
         sayings = self._sayings(run, targets)
-        atom = Atom(" ".join(run), name, sayings, targets=targets, terms=self._terms.closure(targets))
-        node = Best((*_said(sayings, name), *self._annotated(atom)))
+        terms = self._terms.closure(targets)
+        # what a study's text says of its images was read off it as terms; a term that no image has was not read
+        prose = name is not None or terms.isdisjoint(self._reader.terms_in_use(self._level))
+        atom = Atom(" ".join(run), name, sayings, targets=targets, terms=terms, inherited_prose=prose)
+        node = Best((*_said(sayings, name, prose), *self._annotated(atom)))
         if not targets and not self._reader.count(self._level, node):
             self._terms.report_unknown(atom.text, name)
         return self._ask(atom, node)
@@ -354,20 +358,21 @@ def _holds(run: Run, part: Run) -> bool:
     return any(all(run[at + i] <= part[i] for i in range(len(part))) for at in places)
 
 
-def _said(sayings: Iterable[Saying], name: str | None) -> tuple[Weighted, ...]:
+def _said(sayings: Iterable[Saying], name: str | None, inherited_prose: bool = True) -> tuple[Weighted, ...]:
     """What the values of records say, best in the title."""
     ways = [(_WEIGHTS["text"], name)] + ([(_WEIGHTS["title"], TITLE)] if name is None else [])
-    return tuple(Weighted(_any([_saying(saying, field) for saying in sayings], Or), weight) for weight, field in ways)
+    nodes = {field: [_saying(saying, field, inherited_prose) for saying in sayings] for _, field in ways}
+    return tuple(Weighted(_any(nodes[field], Or), weight) for weight, field in ways)
 
 
-def _saying(saying: Saying, name: str | None) -> Node:
-    return _any([_run_node(run, name) for run in saying.runs], And)
+def _saying(saying: Saying, name: str | None, inherited_prose: bool) -> Node:
+    return _any([_run_node(run, name, inherited_prose) for run in saying.runs], And)
 
 
-def _run_node(run: Run, name: str | None) -> Node:
+def _run_node(run: Run, name: str | None, inherited_prose: bool) -> Node:
     if len(run) == 1:
-        return Words(run[0], name)
-    return _any([Phrase(words, name) for words in product(*map(sorted, run))], Or)
+        return Words(run[0], name, inherited_prose)
+    return _any([Phrase(words, name, inherited_prose) for words in product(*map(sorted, run))], Or)
 
 
 def _any(nodes: Sequence[Node], join: type[And | Or]) -> Node:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from hooke.fields import UNCOUNTED_FIELDS
-from hooke.inherit import effective_values, image_values, inherited_values, study_values
+from hooke.inherit import effective_values, image_values, inherited_values, is_prose, study_values
 from hooke.model import Image, Level, Study, Value
 from hooke.query import And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, SortKey, Terms, Words
 from hooke.store.base import ValueSet
@@ -35,8 +35,12 @@ class BruteForce:
             for key, i in self.images.items()
         }
 
+    def own(self, level: Level, key: str) -> int:
+        """How many of its values, the first, are the record's own."""
+        return len(self.values(level)[key] if level is Level.STUDY else image_values(self.images[key]))
+
     def match(self, level: Level, node: Node) -> set[str]:
-        return {key for key, values in self.values(level).items() if matches(values, node)}
+        return {key for key, values in self.values(level).items() if matches(values, self.own(level, key), node)}
 
     def place(self, level: Level, key: str, order: Order) -> tuple[bool, object]:
         """What a record's place in an order goes by, for `sorted` with ties by ordinal: those without it last."""
@@ -57,12 +61,13 @@ class BruteForce:
         return found is None, found or 0
 
     def counts(self, level: Level, field: str, node: Node) -> Counter[ValueSet]:
-        held = (value_set(values, field) for values in self.values(level).values() if matches(values, node))
+        found = self.match(level, node)
+        held = (value_set(values, field) for key, values in self.values(level).items() if key in found)
         return Counter(s for s in held if s.terms or s.values)
 
     def study_sets(self, field: str, node: Node) -> set[tuple[str, ValueSet]]:
-        matching = {key: values for key, values in self.values(Level.IMAGE).items() if matches(values, node)}
-        pairs = {(self.images[key].study_id, value_set(values, field)) for key, values in matching.items()}
+        found, values = self.match(Level.IMAGE, node), self.values(Level.IMAGE)
+        pairs = {(self.images[key].study_id, value_set(values[key], field)) for key in found}
         return {(study, held) for study, held in pairs if held.terms or held.values}
 
 
@@ -81,22 +86,24 @@ def value_set(values: tuple[Value, ...], field: str) -> ValueSet:
     return ValueSet(frozenset(terms), frozenset(plain))
 
 
-def matches(values: tuple[Value, ...], node: Node) -> bool:
+def matches(values: tuple[Value, ...], own: int, node: Node) -> bool:
+    """Whether a record matches whose first values are its own and the others inherited."""
     match node:
         case Everything():
             return True
         case And(children):
-            return all(matches(values, child) for child in children)
+            return all(matches(values, own, child) for child in children)
         case Or(children):
-            return any(matches(values, child) for child in children)
+            return any(matches(values, own, child) for child in children)
         case Best(options):
-            return any(matches(values, option.node) for option in options)
+            return any(matches(values, own, option.node) for option in options)
         case Not(child):
-            return not matches(values, child)
+            return not matches(values, own, child)
         case Terms(terms, field):
             return any(m.term in terms and field in (None, m.field) for value in values for m in value.mentions)
-        case _:
-            return any(_value_matches(value, node) for value in values)
+        case Words(inherited_prose=False) | Phrase(inherited_prose=False):
+            values = (*values[:own], *(value for value in values[own:] if not is_prose(value.field)))
+    return any(_value_matches(value, node) for value in values)
 
 
 def _value_matches(value: Value, node: Node) -> bool:

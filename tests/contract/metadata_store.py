@@ -99,7 +99,7 @@ SORTED_IMAGES = (
 )
 """Equal titles but for case, two dates, half a size, words for numbers, no value at all."""
 
-field_names = st.sampled_from(["title", "description", "organism", "licence", "size_x", "gene"])
+field_names = st.sampled_from(["title", "description", "keywords", "organism", "licence", "size_x", "gene"])
 texts = st.sampled_from(["Mus musculus", "mus  MUSCULUS", "17", "2.5", "light sheet", "Light-sheet tif", "a b a", "é"])
 terms = st.sampled_from(["T:1", "T:2", "T:3"])
 mentions = st.lists(
@@ -129,8 +129,8 @@ words = st.sampled_from(["mus", "musculus", "17", "2", "light", "sheet", "tif", 
 maybe_field = st.none() | field_names | st.just("nowhere")
 leaves: st.SearchStrategy[Node] = st.one_of(
     st.just(EVERYTHING),
-    st.builds(Words, st.frozensets(words, min_size=1, max_size=2), maybe_field),
-    st.builds(Phrase, st.lists(words, max_size=3).map(tuple), maybe_field),
+    st.builds(Words, st.frozensets(words, min_size=1, max_size=2), maybe_field, st.booleans()),
+    st.builds(Phrase, st.lists(words, max_size=3).map(tuple), maybe_field, st.booleans()),
     st.builds(Terms, st.frozensets(terms, max_size=2), maybe_field),
     st.builds(Equals, field_names, texts),
     st.builds(Range, field_names, st.sampled_from([None, 2.0, 17.0]), st.sampled_from([None, 17.0, 20.0])),
@@ -261,6 +261,33 @@ class StoreContract:
     def test_a_phrase_stays_within_one_value(self, reader: MetadataReader) -> None:
         assert len(reader.ordinals(Level.STUDY, Phrase(("mitosis", "in")))) == 1
         assert len(reader.ordinals(Level.STUDY, Phrase(("cells", "light")))) == 0
+
+    def test_inherited_prose_is_passed_over_where_the_query_says_so(self, filled: MetadataStore) -> None:
+        """What an image says itself is found in any field, and what it inherits in fields that are no prose."""
+        told = (Value("description", "Kidney cells"), Value("keywords", "kidney"), Value("gene", "kidney injury"))
+        images = (
+            Image("S2/1", "S2", "Kidney cells"),
+            Image("S2/2", "S2", "i", values=(Value("keywords", "kidney cells"), Value("gene", "p53"))),
+            Image("S2/3", "S2", "i", values=(Value("gene", "p53"),)),
+        )
+        with filled.write() as writer:
+            writer.put_studies([Study("S2", "Kidney cells", told)])
+            writer.put_images(images)
+            writer.commit(Manifest())
+        with filled.read() as reader:
+            for make in (_word, Phrase):
+                assert _found(reader, make(("kidney",))) == {"S2/1", "S2/2", "S2/3"}
+                assert _found(reader, make(("kidney",), None, inherited_prose=False)) == {"S2/1", "S2/2"}
+                assert _found(reader, make(("kidney",), "title", inherited_prose=False)) == {"S2/1"}
+                assert _found(reader, make(("kidney",), "keywords", inherited_prose=False)) == {"S2/2"}
+                assert _found(reader, make(("kidney",), "description", inherited_prose=False)) == set()
+                assert _found(reader, make(("kidney",), "gene", inherited_prose=False)) == {"S2/1"}
+            assert _found(reader, Phrase(("kidney", "cells"))) == {"S2/1", "S2/2", "S2/3"}
+            assert _found(reader, Phrase(("kidney", "cells"), None, inherited_prose=False)) == {"S2/1", "S2/2"}
+            assert _found(reader, Phrase(("kidney", "injury"), None, inherited_prose=False)) == {"S2/1"}
+            assert reader.count(Level.STUDY, Words(frozenset({"kidney"}), None, inherited_prose=False)) == 1
+            assert reader.count(Level.STUDY, Phrase(("kidney", "cells"), "title", inherited_prose=False)) == 1
+            assert reader.get(Level.IMAGE, "S2/3").inherited == len(told)  # all but the gene, and the title
 
     def test_a_range_compares_numbers_and_leaves_words_out(self, reader: MetadataReader) -> None:
         assert len(reader.ordinals(Level.IMAGE, Range("size_x", low=512))) == 2
@@ -606,6 +633,14 @@ class StoreContract:
             with store.read() as reader:
                 for level, node in product(Level, asked):
                     assert_same(reader, model, level, node)
+
+
+def _word(tokens: tuple[str, ...], field: str | None = None, inherited_prose: bool = True) -> Words:
+    return Words(frozenset(tokens), field, inherited_prose)
+
+
+def _found(reader: MetadataReader, node: Node) -> set[str]:
+    return {record.id for record in reader.records(Level.IMAGE, list(reader.ordinals(Level.IMAGE, node)))}
 
 
 def copy_all(source: MetadataStore, target: MetadataStore) -> None:

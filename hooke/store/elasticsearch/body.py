@@ -1,9 +1,10 @@
 """Query trees as Elasticsearch's query DSL. Pure: the same tree gives the same body (`tests/store/golden`)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hooke.errors import BadInput
+from hooke.inherit import is_prose
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, Terms, Words
 from hooke.sorting import number_key
 from hooke.store.elasticsearch.cluster import Body
@@ -94,6 +95,17 @@ def leaves(node: Node) -> Iterator[Leaf]:
             yield from leaves(child)
 
 
+def inherited(node: Leaf) -> Body:
+    """The clause of a leaf on heirlooms: prose stands there beside the rest, and may be passed over."""
+    if not isinstance(node, Words | Phrase) or node.inherited_prose:
+        return leaf(node)
+    if node.field is not None:
+        return _NOTHING if is_prose(node.field) else leaf(node)
+    if isinstance(node, Phrase) and len(node.tokens) > 1:
+        return _in_a_row("stated.phrase", node.tokens)
+    return _any(_chunks("stated.word", sorted(set(node.tokens))))
+
+
 def leaf(node: Leaf) -> Body:
     """The clause of a leaf on what a document says itself."""
     match node:
@@ -117,9 +129,12 @@ def _keyed(anywhere: str, in_field: str, keys: frozenset[str], name: str | None)
 
 def _phrase(words: Sequence[str], name: str | None) -> Body:
     if name is None:
-        return {"match_phrase": {"phrase": {"query": " ".join(words)}}}
-    text = " ".join(f"{field_key(name)}={word}" for word in words)
-    return {"match_phrase": {"field_phrase": {"query": text}}}
+        return _in_a_row("phrase", words)
+    return _in_a_row("field_phrase", [f"{field_key(name)}={word}" for word in words])
+
+
+def _in_a_row(path: str, words: Iterable[str]) -> Body:
+    return {"match_phrase": {path: {"query": " ".join(words)}}}
 
 
 def page(

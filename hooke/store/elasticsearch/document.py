@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
-from hooke.inherit import effective_values, image_values, inherited_values, overrides, study_values
+from hooke.inherit import effective_values, image_values, inherited_values, is_prose, overrides, study_values
 from hooke.model import Dataset, Image, Level, Mention, Method, Pixels, Study, Value
 from hooke.sorting import number_key, sort_keys
 from hooke.store.elasticsearch.cluster import Body
@@ -190,7 +190,9 @@ class Documents:
         values = list(map(self._searched, inherited))
         held = _held(values)
         sets = {field: field_set(field, kept) for field, kept in held.items()}
+        stated = _text_fields([value for value in values if not is_prose(value.field)])
         body = {**_text_fields(values), **_set_keys(sets.values())}
+        body["stated"] = {"word": stated["word"], "phrase": stated["phrase"]}
         document = Document(body, tuple(sets.values()), digest(_values(inherited)))
         facets = tuple(kept for field, kept in sets.items() if field in FACET_FIELDS)
         return Heirlooms(digest(study.id, dataset, sorted(spoken)), study, held, facets, document)

@@ -18,7 +18,7 @@ from hooke.query import SortKey
 from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.cluster import Body
 
-VERSION = 3
+VERSION = 4
 BLOCK = 48
 """Ordinals in a block of the bitmaps that aggregations make: a sum of distinct powers of two is exact below 2**53."""
 MAX_PAGE = 10_000
@@ -65,6 +65,11 @@ _IMAGE: Body = {
     "heirlooms": _LONG,
     "pixels": {"type": "keyword", "index": False},
     "with_pixels": {"type": "boolean"},
+}
+_HEIRLOOMS: Body = {
+    # `word` and `phrase` without those of prose
+    "stated": {"properties": {"word": _UNSORTED, "phrase": _WORDS}},
+    "record": _RECORD["record"],
 }
 _SET: Body = {
     "field": _KEYWORD,
@@ -126,7 +131,7 @@ def index_body(part: Part, uid: str, settings: ClusterSettings) -> Body:
     properties = {
         Part.STUDIES: _VERSIONED | _SEARCHED | _RECORD,
         Part.IMAGES: _VERSIONED | _SEARCHED | _RECORD | _IMAGE,
-        Part.HEIRLOOMS: _VERSIONED | _SEARCHED | {"record": _RECORD["record"]},
+        Part.HEIRLOOMS: _VERSIONED | _SEARCHED | _HEIRLOOMS,
     }[part]
     return _index(uid, str(part), settings.shards if part is Part.IMAGES else 1, properties, settings)
 

@@ -414,7 +414,9 @@ class ElasticsearchReader:
             return Known()
 
         def ask(leaves: list[body.Leaf]) -> list[list[int]]:
-            return [list(found) for found in self._lookup.many_ordinals(Part.HEIRLOOMS, list(map(body.leaf, leaves)))]
+            return [
+                list(found) for found in self._lookup.many_ordinals(Part.HEIRLOOMS, list(map(body.inherited, leaves)))
+            ]
 
         return Known(self._cache.get_all(body.leaves(node), ask))
 
@@ -457,7 +459,8 @@ def _study_record(study: Study, ordinal: int) -> Record:
 
 def _image_record(source: Body, study: Study) -> Record:
     image = read_image(source["record"])
-    values = effective_values(image_values(image), inherited_values(study, image.dataset))
+    own = image_values(image)
+    values = effective_values(own, inherited_values(study, image.dataset))
     return Record(
         image.id,
         Level.IMAGE,
@@ -468,6 +471,7 @@ def _image_record(source: Body, study: Study) -> Record:
         image.dataset,
         study.origins,
         image.pixels,
+        len(values) - len(own),
     )
 
 

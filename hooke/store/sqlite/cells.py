@@ -3,12 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 
 from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
+from hooke.inherit import is_prose
 from hooke.model import Mention, Method, Value
-from hooke.store.sqlite.schema import ANY_FIELD
+from hooke.store.sqlite.schema import ANY_FIELD, handed_down
 from hooke.text import fold, tokens
 
 _REMEMBERED = 2_000_000
@@ -20,7 +21,7 @@ class Cell:
     """What one distinct value adds to every record that has it.
 
     Pairs are packed (see `pack`). keys: (field, token). terms: (field, term). items: (field, item), an item as in table
-    `columns`. posting: its canonical cell when no column names the value: prose, and values with a term.
+    `columns`. posting: its canonical cell when no column names the value, or it is prose.
     speaks: whether a record that has it inherits nothing of the field (see `hooke.inherit`).
     """
 
@@ -31,6 +32,14 @@ class Cell:
     items: tuple[int, ...]
     posting: tuple[int, ...]
     speaks: bool
+    prose: bool
+
+    def inherited(self) -> "Cell":
+        """What the value adds to images that inherit it: prose is posted apart from what they say themselves."""
+        if not self.prose:
+            return self
+        keys = tuple(pack(handed_down(field), token) for field, token in map(unpack, self.keys))
+        return replace(self, id=handed_down(self.id), keys=keys, posting=tuple(map(handed_down, self.posting)))
 
 
 class Names:
@@ -162,8 +171,9 @@ class CellTable:
         field = self.fields.number(value.field)
         terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
         items = {(f, term * 2 + 1) for f, term in terms}
-        posted = value.field in UNCOUNTED_FIELDS or any(f == field for f, _ in terms)
-        if not posted:
+        prose = is_prose(value.field)
+        counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in terms)
+        if counted:
             items.add((field, canon * 2))
         return Cell(
             number,
@@ -171,8 +181,9 @@ class CellTable:
             tuple([field << 32 | self._token_id(token) for token in set(text)]),
             tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
             tuple(pack(f, item) for f, item in items),
-            (canon,) if posted else (),
+            (canon,) if prose or not counted else (),
             not value.from_text and value.field not in TEXT_FIELDS,
+            prose,
         )
 
     def _token_id(self, token: str) -> int:

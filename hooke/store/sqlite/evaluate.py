@@ -12,13 +12,14 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.errors import BadInput
+from hooke.inherit import is_prose
 from hooke.model import Level
 from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
 from hooke.store.base import ValueSet
 from hooke.store.cache import Cache
 from hooke.store.sqlite.cells import digest
 from hooke.store.sqlite.columns import read_column, read_sets
-from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap
+from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, handed_down
 from hooke.text import fold, number, tokens
 
 
@@ -146,22 +147,31 @@ class Evaluator:
             return BitMap()
         match node:
             case Words(words):
-                return self._union("tokens", "token", field, words)
+                return self._words(words, field, self._hears(node))
             case Terms(terms):
                 return self._union("term_postings", "term", field, self._term_numbers(terms))
-            case Phrase(words):
-                return self._phrase(words, node.field, field)
+            case Phrase():
+                return self._phrase(node, field)
             case Equals(name, value):
                 return self._equals(name, field, value)
             case Range():
                 return self._range(node)
 
+    def _hears(self, node: Words | Phrase) -> bool:
+        """Whether inherited prose may match; a study has none."""
+        return node.inherited_prose and self.level is Level.IMAGE
+
+    def _words(self, words: Iterable[str], field: int, inherited_prose: bool) -> BitMap:
+        said = self._union("tokens", "token", field, words)
+        return said | self._union("tokens", "token", handed_down(field), words) if inherited_prose else said
+
     def _union(self, table: str, column: str, field: int, keys: Iterable[object]) -> BitMap:
         # a token's fields lie side by side; its bitmap over all of them is not stored
-        anywhere = table == "tokens" and field == ANY_FIELD
-        statement = f"SELECT bitmap FROM {table} WHERE level = ? AND {column} = ?" + " AND field = ?" * (not anywhere)
-        asked = () if anywhere else (field,)
-        rows = (row for key in keys for row in self._connection.execute(statement, (self._code, key, *asked)))
+        any_field = {ANY_FIELD: "field >= ?", handed_down(ANY_FIELD): "field <= ?"} if table == "tokens" else {}
+        statement = (
+            f"SELECT bitmap FROM {table} WHERE level = ? AND {column} = ? AND {any_field.get(field, 'field = ?')}"
+        )
+        rows = (row for key in keys for row in self._connection.execute(statement, (self._code, key, field)))
         return BitMap.union(BitMap(), *(bitmap(row[0]) for row in rows))
 
     def _term_numbers(self, terms: Iterable[str]) -> list[int]:
@@ -169,11 +179,12 @@ class Evaluator:
         rows = (self._connection.execute(statement, (term,)).fetchone() for term in terms)
         return [row[0] for row in rows if row]
 
-    def _phrase(self, words: tuple[str, ...], name: str | None, field: int) -> BitMap:
+    def _phrase(self, node: Phrase, field: int) -> BitMap:
+        words, name = node.tokens, node.field
         if not words:
             return BitMap()
         if len(words) == 1:
-            return self._union("tokens", "token", field, words)
+            return self._words(words, field, self._hears(node))
         rows = self._connection.execute(
             "SELECT c.id, c.text, f.name FROM cell_words w JOIN cells c ON c.id = w.rowid "
             "JOIN fields f ON f.id = c.field WHERE cell_words MATCH ?",
@@ -185,22 +196,27 @@ class Evaluator:
             for cell, text, held in rows
             if (name is None or held == name) and _holds(tokens(text), words)
         ]
-        return BitMap.union(BitMap(), *(self._with_cell(cell, text, held) for cell, text, held in found))
+        return BitMap.union(BitMap(), *(self._with_cell(*cell, self._hears(node)) for cell in found))
 
-    def _with_cell(self, cell: int, text: str, name: str) -> BitMap:
+    def _with_cell(self, cell: int, text: str, name: str, inherited_prose: bool) -> BitMap:
         """The records with a value, given its canonical cell: a column names it, or a posting does, or both."""
+        if is_prose(name):
+            own = self._posted(cell)
+            return own | self._posted(handed_down(cell)) if inherited_prose else own
+        column = self.column(name)
+        return column.having(column.by_value.get(fold(text), ())) | self._posted(cell)
+
+    def _posted(self, cell: int) -> BitMap:
         row = self._connection.execute(
             "SELECT bitmap FROM cell_postings WHERE level = ? AND cell = ?", (self._code, cell)
         ).fetchone()
-        column = self.column(name)
-        named = column.having(column.by_value.get(fold(text), ()))
-        return named | bitmap(row[0]) if row else named
+        return bitmap(row[0]) if row else BitMap()
 
     def _equals(self, name: str, field: int, value: str) -> BitMap:
         row = self._connection.execute(
             "SELECT cell FROM canons WHERE field = ? AND folded = ?", (field, digest(fold(value)))
         ).fetchone()
-        return self._with_cell(row[0], value, name) if row else BitMap()
+        return self._with_cell(row[0], value, name, inherited_prose=True) if row else BitMap()
 
     def _range(self, node: Range) -> BitMap:
         column = self.column(node.field)

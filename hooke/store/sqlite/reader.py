@@ -170,7 +170,7 @@ class SqliteReader:
         number = self._levels[level].field_number(field)
         rows = self._connection.execute(
             "SELECT DISTINCT token FROM tokens WHERE level = ? AND token BETWEEN ? AND ? AND length(bitmap) != ? "
-            "AND ? IN (field, ?) ORDER BY token LIMIT ?",
+            "AND ? IN (field, ~field, ?) ORDER BY token LIMIT ?",
             (LEVEL_CODE[level], prefix, prefix + _AFTER_ANY_TOKEN, EMPTY_BYTES, number, ANY_FIELD, limit),
         )
         return tuple(token for (token,) in rows)
@@ -182,8 +182,9 @@ class SqliteReader:
     def _read_fields(self, level: Level) -> dict[str, FieldStats]:
         rows = self._connection.execute(
             "SELECT f.name, sum(c.records) AS held FROM fields f LEFT JOIN columns c ON c.field = f.id AND c.level = ? "
-            "GROUP BY f.id HAVING held > 0 OR EXISTS (SELECT 1 FROM canons v JOIN cell_postings p ON p.cell = v.cell "
-            "WHERE v.field = f.id AND p.level = ? AND length(p.bitmap) != ?) ORDER BY f.name",
+            "GROUP BY f.id HAVING held > 0 OR EXISTS (SELECT 1 FROM canons v JOIN cell_postings p "
+            "ON p.cell IN (v.cell, ~v.cell) WHERE v.field = f.id AND p.level = ? AND length(p.bitmap) != ?) "
+            "ORDER BY f.name",
             (LEVEL_CODE[level], LEVEL_CODE[level], EMPTY_BYTES),
         )
         return {name: FieldStats(name, self.count(level) if count is None else count) for name, count in rows}

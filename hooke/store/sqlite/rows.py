@@ -105,14 +105,17 @@ def image_records(connection: sqlite3.Connection, rows: Sequence[ImageRow]) -> I
         key = (row.study_ordinal, image.dataset)
         if key not in inherited:
             inherited[key] = inherited_values(study, image.dataset)
+        own = image_values(image)
+        values = effective_values(own, inherited[key])
         yield Record(
             image.id,
             Level.IMAGE,
             row.ordinal,
             image.study_id,
             image.title,
-            effective_values(image_values(image), inherited[key]),
+            values,
             image.dataset,
             study.origins,
             image.pixels,
+            len(values) - len(own),
         )

@@ -41,13 +41,14 @@ CREATE TABLE images (
 CREATE INDEX images_part ON images (part);
 CREATE TABLE part_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE live (level INTEGER PRIMARY KEY, bitmap BLOB NOT NULL);
+-- field: ~field for the words of prose that images inherit
 CREATE TABLE tokens (
     level INTEGER, field INTEGER, token TEXT, bitmap BLOB NOT NULL, PRIMARY KEY (level, token, field)
 ) WITHOUT ROWID;
 CREATE TABLE term_postings (
     level INTEGER, field INTEGER, term INTEGER, bitmap BLOB NOT NULL, PRIMARY KEY (level, field, term)
 ) WITHOUT ROWID;
--- values that no column names: prose, and values with a term
+-- values that no column names, and those with a term; and prose, whose inherited values have the number ~cell
 CREATE TABLE cell_postings (
     level INTEGER, cell INTEGER, bitmap BLOB NOT NULL, PRIMARY KEY (level, cell)
 ) WITHOUT ROWID;
@@ -65,6 +66,14 @@ CREATE INDEX sets_field ON sets (field);
 
 
 _SCHEMA = database.Schema(application=database.EMBEDDED, version=3, tables=_TABLES + worklist.TABLES)
+
+
+def handed_down(number: int) -> int:
+    """The number under which prose that images inherit is posted: a field's for its words, a cell's for the whole.
+
+    So what they say themselves is known from it; `~` in SQL.
+    """
+    return ~number
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -273,7 +273,8 @@ class SqliteWriter:
         if not records:
             return
         code, gone = LEVEL_CODE[level], BitMap(records)
-        cells = self._distinct({value for values in records.values() for value in values})
+        own = self._distinct({value for values in records.values() for value in values})
+        cells = [*own, *(cell.inherited() for cell in own if level is Level.IMAGE)]
         keys = {key for cell in cells for key in cell.keys}
         remove = "SET bitmap = bitmap_andnot(bitmap, ?) WHERE level = ? AND"
         packed = blob(gone)
@@ -315,7 +316,8 @@ class SqliteWriter:
             inherited = inherited_values(studies[study], dataset)
             # only the field names of the own values matter to what is inherited
             silent = effective_values((Value(names[field], "") for field in spoken), inherited)[len(spoken) :]
-            self._postings[Level.IMAGE].add_shared(self._distinct(silent), images)
+            inherited_cells = [cell.inherited() for cell in self._distinct(silent)]
+            self._postings[Level.IMAGE].add_shared(inherited_cells, images)
             owned[study] |= images
         self._inheriting.clear()
         set_owners(self._connection, owned)
