@@ -131,8 +131,13 @@ def _field(mention: Mention, catalogue: Catalogue) -> str:
     """The field of a mention: a term of the Gene Ontology goes to its aspect's, which its source does not name."""
     if prefix_of(mention.term) != "GO":
         return mention.field
-    above = catalogue.ancestors(mention.term, (IS_A,))
-    return next((field for root, field in _GO_ASPECTS.items() if root in above), mention.field)
+    return aspect_field(mention.term, catalogue) or mention.field
+
+
+def aspect_field(term: TermId, catalogue: Catalogue) -> str | None:
+    """The field of a term of the Gene Ontology; None for functions, which have none."""
+    above = catalogue.ancestors(term, (IS_A,))
+    return next((field for root, field in _GO_ASPECTS.items() if root in above), None)
 
 
 def is_no_value(text: str) -> bool:

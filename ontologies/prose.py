@@ -25,6 +25,7 @@ from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import IS_A, TermId
 from hooke.text import located
 from ontologies.catalogue import Catalogue
+from ontologies.ground import aspect_field
 from ontologies.ids import prefix_of
 from ontologies.model import Match, Scope
 from ontologies.names import normal
@@ -59,7 +60,6 @@ _FIELDS = {
 _CLADES = {"FBbt": "NCBITaxon:50557", "WBbt": "NCBITaxon:6231", "ZFA": "NCBITaxon:7955", "PO": "NCBITaxon:33090"}
 _METHOD_ROOTS = ("FBbi:00000222", "FBbi:00000321")
 _DRAWINGS = "FBbi:00000266"
-_GO_ASPECTS = {"GO:0008150": "biological_process", "GO:0005575": "cellular_component"}
 _SCORED = 0.8
 """What a name is worth in prose, of what it is worth as a value of its field: prose may only touch on what it names."""
 _HIDING = frozenset({"GO", "FBbi", "NCBITaxon"})
@@ -264,7 +264,7 @@ class Tagger:
         clade = _CLADES.get(prefix)
         cue = False
         if prefix == "GO":
-            field = self._aspect(match.term)
+            field = aspect_field(match.term, self._catalogue)
         elif prefix == "FBbi" and match.term not in self._methods:
             field = None
         elif prefix == "EFO":
@@ -281,10 +281,6 @@ class Tagger:
         if prefix == "NCBITaxon" and not match.term.partition(":")[2].isdecimal():
             return None  # the ranks are terms too
         return _Reading(field, match.term, match.label, round(match.score * _SCORED, 3), clade, cue)
-
-    def _aspect(self, term: TermId) -> str | None:
-        above = self._catalogue.ancestors(term, (IS_A,))
-        return next((field for root, field in _GO_ASPECTS.items() if root in above), None)
 
     def _efo_field(self, term: TermId) -> str | None:
         above = [self._catalogue.label(parent) for parent in self._catalogue.ancestors(term) if parent != term]
