@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster
+from hooke.embed.base import Embedder, Raster, Views
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
@@ -17,6 +17,7 @@ from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
 from hooke.vectors.place import open_vectors
+from hooke.views import Kind
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
@@ -27,10 +28,14 @@ SEGMENT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The timm model to embed with, and a local weights file where its weights are in no package or hub."""
+    """The timm model to embed with, and a local weights file where its weights are in no package or hub.
+
+    tiles: the most tiles of an image that get rows of their own.
+    """
 
     name: str
     weights: Path | None = None
+    tiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class _Loaded:
 class _Open:
     """The segment being gathered; what a kill loses."""
 
-    vectors: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = field(default_factory=list)
+    views: list[Views] = field(default_factory=list)
     ordinals: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
@@ -109,7 +114,9 @@ class EmbeddingRun:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        embedder = self._loaded = self._loaded or load_embedder(self._model.name, self._model.weights)
+        embedder = self._loaded = self._loaded or load_embedder(
+            self._model.name, self._model.weights, tiles=self._model.tiles
+        )
         found = embedder.space.fingerprint
         if manifest.space not in (None, found):
             raise SpaceMismatch(
@@ -176,7 +183,7 @@ class EmbeddingRun:
 
     def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
         if batch:
-            pending.vectors.append(embedder.embed([loaded.raster for loaded in batch]))
+            pending.views.extend(embedder.embed_views([loaded.raster for loaded in batch]))
             pending.ordinals.extend(loaded.ordinal for loaded in batch)
             pending.digests.extend(loaded.digest for loaded in batch)
 
@@ -200,11 +207,20 @@ class _Publisher:
     def __call__(self, pending: _Open) -> None:
         if not pending.ordinals:
             return
-        block = Block(
-            np.concatenate(pending.vectors),
-            np.array(pending.ordinals, np.uint32),
-            np.array(pending.digests, np.uint64),
-        )
-        segment = self._vectors.append(block)
-        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, segment))
+        kinds = [kind for kind in Kind if kind in pending.views[0]]
+        segments = [self._vectors.append(_block(pending, kind)) for kind in kinds]
+        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, *segments))
         self._writer.commit(self._manifest)
+
+
+def _block(pending: _Open, kind: Kind) -> Block:
+    """The rows of one kind of all images of a segment."""
+    rows = [views[kind] for views in pending.views]
+    counts = [len(each.vectors) for each in rows]
+    return Block(
+        np.concatenate([each.vectors for each in rows]),
+        np.repeat(np.array(pending.ordinals, np.uint32), counts),
+        np.repeat(np.array(pending.digests, np.uint64), counts),
+        kind,
+        np.concatenate([each.places for each in rows]),
+    )

@@ -103,7 +103,7 @@ class Visuals:
         from hooke.embed.timm import load_embedder
 
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
-        embedder = load_embedder(self._choice.model or known.model, self._choice.weights)
+        embedder = load_embedder(self._choice.model or known.model, self._choice.weights, tiles=known.tiles)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)
         return embedder
