@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster, Views
+from hooke.embed.base import Embedder, Raster, Space, Views
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
@@ -135,7 +135,7 @@ class EmbeddingRun:
     ) -> None:
         pending = _Open()
         batch: list[_Loaded] = []
-        for loaded in self._changed(images, known, embedder.space.input_side):
+        for loaded in self._changed(images, known, embedder.space):
             batch.append(loaded)
             if len(batch) == BATCH:
                 self._add(batch, embedder, pending)
@@ -147,19 +147,19 @@ class EmbeddingRun:
         publish(pending)
         self._progress("embedding", len(images), len(images))
 
-    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], short_side: int) -> Iterator[_Loaded]:
+    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], space: Space) -> Iterator[_Loaded]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            loaded = self._load(ordinal, path, known.get(ordinal), short_side)
+            loaded = self._load(ordinal, path, known.get(ordinal), space)
             if loaded is not None:
                 yield loaded
 
-    def _load(self, ordinal: int, path: str, known: int | None, short_side: int) -> _Loaded | None:
+    def _load(self, ordinal: int, path: str, known: int | None, space: Space) -> _Loaded | None:
         """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
         from hooke.pixels import Limits, read_changed, thumbnail
 
         try:
-            changed = read_changed(path, Limits(), known, short_side)
+            changed = read_changed(path, Limits(), known, space.input_side, parts=space.tiles)
             if changed is None:
                 return None
             digest, raster = changed
