@@ -46,7 +46,8 @@ from search_api.engine.explain import Explainer, Parts
 from search_api.engine.facets import Facets
 from search_api.engine.filtered import nearest
 from search_api.engine.levels import facet_level
-from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
+from search_api.engine.fusion import fuse
+from search_api.engine.similarity import EmbedderChoice, Visuals, towards
 from search_api.engine.understand import Understood, known_field, understand
 
 FacetCounts = dict[str, tuple[FacetValue, ...]]
