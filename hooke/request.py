@@ -18,6 +18,7 @@ MAX_TYPED = 500
 MAX_COMPLETIONS = 100
 MAX_SIMILAR_SET = 50_000
 EXCLUDABLE = ("study", "dataset", "plate")
+LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight")
 RELEVANCE = "relevance"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -186,7 +187,7 @@ def sort_name(order: Order | None) -> str:
 
 
 def read_look(parameters: Mapping[str, str]) -> LookOptions:
-    """The options that parameters make: `exclude`, `group`, `min_percentile`, `similar_set`, `semantic`, `weight`.
+    """The options that `LOOK_PARAMETERS` make.
 
     >>> read_look({"group": "study", "weight": "0.3"})
     LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3)
@@ -201,8 +202,8 @@ def read_look(parameters: Mapping[str, str]) -> LookOptions:
 
 def look_parameters(options: LookOptions) -> dict[str, str]:
     """The parameters that `read_look` reads as these options."""
-    given = {name: getattr(options, name) for name in ("exclude", "min_percentile", "similar_set", "semantic", "weight")}
-    given["group"] = "study" if options.by_study else ""
+    numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
+    given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
     return {name: str(value) for name, value in given.items() if value not in (None, "")}
 
 

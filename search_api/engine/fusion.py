@@ -1,6 +1,6 @@
 """Two rankings made one: ranks of text and of look, and looks re-ranked by what images are annotated with."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 RRF_CONSTANT = 60
@@ -49,7 +49,19 @@ def _ranked(text: Mapping[int, float], look: Mapping[int, float]) -> list[Fused]
     return sorted(every, key=lambda each: (-each.score, each.ordinal))
 
 
-def rerank(look: Mapping[int, float], meaning: Mapping[int, float], weight: float) -> list[int]:
-    """Ordinals by a convex sum of two scores, best first, ties as `look` has them; `weight` is the share of meaning."""
-    places: Iterable[int] = look  # a sort is stable
-    return sorted(places, key=lambda o: -((1 - weight) * look[o] + weight * meaning[o]))
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """A look-alike: how alike its annotations are, and the score that orders it, both in [0, 1]."""
+
+    semantic: float
+    score: float
+
+
+def rerank(look: Mapping[int, float], semantic: Mapping[int, float], weight: float) -> dict[int, Reranked]:
+    """Ordinals by a convex sum of two scores, best first, ties in the order of `look`; `weight` is for the second.
+
+    >>> rerank({1: 1.0, 2: 0.8}, {1: 0.0, 2: 0.5}, 0.5)
+    {2: Reranked(semantic=0.5, score=0.65), 1: Reranked(semantic=0.0, score=0.5)}
+    """
+    found = {o: Reranked(semantic[o], (1 - weight) * look[o] + weight * semantic[o]) for o in look}
+    return dict(sorted(found.items(), key=lambda item: -item[1].score))

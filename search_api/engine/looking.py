@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pyroaring import BitMap
 
 from hooke.errors import BadInput
-from hooke.model import Level
-from hooke.query import Among, Node
+from hooke.model import Record
+from hooke.query import Node
 from hooke.request import MAX_SIMILAR_SET, LookOptions
 from hooke.store.base import MetadataReader
 from hooke.vectors.base import Neighbour, Neighbours, VectorReader, Vectors
@@ -35,7 +35,7 @@ class Worth:
 
     def meaningful(self, hits: Sequence[Neighbour]) -> int | None:
         """How many of the nearest hits are more alike than chance explains."""
-        if self.null is None:
+        if self.null is None or not self.null.power:
             return None
         return meaningful([self.null.chance(hit.similarity) * self.comparisons for hit in hits])
 
@@ -44,13 +44,15 @@ class Worth:
 class Looking:
     """An example's rows, where to look, and what never to find.
 
-    examples: how many there are to be nearest to; each is a chance more to be alike by chance.
+    examples: those of them that are of the index. targets: how many there are to be nearest to, each a chance more to
+    be alike by chance.
     """
 
     reader: MetadataReader
     vectors: VectorReader
     queries: Vectors
-    examples: int
+    targets: int
+    examples: tuple[Record, ...]
     excluded: BitMap
     null: NullModel | None
 
@@ -88,12 +90,12 @@ class Looking:
 
     def worth(self, found: Neighbours) -> Worth:
         """What similarities say among an answer's candidates."""
-        return Worth(self.null, found.candidates * self.examples)
+        return Worth(self.null, found.candidates * self.targets)
 
     def percentile(self, similarity: float, why: str) -> float:
         """The share of random pairs that are less alike. Raises BadInput, saying for `why`, where nobody can tell."""
         if self.null is None:
-            raise BadInput(f"{why}: this index has too few images of different studies to say how alike chance makes them")
+            raise BadInput(f"{why}: too few images of different studies are here to say how alike chance makes them")
         return self.null.percentile(similarity)
 
     def _pool(self, where: Node) -> Pool:

@@ -2,10 +2,10 @@
 
 Pairs of a fixed sample give the share of pairs that are less alike, and of the hundredth that is most alike a model of
 the tail (Hill 1975; Amsaleg et al. 2015 for distances): near 0 the share of pairs within a distance falls as a power of
-it, so that chances smaller than one in the number of pairs can be told apart. docs/similarity.md says how well it holds.
+it, so that chances below one in the number of pairs can be told apart. docs/similarity.md says how well it holds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -21,19 +21,25 @@ Floats = npt.NDArray[np.float64]
 
 SAMPLED_IMAGES = 450
 """About 100,000 pairs, and few enough images to fetch from a cluster one by one."""
-FEWEST_PAIRS = 1_000
-"""With fewer nothing is said: a chance of a thousandth is the least that such a sample can show."""
+FEWEST_PAIRS = 30
+"""With fewer, nothing is said."""
+FEWEST_FOR_TAIL = 1_000
+"""With fewer, nothing is said of what is more alike than all pairs."""
 RATE = 0.05
 """The share of chance hits among those that are called meaningful."""
 _SEED = 1665  # Micrographia
 _TAIL = 0.01
 _FEWEST_IN_TAIL = 50
+_BLOCK = 64
 _SAME = 1e-6  # nearer than this, float32 cosines of two images do not tell them apart
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NullModel:
-    """Similarities of random pairs, ascending; those above `start` are modelled as (distance / its start) ** power."""
+    """Similarities of random pairs, ascending; above `start` their share falls as the distance to this power.
+
+    power: 0 where the sample is too small to tell.
+    """
 
     pairs: Floats
     start: float
@@ -72,6 +78,8 @@ def fit(pairs: Floats) -> NullModel | None:
     if len(pairs) < FEWEST_PAIRS:
         return None
     pairs = np.sort(pairs)
+    if len(pairs) < FEWEST_FOR_TAIL:
+        return NullModel(pairs, 1.0, 0.0)
     tail = max(_FEWEST_IN_TAIL, int(_TAIL * len(pairs)))
     start = float(pairs[-tail - 1])
     above = pairs[pairs > start]
@@ -92,20 +100,23 @@ def sample_pairs(reader: MetadataReader, vectors: VectorReader) -> Floats:
     records = reader.records(Level.IMAGE, [images[int(place)] for place in np.sort(places)])
     rows = [vectors.vectors_of(record.ordinal) for record in records]
     studies = np.unique([record.study_id for record in records], return_inverse=True)[1]
-    found = [alike[studies[n + 1 :] != studies[n]] for n, alike in enumerate(_alike(rows))]
-    return np.concatenate([np.empty(0), *found])
+    apart = np.triu(studies[:, np.newaxis] != studies, 1)
+    alike: Floats = _alike(rows)[apart].astype(np.float64)
+    return alike
 
 
-def _alike(rows: Sequence[Vectors]) -> Iterator[Floats]:
-    """Of each image its similarities to those after it: as in a search, the largest of any two rows."""
+def _alike(rows: Sequence[Vectors]) -> Vectors:
+    """How alike each two images are: as in a search, the largest similarity of any two of their rows."""
     if not rows:
-        return
-    everything = np.concatenate(rows).T
-    begins = np.cumsum([0, *(len(each) for each in rows)])
-    for number, each in enumerate(rows[:-1]):
-        first = begins[number + 1]
-        best = (each @ everything[:, first:]).max(axis=0)
-        yield np.maximum.reduceat(best, begins[number + 1 : -1] - first).astype(np.float64)
+        return np.empty((0, 0), dtype=np.float32)
+    everything = np.concatenate(rows)
+    begins = np.cumsum([0, *(len(each) for each in rows[:-1])])
+    blocks = []
+    for number in range(0, len(rows), _BLOCK):
+        some = rows[number : number + _BLOCK]
+        best = np.maximum.reduceat(np.concatenate(some) @ everything.T, begins, axis=1)
+        blocks.append(np.maximum.reduceat(best, begins[number : number + _BLOCK] - begins[number]))
+    return np.concatenate(blocks)
 
 
 class NullModels:
