@@ -16,6 +16,9 @@ MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
 MAX_TYPED = 500
 MAX_COMPLETIONS = 100
+MAX_SIMILAR_SET = 50_000
+EXCLUDABLE = ("study", "dataset", "plate")
+LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight")
 RELEVANCE = "relevance"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -75,6 +78,35 @@ class SearchRequest:
         yield from (self.text, *self.facets, *self.expand, *(bounds.field for bounds in self.ranges))
         for chosen in self.filters:
             yield from (chosen.field, *chosen.values)
+
+
+@dataclass(frozen=True, slots=True)
+class LookOptions:
+    """What is asked of look-alikes beside what a search is asked.
+
+    exclude: `study`, `dataset` or `plate`: leave out what shares it with an example of the index. by_study: the best
+    image of each study, and k counts studies. min_percentile: only what is more alike than this share of random pairs.
+    similar_set: facets count this many nearest images, not the hits. semantic: how much of the order is by what the
+    images are annotated with, the rest by look. weight: of a combined search, how much of the score is by look;
+    None: reciprocal ranks.
+    """
+
+    exclude: str = ""
+    by_study: bool = False
+    min_percentile: float | None = None
+    similar_set: int | None = None
+    semantic: float = 0.0
+    weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.exclude not in ("", *EXCLUDABLE):
+            raise BadInput(f"exclude is {', '.join(EXCLUDABLE[:-1])} or {EXCLUDABLE[-1]}, not {self.exclude!r}")
+        for name in ("min_percentile", "semantic", "weight"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise BadInput(f"{name} must be from 0 to 1, not {value:g}")
+        if self.similar_set is not None and not 1 <= self.similar_set <= MAX_SIMILAR_SET:
+            raise BadInput(f"similar_set must be from 1 to {MAX_SIMILAR_SET:,}, not {self.similar_set:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +184,40 @@ def read_sort(text: str | None) -> Order | None:
 def sort_name(order: Order | None) -> str:
     """The `sort` parameter of an order."""
     return ("-" if order.descending else "") + str(order.key) if order else RELEVANCE
+
+
+def read_look(parameters: Mapping[str, str]) -> LookOptions:
+    """The options that `LOOK_PARAMETERS` make.
+
+    >>> read_look({"group": "study", "weight": "0.3"})
+    LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3)
+    """
+    given = {name: text for name, text in parameters.items() if text}
+    if given.get("group", "study") != "study":
+        raise BadInput(f"group is study, not {given['group']!r}")
+    shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
+    size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
+    return LookOptions(given.get("exclude", ""), "group" in given, similar_set=size, **shares)
+
+
+def look_parameters(options: LookOptions) -> dict[str, str]:
+    """The parameters that `read_look` reads as these options."""
+    numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
+    given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
+    return {name: str(value) for name, value in given.items() if value not in (None, "")}
+
+
+def _share(name: str, text: str) -> float:
+    value = number(text)
+    if value is None:
+        raise BadInput(f"{name} must be a number from 0 to 1, not {text!r}")
+    return value
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise BadInput(f"{name} must be a whole number, not {text!r}")
+    return int(text)
 
 
 def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, tuple[str, ...]]) -> tuple[Filter, ...]:

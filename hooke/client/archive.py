@@ -16,6 +16,7 @@ from hooke.request import (
     CompletionRequest,
     FacetRequest,
     Filter,
+    LookOptions,
     SearchRequest,
     read_conditions,
     read_expand,
@@ -106,28 +107,45 @@ class Archive:
         facets: Iterable[str] = (),
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
+        leave_out: str = "",
+        by_study: bool = False,
+        min_percentile: float | None = None,
+        similar_set: int | None = None,
+        semantic: float = 0.0,
         **fields: Choice,
     ) -> "LookAlikes":
         """The k images most like the examples, among those that text and fields allow.
 
-        An example is an image file, or the id of an indexed image; `unlike` takes ids.
+        An example is an image file, or the id of an indexed image; `unlike` takes ids. `leave_out` is `study`,
+        `dataset` or `plate`: nothing that shares it with an example. `by_study` gives the best image of each study.
+        `min_percentile` keeps what is more alike than this share of random pairs; facets count all of it, or the
+        `similar_set` nearest. `semantic`, 0 to 1, is how much annotations count in the order.
         """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request))
+        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic)
+        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
 
     def combined(
         self,
         text: str,
         *like: str | Path,
         k: int = 10,
+        unlike: Iterable[str] = (),
         facets: Iterable[str] = (),
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
+        leave_out: str = "",
+        by_study: bool = False,
+        weight: float | None = None,
         **fields: Choice,
     ) -> "LookAlikes":
-        """The k images that rank best by text and by look together, among those that the fields allow."""
+        """The k images that rank best by text and by look together, among those that the fields allow.
+
+        Ranks are fused, or with a `weight`, 0 to 1, so much of the look's percentile and the rest of the text's score.
+        """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        return LookAlikes(self._backend, self._backend.combined(_look(like, ()), request))
+        options = LookOptions(leave_out, by_study, weight=weight)
+        return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
 
     def facet(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Look
 from hooke.errors import BadInput
 from hooke.model import Level
-from hooke.request import CompletionRequest, FacetRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -55,13 +55,13 @@ class LocalBackend:
         """One page of a search."""
         return self._engine.search(request)
 
-    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+    def similar(self, look: Look, request: SearchRequest, options: LookOptions) -> SimilarResult:
         """Look-alikes."""
-        return self._engine.similar(_example(look, self._engine), request)
+        return self._engine.similar(_example(look, self._engine), request, options)
 
-    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+    def combined(self, look: Look, request: SearchRequest, options: LookOptions) -> CombinedResult:
         """Text and look together."""
-        return self._engine.combined(_example(look, self._engine), request)
+        return self._engine.combined(_example(look, self._engine), request, options)
 
     def facet(self, request: FacetRequest) -> FacetLevel:
         """One level of a facet."""

@@ -1,4 +1,4 @@
-"""The visual half of the engine: the vectors of a snapshot, the embedder of its space, and rank fusion."""
+"""The visual half of the engine: the vectors of a snapshot, and the embedder of its space."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,6 @@ from hooke.model import Snapshot
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.vectors.base import VectorReader, VectorStore
 from hooke.vectors.place import open_vectors
-
-RRF_CONSTANT = 60
-"""Cormack, Clarke & Büttcher 2009: 'k = 60 was fixed during a pilot investigation'."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -117,16 +114,3 @@ def towards(like: Vectors, unlike: Vectors) -> Vectors:
     row = like.mean(axis=0, dtype=np.float64) - 0.2 * unlike.mean(axis=0, dtype=np.float64)
     unit: Vectors = (row / np.linalg.norm(row))[np.newaxis].astype(np.float32)
     return unit
-
-
-def fuse(text: Sequence[int], look: Sequence[int]) -> list[tuple[int, float]]:
-    """Reciprocal rank fusion of two rankings of ordinals, best first, ties by ordinal.
-
-    >>> [ordinal for ordinal, _ in fuse([1, 2], [2, 3])]
-    [2, 1, 3]
-    """
-    scores: dict[int, float] = {}
-    for ranking in (text, look):
-        for rank, ordinal in enumerate(ranking, start=1):
-            scores[ordinal] = scores.get(ordinal, 0.0) + 1.0 / (RRF_CONSTANT + rank)
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
