@@ -25,6 +25,7 @@ from hooke.request import (
     read_expand,
     read_look,
     read_sort,
+    read_views,
 )
 from hooke.results import CurationList
 from hooke.settings import read_settings
@@ -115,6 +116,9 @@ def index(
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Embed the images' pixels.")] = True,
     model: ModelName = None,
     weights: Weights = None,
+    tiles: Annotated[
+        int, typer.Option(min=0, max=16, help="Embed up to so many tiles of each image, too, for search by region.")
+    ] = 0,
     store: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
@@ -136,7 +140,7 @@ def index(
     from indexer.pipeline import IndexJob, run
 
     settings = read_settings()
-    chosen = Model(model or settings.model, weights or settings.weights) if embed else None
+    chosen = Model(model or settings.model, weights or settings.weights, tiles) if embed else None
     with show.progress(_errors) as progress:
         location = read_location(store) if store else None
         place = Place(read_location(vectors), vector_method) if vectors else None
@@ -208,6 +212,10 @@ def similar(
     ] = None,
     similar_set: Annotated[int | None, typer.Option(help="Facets count so many nearest images, not the hits.")] = None,
     semantic: Annotated[float, typer.Option(help="0 to 1: how much annotations count in the order.")] = 0.0,
+    region: Annotated[str, typer.Option(metavar="X,Y,W,H", help="Compare this part of the example, in pixels.")] = "",
+    channel: Annotated[str, typer.Option(help="Compare this channel of the example: number from 0, or name.")] = "",
+    views: Annotated[str, typer.Option(help="With what to compare: whole, channel or tile.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Say which channels and tiles are most alike.")] = False,
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     model: ModelName = None,
     weights: Weights = None,
@@ -218,8 +226,11 @@ def similar(
     Example: hooke similar cell.png --index my-index --filter organism=Mammalia --text fluorescence -k 20
     """
     filters, ranges = read_conditions(filter_, not_)
-    request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
-    options = LookOptions(exclude, _by_study(group), min_percentile, similar_set, semantic)
+    request = SearchRequest(
+        Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k, explain=explain
+    )
+    seen = read_views(region, channel, views)
+    options = LookOptions(exclude, _by_study(group), min_percentile, similar_set, semantic, views=seen)
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
         show.emit(archive.similar(look, request, options), json, show.similar_result)

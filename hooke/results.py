@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hooke.views import Box, Kind
+
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
@@ -227,12 +229,32 @@ class FacetLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in an image a view is: a channel by its number from 0, a box of pixels, or neither: all of it."""
+
+    channel: int | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPair:
+    """The two views of one kind, of an example (an id, or `upload 1`) and of a hit, that are most alike."""
+
+    kind: Kind
+    similarity: float
+    example: str
+    example_place: Place
+    hit_place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarHit:
     """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1].
 
     percentile: the share of random pairs of different studies that are less alike. expected: how many candidates would
     be so alike by chance. Both None where the index is too small to tell. Where hits are re-ranked, semantic: how alike
-    their annotations are, in [0, 1]; score: what they are ranked by.
+    their annotations are, in [0, 1]; score: what they are ranked by. pairs: where explanations are asked for, which
+    channels, and which tiles, are most alike.
     """
 
     id: str
@@ -243,6 +265,7 @@ class SimilarHit:
     expected: float | None = None
     semantic: float | None = None
     score: float | None = None
+    pairs: tuple[ViewPair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +274,7 @@ class SimilarResult:
 
     similar: how many images the facets count, these hits unless a larger set was asked for. meaningful: how many of the
     hits are more alike than chance explains, None where the index is too small to tell. reranked: of how many nearest
-    images, or studies, the order was changed by annotations; 0: by look alone.
+    images, or studies, the order was changed by annotations; 0: by look alone. views: what of them was compared.
     """
 
     hits: tuple[SimilarHit, ...]
@@ -265,6 +288,7 @@ class SimilarResult:
     similar: int = 0
     meaningful: int | None = None
     reranked: int = 0
+    views: Kind = Kind.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +327,7 @@ class CombinedResult:
     space: str
     snapshot: int
     weight: float | None = None
+    views: Kind = Kind.WHOLE
 
 
 @dataclass(frozen=True, slots=True)

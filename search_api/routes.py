@@ -34,6 +34,7 @@ from hooke.results import (
     SimilarResult,
 )
 from hooke.settings import Settings
+from hooke.views import Kind
 from search_api.engine import Engine, Example
 from search_api.parameters import json_pairs, read_completion, read_facet, read_look_request, read_request
 
@@ -111,6 +112,12 @@ _LOOK_OPTIONS: dict[str, dict[str, object]] = {
         "description": "leave out what shares its study, dataset or plate with an example of the index",
     },
     "group": {"type": "string", "enum": ["study"], "description": "the best image of each study; k counts studies"},
+    "region": {
+        "type": "string",
+        "description": "x,y,width,height in pixels: this part of the example is compared, with tiles where there are",
+    },
+    "channel": {"type": "string", "description": "number from 0, or name: that channel is compared, with channels"},
+    "views": {"type": "string", "enum": list(Kind), "description": "what of the indexed images is compared"},
 }
 _SIMILAR_OPTIONS: dict[str, dict[str, object]] = {
     "min_percentile": {
@@ -118,6 +125,7 @@ _SIMILAR_OPTIONS: dict[str, dict[str, object]] = {
         "description": "only what is more alike than this share, 0 to 1, of random pairs of images of different studies;"
         " facets count all of it",
     },
+    "explain": {"type": "boolean", "description": "each hit tells which channels and which tiles are most alike"},
     "similar_set": {
         "type": "integer",
         "description": f"facets count so many nearest images, up to {MAX_SIMILAR_SET:,}, not the k hits",
@@ -204,8 +212,9 @@ async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchR
     reader: UploadReader = request.app.state.uploads
     limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)
     side = await run_in_threadpool(engine.input_side) if uploads else 0
+    parts = await run_in_threadpool(engine.parts, options.views, asked.explain) if uploads else 0
     read = partial(reader.read, seconds=settings.upload_seconds, memory_bytes=UPLOAD_MEMORY_BYTES, short_side=side)
-    rasters = [await run_in_threadpool(read, data, limits) for data in uploads]
+    rasters = [await run_in_threadpool(read, data, limits, parts=parts) for data in uploads]
     return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked, options
 
 

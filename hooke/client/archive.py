@@ -21,6 +21,7 @@ from hooke.request import (
     read_conditions,
     read_expand,
     read_sort,
+    read_views,
 )
 from hooke.results import (
     CombinedHit,
@@ -112,6 +113,10 @@ class Archive:
         min_percentile: float | None = None,
         similar_set: int | None = None,
         semantic: float = 0.0,
+        region: str = "",
+        channel: str | int = "",
+        views: str = "",
+        explain: bool = False,
         **fields: Choice,
     ) -> "LookAlikes":
         """The k images most like the examples, among those that text and fields allow.
@@ -120,9 +125,12 @@ class Archive:
         `dataset` or `plate`: nothing that shares it with an example. `by_study` gives the best image of each study.
         `min_percentile` keeps what is more alike than this share of random pairs; facets count all of it, or the
         `similar_set` nearest. `semantic`, 0 to 1, is how much annotations count in the order.
+        `region`, "x,y,width,height", compares a part of the example, `channel` one of its channels, by number or name;
+        `views` says with what: whole, channel or tile. With `explain` hits tell which views are most alike.
         """
-        request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic)
+        asked = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
+        request, seen = replace(asked, explain=explain), read_views(region, str(channel), views)
+        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic, views=seen)
         return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
 
     def combined(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from pyroaring import BitMap
 
 from hooke.curation import Decisions, read_decisions
@@ -17,7 +16,7 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -34,7 +33,7 @@ from hooke.results import (
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
-from hooke.vectors.base import VectorReader, Vectors
+from hooke.views import Box, Kind
 from ontologies.catalogue import Catalogue
 from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
@@ -59,6 +58,7 @@ from search_api.engine.meaning import Meanings
 from search_api.engine.nullmodel import NullModels
 from search_api.engine.similarity import EmbedderChoice, Visuals, towards
 from search_api.engine.understand import Understood, known_field, understand
+from search_api.engine.views import Examples, see
 
 FacetCounts = dict[str, tuple[FacetValue, ...]]
 PLAIN = LookOptions()
@@ -121,13 +121,15 @@ class Engine:
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
-            looking = self._look(example, options, reader)
+            looking, seen = self._look(example, options, reader)
             found = looking.find(understood.where(), depth(request.limit, options), options)
             reranked = {}
             if options.semantic:
                 semantics = self._meanings.of(reader, catalogue)
                 reranked = by_meaning(looking, found, semantics, understood.report, options.semantic)
             hits, alike = similar_hits(looking, found, reranked, request.limit)
+            if request.explain:
+                hits = tuple(replace(hit, pairs=seen.pairs(reader.get(Level.IMAGE, hit.id).ordinal)) for hit in hits)
             among = BitMap(hit.ordinal for hit in found.hits[: request.limit])
             if reranked:
                 among = BitMap(list(reranked)[: request.limit])
@@ -138,12 +140,13 @@ class Engine:
                 found.method,
                 found.candidates,
                 facets,
-                understood.report,
+                seen.noticed(understood.report),
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
                 similar,
                 alike,
                 len(reranked),
+                seen.kind,
             )
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
@@ -154,7 +157,7 @@ class Engine:
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
-            looking = self._look(example, options, reader)
+            looking, seen = self._look(example, options, reader)
             ranks = two_rankings(looking, understood, request)
             if options.weight is None:
                 fused, scores = fuse(list(ranks.text), list(ranks.similarity)), ranks
@@ -168,10 +171,11 @@ class Engine:
                 ranks.look.method,
                 ranks.look.candidates,
                 self._count_among(request, dict.fromkeys(request.facets, among), reader, catalogue),
-                understood.report,
+                seen.noticed(understood.report),
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
                 options.weight,
+                seen.kind,
             )
 
     def facet(self, request: FacetRequest) -> FacetLevel:
@@ -252,6 +256,13 @@ class Engine:
         with self._store.read() as reader:
             return self._visuals.input_side(reader.snapshot)
 
+    def parts(self, options: ViewOptions, explain: bool) -> int | Box:
+        """What of an uploaded image is looked at beside the whole: at most so many tiles, or a region."""
+        if options.region:
+            return options.region
+        with self._store.read() as reader:
+            return self._visuals.tiles(reader.snapshot) if explain or options.kind is Kind.TILE else 0
+
     def warm_up(self) -> None:
         """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):
@@ -288,28 +299,23 @@ class Engine:
                 self._catalogue = Catalogue.open(self._index.ontologies, version)
             return self._catalogue
 
-    def _look(self, example: Example, options: LookOptions, reader: MetadataReader) -> Looking:
-        vectors = self._visuals.vectors(reader.snapshot)
-        like = [_rows(image, vectors, reader) for image in example.images]
-        unlike = [_rows(image, vectors, reader) for image in example.negatives]
-        if example.rasters:
-            like.append(self._visuals.embed(example.rasters, reader.snapshot))
-        if not like:
-            raise BadInput("similarity needs an example: an image file, or the id of an indexed image")
-        queries = np.concatenate(like)
-        indexed = tuple(reader.get(Level.IMAGE, image) for image in example.images)
+    def _look(self, example: Example, options: LookOptions, reader: MetadataReader) -> tuple[Looking, Examples]:
+        seen = see(reader, self._visuals, options.views, example.rasters, example.images)
+        vectors, queries = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
+        unlike = seen.unlike([reader.get(Level.IMAGE, image) for image in example.negatives])
         excluded = BitMap(self._example_ordinals(example, reader))
         if options.exclude:
-            excluded |= relatives(reader, indexed, options.exclude)
-        return Looking(
+            excluded |= relatives(reader, seen.records, options.exclude)
+        looking = Looking(
             reader,
             vectors,
-            towards(queries, np.concatenate(unlike)) if unlike else queries,
-            1 if unlike else len(example.images) + len(example.rasters),
-            indexed,
+            queries if unlike is None else towards(queries, unlike),
+            len(example.images) + len(example.rasters) if unlike is None else 1,
+            seen.records,
             excluded,
             self._nulls.of(reader, vectors),
         )
+        return looking, seen
 
     def _example_ordinals(self, example: Example, reader: MetadataReader) -> list[int]:
         return [reader.get(Level.IMAGE, image).ordinal for image in (*example.images, *example.negatives)]
@@ -389,13 +395,6 @@ class Engine:
 
 def _search_hit(record: Record, score: float, explainer: Explainer) -> SearchHit:
     return SearchHit(record.id, record.study_id, record.title, round(score, 4), explainer.reasons(record))
-
-
-def _rows(image: str, vectors: VectorReader, reader: MetadataReader) -> Vectors:
-    rows = vectors.vectors_of(reader.get(Level.IMAGE, image).ordinal)
-    if not len(rows):
-        raise BadInput(f"image {image!r} has no vector: its pixels are not in this index")
-    return rows
 
 
 def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:

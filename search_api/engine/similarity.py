@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hooke.embed.base import INPUT_SIDE, Embedder, Raster
+from hooke.embed.base import INPUT_SIDE, Embedder, Raster, Views
 from hooke.errors import BadInput, SpaceMismatch
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.vectors.base import VectorReader, VectorStore
 from hooke.vectors.place import open_vectors
+from hooke.views import Kind
 
 Vectors = npt.NDArray[np.float32]
 
@@ -39,19 +40,21 @@ class Visuals:
         self._readers_lock = threading.Lock()
         # loading and embedding take seconds, during which vectors are wanted
         self._embedder_lock = threading.Lock()
-        self._readers: dict[tuple[str, ...], VectorReader] = {}
+        self._readers: dict[tuple[tuple[str, ...], Kind], VectorReader] = {}
         self._embedder: Embedder | None = None
 
-    def vectors(self, snapshot: Snapshot) -> VectorReader:
-        """The vectors that a snapshot names. Raises BadInput when it has none."""
+    def vectors(self, snapshot: Snapshot, kind: Kind = Kind.WHOLE) -> VectorReader:
+        """The rows of a kind that a snapshot names. Raises BadInput when it has none."""
         manifest = snapshot.manifest
         if manifest.space is None:
             raise BadInput("this index holds no embedded images: index a folder of images into it first")
         with self._readers_lock:
-            if manifest.segments not in self._readers:
+            wanted = (manifest.segments, kind)
+            if wanted not in self._readers:
                 # only the newest snapshot is kept: readers of older ones hold their own reference
-                self._readers = {manifest.segments: self._store(manifest.space).read(manifest.segments)}
-            return self._readers[manifest.segments]
+                kept = {key: reader for key, reader in self._readers.items() if key[0] == manifest.segments}
+                self._readers = {**kept, wanted: self._store(manifest.space).read(manifest.segments, kind)}
+            return self._readers[wanted]
 
     def _store(self, space: str) -> VectorStore:
         from hooke.embed.fingerprint import load_space
@@ -76,11 +79,19 @@ class Visuals:
             return INPUT_SIDE
         return load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0].input_side
 
-    def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> Vectors:
+    def tiles(self, snapshot: Snapshot) -> int:
+        """The most tiles that an image has; 0 where images have none."""
+        from hooke.embed.fingerprint import load_space
+
+        if snapshot.manifest.space is None:
+            return 0
+        return load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0].tiles
+
+    def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> list[Views]:
         """The rasters' rows in the snapshot's space. Raises SpaceMismatch when this program makes another."""
         embedder = self.embedder(snapshot)
         with self._embedder_lock:
-            return embedder.embed(rasters)
+            return embedder.embed_views(rasters)
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder, loaded and held against the space's golden vectors once."""
