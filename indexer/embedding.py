@@ -30,12 +30,12 @@ SEGMENT_SECONDS = 60.0
 class Model:
     """The timm model to embed with, and a local weights file where its weights are in no package or hub.
 
-    tiles: the most tiles of an image that get rows of their own.
+    tiles: the most tiles of an image that get rows of their own; None: as many as the index has, of a new one none.
     """
 
     name: str
     weights: Path | None = None
-    tiles: int = 0
+    tiles: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +108,24 @@ class EmbeddingRun:
         self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)
 
     def _embedder(self, manifest: Manifest) -> Embedder:
-        from hooke.embed.fingerprint import golden_vector, save_space
+        from hooke.embed.fingerprint import differences, golden_vector, load_space, save_space
 
         try:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        embedder = self._loaded = self._loaded or load_embedder(
-            self._model.name, self._model.weights, tiles=self._model.tiles
-        )
+        known = load_space(self._index.spaces / f"{manifest.space}.json")[0] if manifest.space else None
+        if self._loaded is None:
+            own = known.tiles if known else 0
+            tiles = own if self._model.tiles is None else self._model.tiles
+            self._loaded = load_embedder(self._model.name, self._model.weights, tiles=tiles)
+        embedder = self._loaded
         found = embedder.space.fingerprint
-        if manifest.space not in (None, found):
+        if known is not None and known.fingerprint != found:
             raise SpaceMismatch(
-                f"this index holds vectors of space {str(manifest.space)[:12]}, {self._model.name} makes {found[:12]}: "
-                "use the model it was made with, or index into a new directory"
+                f"this index holds vectors of space {known.fingerprint[:12]}, {self._model.name} makes {found[:12]}"
+                f" ({differences(known, embedder.space)}): "
+                "use the model and settings it was made with, or index into a new directory"
             )
         path = self._index.spaces / f"{found}.json"
         if not path.exists():
