@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,8 @@ def ranked(example: tuple[str, ...], kept: list[Drawn]) -> list[Drawn]:
 
 def relatives(example: tuple[str, ...], kind: str) -> set[str]:
     """The images that share the study, or the study and the value, of an example."""
-    alike = {"study": lambda _: None, "dataset": lambda i: i.dataset, "plate": lambda i: i.plate}[kind]
-    own = {(KNOWN[each].study, alike(KNOWN[each])) for each in example}
-    return {image.id for image in DRAWN if (image.study, alike(image)) in own}
+    own = {(KNOWN[each].study, getattr(KNOWN[each], kind)) for each in example}
+    return {image.id for image in DRAWN if (image.study, getattr(image, kind)) in own}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -88,7 +88,8 @@ def test_the_best_image_of_each_study_is_found(
     firsts: dict[str, Drawn] = {}
     for image in ranked(example, kept):
         firsts.setdefault(image.study, image)
-    found = engine.similar(Example(images=example), ask(k, **fields), LookOptions(by_study=True))
+    request = replace(ask(k), filters=tuple(Filter(name, (value,)) for name, value in fields.items()))
+    found = engine.similar(Example(images=example), request, LookOptions(by_study=True))
     assert [hit.id for hit in found.hits] == [image.id for image in firsts.values()][:k]
     assert found.candidates == len(ranked(example, kept))
 
