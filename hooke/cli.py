@@ -431,7 +431,7 @@ def demo(
     )
     with _open(directory / "index") as opened:
         sys.stdout.write(f"\nFluorescence images of mammals that look like {archive.example}:\n\n")
-        show.emit(opened.similar(Look(files=(archive.example,)), question), False, show.similar_result)
+        show.emit(opened.similar(Look(files=(archive.example,)), question, LookOptions()), False, show.similar_result)
 
 
 @_command(ontologies_app, "add")
