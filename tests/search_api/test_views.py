@@ -39,7 +39,8 @@ def _texture(kind: str, side: int) -> npt.NDArray[np.float64]:
         "rings": np.hypot(x - side / 2, y - side / 2) % 20 < 5,
         "checks": (x // 40 + y // 40) % 2 == 1,
     }
-    return drawn[kind].astype(np.float64)
+    texture: npt.NDArray[np.float64] = drawn[kind].astype(np.float64)
+    return texture
 
 
 def _corner(kind: str) -> npt.NDArray[np.float64]:
