@@ -91,11 +91,11 @@ def similar_result(result: SimilarResult, console: Console) -> None:
         console.print(f"{few} more alike than chance explains")
     if result.views is not Kind.WHOLE:
         console.print(f"compared with their {result.views}s")
-    parts = ("semantic", "score") * bool(result.reranked)
-    table = Table("similarity", "percentile", *parts, "id", "title", box=None, padding=(0, 2, 0, 0))
+    first = result.hits[:1]
+    known = [name for name in ("percentile", "semantic", "score") if first and getattr(first[0], name) is not None]
+    table = Table("similarity", *known, "id", "title", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
-        ranked = (_share(hit.semantic), _share(hit.score)) * bool(result.reranked)
-        table.add_row(f"{hit.similarity:.4f}", _share(hit.percentile), *ranked, hit.id, hit.title[:80])
+        table.add_row(f"{hit.similarity:.4f}", *(f"{getattr(hit, n):.4f}" for n in known), hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
     for hit in result.hits:
@@ -117,7 +117,8 @@ def combined_result(result: CombinedResult, console: Console) -> None:
     for hit in result.hits:
         ranks = ("" if rank is None else str(rank) for rank in (hit.text_rank, hit.look_rank))
         parts = (f"{part:.4f}" for part in (hit.score, hit.text_part, hit.look_part))
-        table.add_row(*parts, *ranks, _share(hit.percentile), hit.id, hit.title[:80])
+        percentile = "" if hit.percentile is None else f"{hit.percentile:.4f}"
+        table.add_row(*parts, *ranks, percentile, hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
@@ -130,12 +131,8 @@ def _pair(pair: ViewPair) -> str:
 
 def _place(place: Place, kind: Kind) -> str:
     if place.box:
-        return f"tile {place.box.x},{place.box.y},{place.box.width},{place.box.height}"
+        return f"{'tile' if kind is Kind.TILE else 'region'} {place.box.x},{place.box.y},{place.box.width},{place.box.height}"
     return f"{kind}" if place.channel is None else f"channel {place.channel}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
 
 
 def facet_level(level: FacetLevel, console: Console) -> None:

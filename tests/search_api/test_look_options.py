@@ -126,6 +126,13 @@ def test_percentiles_are_shares_of_pairs_of_different_studies(engine: Engine, nu
     assert found.meaningful == meaningful([hit.expected or 0.0 for hit in found.hits])
 
 
+def test_what_is_meaningful_does_not_depend_on_k(engine: Engine) -> None:
+    for example in map(Example, [()] * len(DRAWN), ((image.id,) for image in DRAWN)):
+        few, many = (engine.similar(example, ask(k)).meaningful for k in (2, 60))
+        assert many is not None
+        assert few == min(2, many)
+
+
 def test_each_of_several_examples_is_another_chance_to_be_alike(engine: Engine, null: NullModel) -> None:
     found = engine.similar(Example(images=EXAMPLES[2]), ask(5))
     assert found.hits[0].expected == pytest.approx(2 * found.candidates * null.chance(found.hits[0].similarity))
