@@ -12,6 +12,7 @@ from rich.table import Table
 from hooke.curation import Accepted
 from hooke.results import (
     Annotation,
+    CombinedResult,
     CompletionResult,
     CurationList,
     Explanation,
@@ -20,12 +21,15 @@ from hooke.results import (
     IndexInfo,
     OntologySummary,
     Part,
+    Place,
     QueryReport,
     Reason,
     ResolvedTerm,
     SearchResult,
     SimilarResult,
+    ViewPair,
 )
+from hooke.views import Kind
 from hooke.wire import to_json, to_plain
 
 T = TypeVar("T")
@@ -80,12 +84,56 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     _query(result.query, console)
     kind = "exact" if result.exact else "approximate"
     console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method})")
-    table = Table("similarity", "id", "title", box=None, padding=(0, 2, 0, 0))
+    if result.reranked:
+        console.print(f"the nearest {result.reranked} ranked again by their annotations")
+    if result.meaningful is not None:
+        few = f"{result.meaningful} of these hits are" if result.meaningful else "nothing here is"
+        console.print(f"{few} more alike than chance explains")
+    if result.views is not Kind.WHOLE:
+        console.print(f"compared with their {result.views}s")
+    first = result.hits[:1]
+    known = [name for name in ("percentile", "semantic", "score") if first and getattr(first[0], name) is not None]
+    table = Table("similarity", *known, "id", "title", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
-        table.add_row(f"{hit.similarity:.4f}", hit.id, hit.title[:80])
+        table.add_row(f"{hit.similarity:.4f}", *(f"{getattr(hit, n):.4f}" for n in known), hit.id, hit.title[:80])
+    if result.hits:
+        console.print(table)
+    for hit in result.hits:
+        for pair in hit.pairs:
+            console.print(f"  {hit.id}: {_pair(pair)}", soft_wrap=True)
+    if result.similar != len(result.hits) and result.facets:
+        console.print(f"counted among the {result.similar:,} most alike:")
+    _facets(result.facets, console)
+
+
+def combined_result(result: CombinedResult, console: Console) -> None:
+    """Images by text and look, each with its parts."""
+    _query(result.query, console)
+    kind = "exact" if result.exact else "approximate"
+    how = "by reciprocal rank" if result.weight is None else f"look weighs {result.weight:g}"
+    console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method}), {how}")
+    columns = ("score", "text", "look", "text rank", "look rank", "percentile", "id", "title")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for hit in result.hits:
+        ranks = ("" if rank is None else str(rank) for rank in (hit.text_rank, hit.look_rank))
+        parts = (f"{part:.4f}" for part in (hit.score, hit.text_part, hit.look_part))
+        percentile = "" if hit.percentile is None else f"{hit.percentile:.4f}"
+        table.add_row(*parts, *ranks, percentile, hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
+
+
+def _pair(pair: ViewPair) -> str:
+    mine, its = (_place(place, pair.kind) for place in (pair.example_place, pair.hit_place))
+    return f"its {its} is like {mine} of {pair.example}, {pair.similarity:.4f}"
+
+
+def _place(place: Place, kind: Kind) -> str:
+    if place.box:
+        box = place.box
+        return f"{'tile' if kind is Kind.TILE else 'region'} {box.x},{box.y},{box.width},{box.height}"
+    return f"{kind}" if place.channel is None else f"channel {place.channel}"
 
 
 def facet_level(level: FacetLevel, console: Console) -> None:

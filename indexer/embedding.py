@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster
+from hooke.embed.base import Embedder, Raster, Space, Views
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
@@ -17,6 +17,7 @@ from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
 from hooke.vectors.place import open_vectors
+from hooke.views import Kind
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
@@ -27,10 +28,14 @@ SEGMENT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The timm model to embed with, and a local weights file where its weights are in no package or hub."""
+    """The timm model to embed with, and a local weights file where its weights are in no package or hub.
+
+    tiles: the most tiles of an image that get rows of their own; None: as many as the index has, of a new one none.
+    """
 
     name: str
     weights: Path | None = None
+    tiles: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class _Loaded:
 class _Open:
     """The segment being gathered; what a kill loses."""
 
-    vectors: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = field(default_factory=list)
+    views: list[Views] = field(default_factory=list)
     ordinals: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
@@ -103,18 +108,24 @@ class EmbeddingRun:
         self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)
 
     def _embedder(self, manifest: Manifest) -> Embedder:
-        from hooke.embed.fingerprint import golden_vector, save_space
+        from hooke.embed.fingerprint import differences, golden_vector, load_space, save_space
 
         try:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        embedder = self._loaded = self._loaded or load_embedder(self._model.name, self._model.weights)
+        known = load_space(self._index.spaces / f"{manifest.space}.json")[0] if manifest.space else None
+        if self._loaded is None:
+            own = known.tiles if known else 0
+            tiles = own if self._model.tiles is None else self._model.tiles
+            self._loaded = load_embedder(self._model.name, self._model.weights, tiles=tiles)
+        embedder = self._loaded
         found = embedder.space.fingerprint
-        if manifest.space not in (None, found):
+        if known is not None and known.fingerprint != found:
             raise SpaceMismatch(
-                f"this index holds vectors of space {str(manifest.space)[:12]}, {self._model.name} makes {found[:12]}: "
-                "use the model it was made with, or index into a new directory"
+                f"this index holds vectors of space {known.fingerprint[:12]}, {self._model.name} makes {found[:12]}"
+                f" ({differences(known, embedder.space)}): "
+                "use the model and settings it was made with, or index into a new directory"
             )
         path = self._index.spaces / f"{found}.json"
         if not path.exists():
@@ -128,7 +139,7 @@ class EmbeddingRun:
     ) -> None:
         pending = _Open()
         batch: list[_Loaded] = []
-        for loaded in self._changed(images, known, embedder.space.input_side):
+        for loaded in self._changed(images, known, embedder.space):
             batch.append(loaded)
             if len(batch) == BATCH:
                 self._add(batch, embedder, pending)
@@ -140,19 +151,19 @@ class EmbeddingRun:
         publish(pending)
         self._progress("embedding", len(images), len(images))
 
-    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], short_side: int) -> Iterator[_Loaded]:
+    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], space: Space) -> Iterator[_Loaded]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            loaded = self._load(ordinal, path, known.get(ordinal), short_side)
+            loaded = self._load(ordinal, path, known.get(ordinal), space)
             if loaded is not None:
                 yield loaded
 
-    def _load(self, ordinal: int, path: str, known: int | None, short_side: int) -> _Loaded | None:
+    def _load(self, ordinal: int, path: str, known: int | None, space: Space) -> _Loaded | None:
         """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
         from hooke.pixels import Limits, read_changed, thumbnail
 
         try:
-            changed = read_changed(path, Limits(), known, short_side)
+            changed = read_changed(path, Limits(), known, space.input_side, parts=space.tiles)
             if changed is None:
                 return None
             digest, raster = changed
@@ -176,7 +187,7 @@ class EmbeddingRun:
 
     def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
         if batch:
-            pending.vectors.append(embedder.embed([loaded.raster for loaded in batch]))
+            pending.views.extend(embedder.embed_views([loaded.raster for loaded in batch]))
             pending.ordinals.extend(loaded.ordinal for loaded in batch)
             pending.digests.extend(loaded.digest for loaded in batch)
 
@@ -200,11 +211,20 @@ class _Publisher:
     def __call__(self, pending: _Open) -> None:
         if not pending.ordinals:
             return
-        block = Block(
-            np.concatenate(pending.vectors),
-            np.array(pending.ordinals, np.uint32),
-            np.array(pending.digests, np.uint64),
-        )
-        segment = self._vectors.append(block)
-        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, segment))
+        kinds = [kind for kind in Kind if kind in pending.views[0]]
+        segments = [self._vectors.append(_block(pending, kind)) for kind in kinds]
+        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, *segments))
         self._writer.commit(self._manifest)
+
+
+def _block(pending: _Open, kind: Kind) -> Block:
+    """The rows of one kind of all images of a segment."""
+    rows = [views[kind] for views in pending.views]
+    counts = [len(each.vectors) for each in rows]
+    return Block(
+        np.concatenate([each.vectors for each in rows]),
+        np.repeat(np.array(pending.ordinals, np.uint32), counts),
+        np.repeat(np.array(pending.digests, np.uint64), counts),
+        kind,
+        np.concatenate([each.places for each in rows]),
+    )

@@ -13,6 +13,7 @@ from hooke.embed.base import Embedder, Raster, Space, Vectors
 from hooke.errors import CorruptIndex, SpaceMismatch
 
 MIN_GOLDEN_COSINE = 0.9999
+_SHOWN = 24
 
 
 def fingerprint(recipe: Mapping[str, object]) -> str:
@@ -23,6 +24,25 @@ def fingerprint(recipe: Mapping[str, object]) -> str:
     """
     canonical = json.dumps(dict(recipe), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def differences(known: Space, found: Space) -> str:
+    """In which settings two spaces differ, each with the value of both: for people."""
+    flat = [_flat(space.recipe) for space in (known, found)]
+    names = [name for name in dict.fromkeys((*flat[0], *flat[1])) if flat[0].get(name) != flat[1].get(name)]
+    return "; ".join(f"{name}: {_short(flat[0].get(name))}, here {_short(flat[1].get(name))}" for name in names)
+
+
+def _flat(recipe: Mapping[str, object], within: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in recipe.items():
+        found |= _flat(value, f"{within}{name}.") if isinstance(value, Mapping) else {f"{within}{name}": value}
+    return found
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def golden_rasters() -> tuple[Raster, ...]:

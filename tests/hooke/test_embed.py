@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
-from hooke.embed.base import Raster
-from hooke.embed.fingerprint import check_golden, fingerprint, golden_vector, load_space, save_space
-from hooke.embed.preprocess import square_rows, stretch, views
+from hooke.embed.base import Raster, Tile
+from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
+from hooke.embed.preprocess import pictures, square_rows, stretch
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
 from hooke.errors import CorruptIndex, SpaceMismatch, UnknownModel
+from hooke.views import Box, Kind
 from tests.contract.embedder import noise
 
 SMALL = "test_efficientnet"
@@ -67,21 +68,33 @@ class TestPreprocess:
 
     def test_colours_keep_their_hue(self) -> None:
         pixels = np.stack([noise(1, "uint8").pixels[0] // scale for scale in (1, 2, 4)])
-        red, green, blue = next(views(Raster(pixels, rgb=True))).mean(axis=(1, 2))
+        red, green, blue = next(pictures(Raster(pixels, rgb=True))).pixels.mean(axis=(1, 2))
         assert red > 1.8 * green > 3 * blue
 
     def test_constant_channels_are_left_out(self) -> None:
         pixels = noise(3, "uint16").pixels.copy()
         pixels[1] = 5
-        assert [view.shape for view in views(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
+        assert [each.pixels.shape for each in pictures(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
 
     def test_every_frame_has_its_views_and_all_share_a_channels_percentiles(self) -> None:
         dim, bright = np.zeros((2, 2, 8, 8), np.uint16)
         dim[:, :4], bright[:, :4] = 100, 200
-        found = views(Raster(dim, rgb=False, others=(bright, dim)))
-        assert [float(view.max()) for view in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+        found = pictures(Raster(dim, rgb=False, others=(bright, dim)))
+        assert [float(each.pixels.max()) for each in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
         colour = np.full((3, 8, 8), [[[10]], [[100]], [[200]]], np.uint8)
-        assert [view.shape for view in views(Raster(colour, rgb=True, others=(colour, colour)))] == [(3, 8, 8)] * 3
+        assert [each.pixels.shape for each in pictures(Raster(colour, rgb=True, others=(colour, colour)))] == [
+            (3, 8, 8)
+        ] * 3
+
+    def test_a_dark_tile_stays_dark(self) -> None:
+        pixels = np.zeros((2, 8, 16), np.uint16)
+        pixels[:, :, 8:] = 1000
+        pixels[1] = 7
+        tiles = (Tile(Box(0, 0, 8, 8), pixels[:, :, :8] + np.uint16(100)), Tile(Box(8, 0, 8, 8), pixels[:, :, 8:]))
+        found = [each for each in pictures(Raster(pixels, rgb=False, tiles=tiles)) if each.tile is not None]
+        # the second channel is constant in the whole image
+        assert [(each.tile, each.channel) for each in found] == [(0, 0), (1, 0)]
+        assert [round(float(each.pixels.mean()), 3) for each in found] == [0.1, 1.0]
 
     def test_padding_centres_on_the_median_of_the_border(self) -> None:
         picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
@@ -102,7 +115,7 @@ class TestPreprocess:
 
     def test_the_views_of_many_channels_take_the_memory_of_one(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 200, (8, 1000, 1000), dtype=np.uint8)
-        assert peak(lambda: [view.shape for view in views(Raster(pixels, rgb=False))]) < 16 * 10**6
+        assert peak(lambda: [each.pixels.shape for each in pictures(Raster(pixels, rgb=False))]) < 16 * 10**6
 
 
 class TestVectors:
@@ -111,7 +124,7 @@ class TestVectors:
         self, embedder: TimmEmbedder, shape: tuple[int, ...]
     ) -> None:
         raster = Raster(np.random.default_rng(0).integers(0, 200, shape, dtype=np.uint8), rgb=shape[0] == 3)
-        picture = next(views(raster))
+        picture = next(pictures(raster)).pixels
         square = torch.from_numpy(np.concatenate(list(square_rows(picture)), axis=1))[None]
         whole = interpolate(square, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
         np.testing.assert_array_equal(embedder._resize(picture), whole)
@@ -220,3 +233,11 @@ class TestFingerprint:
             check_golden(embedder, golden[:, :10])
         with pytest.raises(SpaceMismatch):
             check_golden(embedder, golden * np.float32("nan"))
+
+
+def test_the_most_tiles_are_in_the_fingerprint_and_named_where_spaces_differ(small_weights: Path) -> None:
+    plain, tiled = (load_embedder(SMALL, small_weights, threads=1, tiles=tiles).space for tiles in (0, 4))
+    assert plain.fingerprint != tiled.fingerprint
+    assert (plain.tiles, plain.kinds) == (0, (Kind.WHOLE, Kind.CHANNEL))
+    assert (tiled.tiles, tiled.kinds) == (4, (Kind.WHOLE, Kind.CHANNEL, Kind.TILE))
+    assert differences(plain, tiled) == "tiles: 0, here 4"

@@ -15,7 +15,8 @@ from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
 from hooke.vectors import kernels, planner
 from hooke.vectors.base import Block
 from hooke.vectors.segments import SegmentStore
-from tests.contract.vector_store import block, random_rows, unit
+from hooke.views import Kind
+from tests.contract.vector_store import block, placed, random_rows, unit
 
 SPACE = "a" * 64
 FILES = ["digests.u64", "meta.json", "ordinals.u32", "rows.f32"]
@@ -56,12 +57,22 @@ def test_a_segment_is_raw_little_endian_arrays_by_ordinal(store: SegmentStore, f
     )
     body = json.loads((folder / name / "meta.json").read_text())["body"]
     assert {key: body[key] for key in ("format", "fingerprint", "rows", "dim", "byte_order")} == {
-        "format": 1,
+        "format": 2,
         "fingerprint": SPACE,
         "rows": 3,
         "dim": 2,
         "byte_order": "little",
     }
+
+
+def test_places_are_a_file_of_their_own_where_a_kind_has_them(store: SegmentStore, folder: Path) -> None:
+    name = store.append(placed(random_rows(2), [9, 2], Kind.CHANNEL, [[1], [3]]))
+    assert name.startswith("channel-")
+    assert sorted(path.name for path in (folder / name).iterdir()) == sorted([*FILES, "places.u32"])
+    assert (folder / name / "places.u32").read_bytes() == bytes.fromhex("03000000 01000000")
+    flip_a_byte(folder / name / "places.u32")
+    with pytest.raises(CorruptIndex, match=r"places\.u32"):
+        store.read([name], Kind.CHANNEL)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -120,7 +131,7 @@ def test_a_name_that_is_no_segment_is_refused(store: SegmentStore, name: str) ->
 def test_what_a_killed_writer_left_is_discarded_and_nothing_else(store: SegmentStore, folder: Path) -> None:
     kept = store.append(block(random_rows(1), [0]))
     store.append(block(random_rows(1), [1]))
-    shutil.copytree(folder / kept, folder / f"tmp-{'1' * 32}")
+    shutil.copytree(folder / kept, folder / f"tmp-{kept}")
     (folder / "notes.txt").write_text("not ours")
 
     store.discard_except([kept])
