@@ -1,15 +1,22 @@
-"""The pixel half of a run: images to thumbnails and vectors, a segment and a commit at a time."""
+"""The pixel half of a run: images to thumbnails and vectors, a segment and a commit at a time.
+
+    images → load (threads) → batches of what is new → embed (two batches at once) → the open segment → publish
+
+Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads: what is remembered is
+touched by one thread alone.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster
+from hooke.embed.base import Embedder, Raster, Vectors
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
@@ -17,12 +24,19 @@ from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
 from hooke.vectors.place import open_vectors
+from hooke.vectors.workers import usable_threads
+from indexer.ledger import Ledger, PackedImages
+from indexer.overlap import overlapped
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
 BATCH = 32
+BATCH_BYTES = 2**27
+"""A batch has no more images than that, and ends with the raster that brings it to these bytes."""
 SEGMENT_IMAGES = 4_096
 SEGMENT_SECONDS = 60.0
+_MORE_LOADERS = 2
+"""Threads that load, beside one a core: some wait for a disk or the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +48,53 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class _Asked:
+    """An image to look at; known: the digest of what its rows in the index were made of."""
+
     ordinal: int
+    path: str
+    known: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """An image's content, and the images that have it: more of them join while it waits to be embedded."""
+
     digest: int
     raster: Raster
+    ordinals: list[int]
+    path: str
+
+
+_Embedded = tuple[_Loaded, Vectors | Quarantined]
 
 
 @dataclass(slots=True)
 class _Open:
     """The segment being gathered; what a kill loses."""
 
-    vectors: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = field(default_factory=list)
+    vectors: list[Vectors] = field(default_factory=list)
     ordinals: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
+
+    def add(self, ordinal: int, digest: int, rows: Vectors) -> None:
+        self.places.setdefault(digest, len(self.ordinals))
+        self.vectors.append(rows)
+        self.ordinals.append(ordinal)
+        self.digests.append(digest)
 
     def is_full(self) -> bool:
         return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
+
+    def block(self) -> Block:
+        counts = [len(rows) for rows in self.vectors]
+        return Block(
+            np.concatenate(self.vectors),
+            np.repeat(np.array(self.ordinals, np.uint32), counts),
+            np.repeat(np.array(self.digests, np.uint64), counts),
+        )
 
 
 def embedded_ordinals(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> BitMap:
@@ -90,17 +134,23 @@ class EmbeddingRun:
             self._embedder(reader.snapshot.manifest)
 
     def run(self, writer: MetadataWriter) -> None:
-        """Do all that is left to do."""
+        """Do all that is left to do. What Ctrl-C finds gathered is published first."""
         with self._store.read() as reader:
-            images = list(reader.images_with_pixels())
+            images = PackedImages(reader.images_with_pixels())
             manifest = reader.snapshot.manifest
         if not images:
             return
         embedder = self._embedder(manifest)
         vectors = open_vectors(self._index, embedder.space.fingerprint, self._cluster)
         vectors.discard_except(manifest.segments)
-        publish = _Publisher(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
-        self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)
+        gathered = _Gathered(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
+        try:
+            self._embed(images, embedder, gathered)
+        except KeyboardInterrupt:
+            gathered.publish()
+            raise
+        gathered.publish()
+        self._progress("embedding", len(images), len(images))
 
     def _embedder(self, manifest: Manifest) -> Embedder:
         from hooke.embed.fingerprint import golden_vector, save_space
@@ -123,48 +173,51 @@ class EmbeddingRun:
                 save_space(embedder.space, golden_vector(embedder), path)
         return embedder
 
-    def _embed(
-        self, images: list[tuple[int, str]], embedder: Embedder, known: dict[int, int], publish: "_Publisher"
-    ) -> None:
-        pending = _Open()
-        batch: list[_Loaded] = []
-        for loaded in self._changed(images, known, embedder.space.input_side):
-            batch.append(loaded)
-            if len(batch) == BATCH:
-                self._add(batch, embedder, pending)
-                batch = []
-                if pending.is_full():
-                    publish(pending)
-                    pending = _Open()
-        self._add(batch, embedder, pending)
-        publish(pending)
-        self._progress("embedding", len(images), len(images))
+    def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
+        threads = usable_threads() + _MORE_LOADERS
+        load = partial(self._load, short_side=embedder.space.input_side)
+        asked = self._asked(images, gathered)
+        with closing(overlapped(load, asked, threads=threads, ahead=threads)) as loaded:
+            batches = _batches(self._new(loaded, gathered))
+            # while one batch ends, with less and less to do at once, another has begun
+            with closing(overlapped(partial(_embedded, embedder), batches, threads=2, ahead=1)) as done:
+                for batch in done:
+                    self._add(batch, gathered)
 
-    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], short_side: int) -> Iterator[_Loaded]:
+    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[_Asked]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            loaded = self._load(ordinal, path, known.get(ordinal), short_side)
-            if loaded is not None:
-                yield loaded
+            yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, ordinal: int, path: str, known: int | None, short_side: int) -> _Loaded | None:
-        """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
+    def _load(self, asked: _Asked, short_side: int) -> _Loaded | Quarantined | None:
+        """The image's pixels, its thumbnail made on the way; None when what is known of it still holds."""
         from hooke.pixels import Limits, read_changed, thumbnail
 
+        path = asked.path
         try:
-            changed = read_changed(path, Limits(), known, short_side)
+            changed = read_changed(path, Limits(), asked.known, short_side)
             if changed is None:
                 return None
             digest, raster = changed
             picture = thumbnail(raster)
-        except (UnreadableImage, TooLarge) as exc:
-            self._quarantine(Quarantined(path, str(exc).removeprefix(f"{path}: ")))
-            return None
-        except MemoryError:
-            self._quarantine(Quarantined(path, "it needs more memory than there is; write smaller levels"))
-            return None
-        self._write_thumbnail(ordinal, picture)
-        return _Loaded(ordinal, digest, raster)
+        except (UnreadableImage, TooLarge, MemoryError) as exc:
+            return _quarantined(path, exc)
+        self._write_thumbnail(asked.ordinal, picture)
+        return _Loaded(digest, raster, [asked.ordinal], path)
+
+    def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
+        """The images of content that has no rows yet, and gets none already."""
+        for loaded in found:
+            if isinstance(loaded, Quarantined):
+                self._quarantine(loaded)
+            elif loaded is not None and gathered.is_new(loaded):
+                yield loaded
+
+    def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
+        for loaded, rows in batch:
+            if isinstance(rows, Quarantined):
+                self._quarantine(rows)
+            gathered.add(loaded, None if isinstance(rows, Quarantined) else rows)
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
         path = self._index.thumbnail(ordinal)
@@ -173,12 +226,6 @@ class EmbeddingRun:
             temporary = path.with_suffix(".tmp")
             temporary.write_bytes(content)
             temporary.replace(path)
-
-    def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
-        if batch:
-            pending.vectors.append(embedder.embed([loaded.raster for loaded in batch]))
-            pending.ordinals.extend(loaded.ordinal for loaded in batch)
-            pending.digests.extend(loaded.digest for loaded in batch)
 
 
 @contextmanager
@@ -189,22 +236,79 @@ def _room_for(path: Path) -> Iterator[None]:
         raise NoSpace(f"cannot write {path}: {exc.strerror}; free some space and run the same command again") from exc
 
 
-class _Publisher:
-    """Writes segments and commits them one by one."""
+class _Gathered:
+    """The open segment and what was published before it: rows by content, so that no content is embedded twice."""
 
     def __init__(self, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
+        self.ledger = Ledger(vectors, manifest.segments)
         self._vectors = vectors
         self._writer = writer
         self._manifest = manifest
+        self._waiting: dict[int, _Loaded] = {}
+        self._open = _Open()
 
-    def __call__(self, pending: _Open) -> None:
-        if not pending.ordinals:
+    def is_new(self, loaded: _Loaded) -> bool:
+        """Whether an image must be embedded; else it has, or shall have, the rows that its content has."""
+        twin = self._waiting.setdefault(loaded.digest, loaded)
+        if twin is not loaded:
+            twin.ordinals.extend(loaded.ordinals)
+            return False
+        rows = self._rows_with(loaded.digest)
+        if rows is not None:
+            self.add(loaded, rows)
+        return rows is None
+
+    def add(self, loaded: _Loaded, rows: Vectors | None) -> None:
+        """Take in an image's rows (None: it could not be embedded), and publish a segment that is full."""
+        del self._waiting[loaded.digest]
+        if rows is None:
             return
-        block = Block(
-            np.concatenate(pending.vectors),
-            np.array(pending.ordinals, np.uint32),
-            np.array(pending.digests, np.uint64),
-        )
-        segment = self._vectors.append(block)
+        for ordinal in loaded.ordinals:
+            self._open.add(ordinal, loaded.digest, rows)
+        if self._open.is_full():
+            self.publish()
+
+    def publish(self) -> None:
+        """Write the open segment, if it holds anything, and commit it."""
+        if not self._open.ordinals:
+            return
+        segment = self._vectors.append(self._open.block())
         self._manifest = replace(self._manifest, segments=(*self._manifest.segments, segment))
         self._writer.commit(self._manifest)
+        self.ledger.add(segment, np.array(self._open.digests, np.uint64), np.array(self._open.ordinals, np.uint32))
+        self._open = _Open()
+
+    def _rows_with(self, digest: int) -> Vectors | None:
+        place = self._open.places.get(digest)
+        return self.ledger.rows_with(digest) if place is None else self._open.vectors[place]
+
+
+def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
+    """What is embedded together: at most so many images, and not much more than so many bytes."""
+    batch: list[_Loaded] = []
+    size = 0
+    for loaded in images:
+        batch.append(loaded)
+        size += sum(frame.nbytes for frame in (loaded.raster.pixels, *loaded.raster.others))
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
+    """Each image's rows; where a batch fails each image is tried alone, so that only what is at fault is lost."""
+    try:
+        found = embedder.embed([loaded.raster for loaded in batch])
+    except (UnreadableImage, MemoryError) as exc:
+        if len(batch) == 1:
+            return [(batch[0], _quarantined(batch[0].path, exc))]
+        return [result for loaded in batch for result in _embedded(embedder, [loaded])]
+    return [(loaded, row[np.newaxis]) for loaded, row in zip(batch, found, strict=True)]
+
+
+def _quarantined(path: str, exc: Exception) -> Quarantined:
+    if isinstance(exc, MemoryError):
+        return Quarantined(path, "it needs more memory than there is; write smaller levels")
+    return Quarantined(path, str(exc).removeprefix(f"{path}: "))

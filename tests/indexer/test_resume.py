@@ -93,7 +93,7 @@ def everything(directory: Path, level: Level) -> SearchResult:
         ("studies put", 1, 0),
         ("image read", 12, 7),
         ("commit", 4, None),
-        ("image loaded", 9, IMAGES + 3),
+        ("batch embedded", 3, IMAGES + 3),
         ("segment written", 2, IMAGES + 3),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_killed_run_answers_meanwhile_and_is_finished_by_the_same_command(
     assert {hit.id for hit in meanwhile.hits} <= undisturbed.images.keys()
     partial = held(tmp_path)
     assert partial.vectors.items() <= undisturbed.vectors.items()
-    assert len(partial.vectors) == {"image loaded": 6, "segment written": 6}.get(at, len(partial.vectors))
+    assert len(partial.vectors) == {"batch embedded": 6, "segment written": 6}.get(at, len(partial.vectors))
 
     finished = finish(tmp_path, archive)
     assert finished.studies == undisturbed.studies
@@ -121,13 +121,13 @@ def test_a_killed_run_answers_meanwhile_and_is_finished_by_the_same_command(
 def test_ctrl_c_says_so_in_one_line_and_the_same_command_goes_on(
     archive: Path, tmp_path: Path, undisturbed: Held
 ) -> None:
-    stopped = interrupt(tmp_path, archive, at="image loaded", times=13, by=signal.SIGINT)
+    stopped = interrupt(tmp_path, archive, at="batch embedded", times=5, by=signal.SIGINT)
     assert stopped.returncode == 130
     assert "Traceback" not in stopped.stderr
     assert stopped.stderr.strip().splitlines()[-1] == (
         "stopped; what was committed is kept, the same command goes on from there"
     )
-    assert len(held(tmp_path).vectors) == 12
+    assert len(held(tmp_path).vectors) == 15, "what was embedded, but is no whole segment yet, is kept too"
     assert finish(tmp_path, archive).vectors == undisturbed.vectors
 
 
