@@ -306,7 +306,7 @@ def other_ways(store: ElasticsearchStore, vectors: VectorReader) -> Iterator[str
 
 def ten_nearest(reader: ElasticsearchReader, vectors: VectorReader, query: Vectors, node: Node, above: int) -> None:
     filtered.NEAREST_FIRST_ABOVE = above
-    filtered.nearest(uncached(reader, reader._lookup), vectors, query, 10, node, BitMap())
+    filtered.nearest(filtered.Pool(uncached(reader, reader._lookup), vectors, node, BitMap()), query, 10)
 
 
 @contextmanager

@@ -19,16 +19,20 @@ from hooke.request import (
     RELEVANCE,
     CompletionRequest,
     FacetRequest,
+    LookOptions,
     SearchRequest,
     read_conditions,
     read_expand,
+    read_look,
     read_sort,
+    read_views,
 )
 from hooke.results import CurationList
 from hooke.settings import read_settings
 from hooke.store.location import read_location
 
 if TYPE_CHECKING:
+    from hooke.client.backend import Look
     from hooke.client.local import LocalBackend
 
 P = ParamSpec("P")
@@ -53,6 +57,14 @@ Filters = Annotated[
 ]
 Nots = Annotated[list[str], typer.Option("--not", metavar="FIELD=VALUE", help="Leave out what has the value.")]
 FacetNames = Annotated[list[str], typer.Option("--facet", metavar="FIELD", help="Count the values of a field.")]
+Examples = Annotated[
+    list[str], typer.Argument(metavar="IMAGE...", help="Image files, or ids of indexed images, to look like.")
+]
+Unlike = Annotated[list[str], typer.Option("--unlike", metavar="ID", help="An indexed image not to look like.")]
+Exclude = Annotated[
+    str, typer.Option(help="Leave out what shares the study, dataset or plate of an example: study, dataset or plate.")
+]
+Group = Annotated[str, typer.Option(help="study: the best image of each study.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="A timm model name.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A local weights file (.safetensors, .pth).")]
 
@@ -104,6 +116,9 @@ def index(
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Embed the images' pixels.")] = True,
     model: ModelName = None,
     weights: Weights = None,
+    tiles: Annotated[
+        int, typer.Option(min=0, max=16, help="Embed up to so many tiles of each image, too, for search by region.")
+    ] = 0,
     store: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
@@ -125,7 +140,7 @@ def index(
     from indexer.pipeline import IndexJob, run
 
     settings = read_settings()
-    chosen = Model(model or settings.model, weights or settings.weights) if embed else None
+    chosen = Model(model or settings.model, weights or settings.weights, tiles) if embed else None
     with show.progress(_errors) as progress:
         location = read_location(store) if store else None
         place = Place(read_location(vectors), vector_method) if vectors else None
@@ -182,32 +197,75 @@ def search(
 
 @_command(app)
 def similar(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image file, or the id of an indexed image.")],
+    images: Examples,
     index: Index,
     text: Annotated[str, typer.Option(help="Keep only images that match this text.")] = "",
+    unlike: Unlike = [],  # noqa: B006
     filter_: Filters = [],  # noqa: B006
     not_: Nots = [],  # noqa: B006
     facet: FacetNames = [],  # noqa: B006
     k: Annotated[int, typer.Option("-k", help="How many look-alikes.")] = 10,
+    exclude: Exclude = "",
+    group: Group = "",
+    min_percentile: Annotated[
+        float | None, typer.Option(help="Only what is more alike than this share of random pairs, 0 to 1.")
+    ] = None,
+    similar_set: Annotated[int | None, typer.Option(help="Facets count so many nearest images, not the hits.")] = None,
+    semantic: Annotated[float, typer.Option(help="0 to 1: how much annotations count in the order.")] = 0.0,
+    region: Annotated[str, typer.Option(metavar="X,Y,W,H", help="Compare this part of the example, in pixels.")] = "",
+    channel: Annotated[str, typer.Option(help="Compare this channel of the example: number from 0, or name.")] = "",
+    views: Annotated[str, typer.Option(help="With what to compare: whole, channel or tile.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Say which channels and tiles are most alike.")] = False,
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     model: ModelName = None,
     weights: Weights = None,
     json: Json = False,
 ) -> None:
-    """Find the images that look most like one.
+    """Find the images that look most like one, or like several.
 
     Example: hooke similar cell.png --index my-index --filter organism=Mammalia --text fluorescence -k 20
     """
-    from hooke.client.backend import Look
+    filters, ranges = read_conditions(filter_, not_)
+    request = SearchRequest(
+        Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k, explain=explain
+    )
+    seen = read_views(region, channel, views)
+    options = LookOptions(exclude, _by_study(group), min_percentile, similar_set, semantic, views=seen)
+    with _open(index, model, weights) as archive:
+        look = _read_look(images, unlike)
+        show.emit(archive.similar(look, request, options), json, show.similar_result)
 
+
+@_command(app)
+def combined(
+    text: Annotated[str, typer.Argument(help="What to search for; it ranks, and leaves nothing out.")],
+    images: Examples,
+    index: Index,
+    unlike: Unlike = [],  # noqa: B006
+    filter_: Filters = [],  # noqa: B006
+    not_: Nots = [],  # noqa: B006
+    facet: FacetNames = [],  # noqa: B006
+    k: Annotated[int, typer.Option("-k", help="How many images.")] = 10,
+    exclude: Exclude = "",
+    group: Group = "",
+    weight: Annotated[
+        float | None, typer.Option(help="0 to 1: how much the look counts, by score; else ranks are fused.")
+    ] = None,
+    expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
+    model: ModelName = None,
+    weights: Weights = None,
+    json: Json = False,
+) -> None:
+    """Rank images by text and by look together.
+
+    Example: hooke combined "mitotic spindle" cell.png --index my-index --filter organism=human --weight 0.5
+    """
     filters, ranges = read_conditions(filter_, not_)
     request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
-    path = Path(image)
-    look = Look(files=(path,)) if path.is_file() else Look(images=(image,))
+    options = LookOptions(exclude, _by_study(group), weight=weight)
     with _open(index, model, weights) as archive:
-        if not path.is_file() and "/" not in image:  # an image's id starts with its study's and a slash
-            raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
-        show.emit(archive.similar(look, request), json, show.similar_result)
+        look = _read_look(images, unlike)
+        show.emit(archive.combined(look, request, options), json, show.combined_result)
 
 
 @_command(app)
@@ -483,6 +541,22 @@ def curation_accept(
     from indexer.decisions import accept
 
     show.emit(accept(file, index, read_settings().cluster), json, show.accepted)
+
+
+def _by_study(group: str) -> bool:
+    return read_look({"group": group}).by_study
+
+
+def _read_look(examples: list[str], unlike: list[str]) -> "Look":
+    """Examples as files and ids. Raises UnknownRecord for what can be neither."""
+    from hooke.client.backend import Look
+
+    files = tuple(Path(each) for each in examples if Path(each).is_file())
+    images = tuple(each for each in examples if not Path(each).is_file())
+    for image in images:
+        if "/" not in image:  # an image's id starts with its study's and a slash
+            raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
+    return Look(files, images, tuple(unlike))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from hooke.errors import BadInput
 from hooke.model import DEFAULT_RELATIONS, Level
 from hooke.query import Order, Range, SortKey
 from hooke.text import number
+from hooke.views import Box, Kind
 
 MAX_CHOICES = 1_000
 MAX_FACETS = 50
@@ -16,6 +17,10 @@ MAX_LIMIT = 10_000
 MAX_FACET_VALUES = 1_000
 MAX_TYPED = 500
 MAX_COMPLETIONS = 100
+MAX_SIMILAR_SET = 50_000
+EXCLUDABLE = ("study", "dataset", "plate")
+VIEW_PARAMETERS = ("region", "channel", "views")
+LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight", *VIEW_PARAMETERS)
 RELEVANCE = "relevance"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -75,6 +80,57 @@ class SearchRequest:
         yield from (self.text, *self.facets, *self.expand, *(bounds.field for bounds in self.ranges))
         for chosen in self.filters:
             yield from (chosen.field, *chosen.values)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """Which views of an example are compared with which of the indexed images; by default whole with whole.
+
+    region: of the example alone, in pixels; compared with tiles, or where the index has none with whole images.
+    channel: of the examples, by number from 0 or by name; compared with channels. kind: of what it is compared with.
+    """
+
+    region: Box | None = None
+    channel: str = ""
+    kind: Kind | None = None
+
+    def __post_init__(self) -> None:
+        if self.region and self.channel:
+            raise BadInput("region and channel: a region has all channels together; give one of them")
+        if self.channel and self.kind not in (None, Kind.CHANNEL):
+            raise BadInput(f"views={self.kind}: a channel is compared with channels; leave views out")
+        if self.region and self.kind is Kind.CHANNEL:
+            raise BadInput("views=channel: a region has all channels together; compare it with tile or whole")
+
+
+@dataclass(frozen=True, slots=True)
+class LookOptions:
+    """What is asked of look-alikes beside what a search is asked.
+
+    exclude: `study`, `dataset` or `plate`: leave out what shares it with an example of the index. by_study: the best
+    image of each study, and k counts studies. min_percentile: only what is more alike than this share of random pairs.
+    similar_set: facets count this many nearest images, not the hits. semantic: how much of the order is by what the
+    images are annotated with, the rest by look. weight: of a combined search, how much of the score is by look;
+    None: reciprocal ranks. views: what of the images is compared.
+    """
+
+    exclude: str = ""
+    by_study: bool = False
+    min_percentile: float | None = None
+    similar_set: int | None = None
+    semantic: float = 0.0
+    weight: float | None = None
+    views: ViewOptions = ViewOptions()
+
+    def __post_init__(self) -> None:
+        if self.exclude not in ("", *EXCLUDABLE):
+            raise BadInput(f"exclude is {', '.join(EXCLUDABLE[:-1])} or {EXCLUDABLE[-1]}, not {self.exclude!r}")
+        for name in ("min_percentile", "semantic", "weight"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise BadInput(f"{name} must be from 0 to 1, not {value:g}")
+        if self.similar_set is not None and not 1 <= self.similar_set <= MAX_SIMILAR_SET:
+            raise BadInput(f"similar_set must be from 1 to {MAX_SIMILAR_SET:,}, not {self.similar_set:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +208,65 @@ def read_sort(text: str | None) -> Order | None:
 def sort_name(order: Order | None) -> str:
     """The `sort` parameter of an order."""
     return ("-" if order.descending else "") + str(order.key) if order else RELEVANCE
+
+
+def read_look(parameters: Mapping[str, str]) -> LookOptions:
+    """The options that `LOOK_PARAMETERS` make.
+
+    >>> read_look({"group": "study", "weight": "0.3"})
+    LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3, \
+views=ViewOptions(region=None, channel='', kind=None))
+    """
+    given = {name: text for name, text in parameters.items() if text}
+    if given.get("group", "study") != "study":
+        raise BadInput(f"group is study, not {given['group']!r}")
+    shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
+    size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
+    views = read_views(*(given.get(name, "") for name in VIEW_PARAMETERS))
+    return LookOptions(given.get("exclude", ""), "group" in given, similar_set=size, views=views, **shares)
+
+
+def look_parameters(options: LookOptions) -> dict[str, str]:
+    """The parameters that `read_look` reads as these options."""
+    numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
+    given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
+    given |= {"region": _region(options.views.region), "channel": options.views.channel, "views": options.views.kind}
+    return {name: str(value) for name, value in given.items() if value not in (None, "")}
+
+
+def read_views(region: str = "", channel: str = "", views: str = "") -> ViewOptions:
+    """The options of the parameters `region`, `channel` and `views`.
+
+    >>> read_views("10,20,300,200").region
+    Box(x=10, y=20, width=300, height=200)
+    """
+    numbers = [part.strip() for part in region.split(",")] if region else []
+    if numbers and not (len(numbers) == 4 and all(_is_length(part) for part in numbers)):
+        raise BadInput(f"region is x,y,width,height in whole pixels, such as 0,0,512,512; not {region!r}")
+    if views not in ("", *Kind):
+        raise BadInput(f"views is {', '.join(Kind)}, not {views!r}")
+    return ViewOptions(Box(*map(int, numbers)) if numbers else None, channel, Kind(views) if views else None)
+
+
+def _region(box: Box | None) -> str:
+    return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
+
+
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def _share(name: str, text: str) -> float:
+    value = number(text)
+    if value is None:
+        raise BadInput(f"{name} must be a number from 0 to 1, not {text!r}")
+    return value
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise BadInput(f"{name} must be a whole number, not {text!r}")
+    return int(text)
 
 
 def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, tuple[str, ...]]) -> tuple[Filter, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hooke.views import Box, Kind
+
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
@@ -227,18 +229,53 @@ class FacetLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in an image a view is: a channel by its number from 0, a box of pixels, or neither: all of it."""
+
+    channel: int | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPair:
+    """The two views of one kind, of an example (an id, or `upload 1`) and of a hit, that are most alike."""
+
+    kind: Kind
+    similarity: float
+    example: str
+    example_place: Place
+    hit_place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarHit:
-    """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1]."""
+    """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1].
+
+    percentile: the share of random pairs of different studies that are less alike. expected: how many candidates would
+    be so alike by chance. Both None where the index is too small to tell. Where hits are re-ranked, semantic: how alike
+    their annotations are, in [0, 1]; score: what they are ranked by. pairs: where explanations are asked for, which
+    channels, and which tiles, are most alike.
+    """
 
     id: str
     study_id: str
     title: str
     similarity: float
+    percentile: float | None = None
+    expected: float | None = None
+    semantic: float | None = None
+    score: float | None = None
+    pairs: tuple[ViewPair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarResult:
-    """The images that look most alike. Facets count these hits. `candidates`: how many images passed the filter."""
+    """The images that look most alike. `candidates`: how many images passed the filter.
+
+    similar: how many images the facets count, these hits unless a larger set was asked for. meaningful: how many of the
+    hits are more alike than chance explains, None where the index is too small to tell. reranked: of how many nearest
+    images, or studies, the order was changed by annotations; 0: by look alone. views: what of them was compared.
+    """
 
     hits: tuple[SimilarHit, ...]
     exact: bool
@@ -248,11 +285,18 @@ class SimilarResult:
     query: QueryReport
     space: str
     snapshot: int
+    similar: int = 0
+    meaningful: int | None = None
+    reranked: int = 0
+    views: Kind = Kind.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
 class CombinedHit:
-    """An image ranked by text and by look; a part is None where that ranking did not reach the image."""
+    """An image ranked by text and by look; a rank is None where that ranking did not reach the image.
+
+    text_part, look_part: what each added to the score.
+    """
 
     id: str
     study_id: str
@@ -262,11 +306,17 @@ class CombinedHit:
     text_score: float | None
     look_rank: int | None
     similarity: float | None
+    percentile: float | None = None
+    text_part: float = 0.0
+    look_part: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class CombinedResult:
-    """Text rank and look rank fused by reciprocal rank (Cormack et al. 2009, k = 60)."""
+    """Text rank and look rank fused: by `weight` of the look, or where it is None by reciprocal rank.
+
+    Cormack et al. 2009, k = 60; docs/similarity.md has both rules.
+    """
 
     hits: tuple[CombinedHit, ...]
     exact: bool
@@ -276,6 +326,8 @@ class CombinedResult:
     query: QueryReport
     space: str
     snapshot: int
+    weight: float | None = None
+    views: Kind = Kind.WHOLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 from hooke.curation import Accepted
 from hooke.results import (
     Annotation,
+    CombinedResult,
     CompletionResult,
     CurationList,
     Explanation,
@@ -80,12 +81,42 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     _query(result.query, console)
     kind = "exact" if result.exact else "approximate"
     console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method})")
-    table = Table("similarity", "id", "title", box=None, padding=(0, 2, 0, 0))
+    if result.reranked:
+        console.print(f"the nearest {result.reranked} ranked again by their annotations")
+    if result.meaningful is not None:
+        few = f"{result.meaningful} of these hits are" if result.meaningful else "nothing here is"
+        console.print(f"{few} more alike than chance explains")
+    parts = ("semantic", "score") * bool(result.reranked)
+    table = Table("similarity", "percentile", *parts, "id", "title", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
-        table.add_row(f"{hit.similarity:.4f}", hit.id, hit.title[:80])
+        ranked = (_share(hit.semantic), _share(hit.score)) * bool(result.reranked)
+        table.add_row(f"{hit.similarity:.4f}", _share(hit.percentile), *ranked, hit.id, hit.title[:80])
+    if result.hits:
+        console.print(table)
+    if result.similar != len(result.hits) and result.facets:
+        console.print(f"counted among the {result.similar:,} most alike:")
+    _facets(result.facets, console)
+
+
+def combined_result(result: CombinedResult, console: Console) -> None:
+    """Images by text and look, each with its parts."""
+    _query(result.query, console)
+    kind = "exact" if result.exact else "approximate"
+    how = "by reciprocal rank" if result.weight is None else f"look weighs {result.weight:g}"
+    console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method}), {how}")
+    columns = ("score", "text", "look", "text rank", "look rank", "percentile", "id", "title")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for hit in result.hits:
+        ranks = ("" if rank is None else str(rank) for rank in (hit.text_rank, hit.look_rank))
+        parts = (f"{part:.4f}" for part in (hit.score, hit.text_part, hit.look_part))
+        table.add_row(*parts, *ranks, _share(hit.percentile), hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def facet_level(level: FacetLevel, console: Console) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from pyroaring import BitMap
 
-from hooke.embed.base import Embedder, Raster, Vectors
+from hooke.embed.base import Embedder, Raster, Space, Views
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
@@ -25,6 +25,7 @@ from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
 from hooke.vectors.place import open_vectors
 from hooke.vectors.workers import usable_threads
+from hooke.views import Kind
 from indexer.ledger import Ledger, PackedImages
 from indexer.overlap import overlapped
 from indexer.report import Progress
@@ -41,10 +42,14 @@ _MORE_LOADERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The timm model to embed with, and a local weights file where its weights are in no package or hub."""
+    """The timm model to embed with, and a local weights file where its weights are in no package or hub.
+
+    tiles: the most tiles of an image that get rows of their own.
+    """
 
     name: str
     weights: Path | None = None
+    tiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +71,40 @@ class _Loaded:
     path: str
 
 
-_Embedded = tuple[_Loaded, Vectors | Quarantined]
+_Embedded = tuple[_Loaded, Views | Quarantined]
 
 
 @dataclass(slots=True)
 class _Open:
     """The segment being gathered; what a kill loses."""
 
-    vectors: list[Vectors] = field(default_factory=list)
+    views: list[Views] = field(default_factory=list)
     ordinals: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
 
-    def add(self, ordinal: int, digest: int, rows: Vectors) -> None:
+    def add(self, ordinal: int, digest: int, views: Views) -> None:
         self.places.setdefault(digest, len(self.ordinals))
-        self.vectors.append(rows)
+        self.views.append(views)
         self.ordinals.append(ordinal)
         self.digests.append(digest)
 
     def is_full(self) -> bool:
         return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
 
-    def block(self) -> Block:
-        counts = [len(rows) for rows in self.vectors]
-        return Block(
-            np.concatenate(self.vectors),
-            np.repeat(np.array(self.ordinals, np.uint32), counts),
-            np.repeat(np.array(self.digests, np.uint64), counts),
-        )
+    def blocks(self) -> Iterator[Block]:
+        """The rows of all its images, a block for each kind."""
+        for kind in (kind for kind in Kind if kind in self.views[0]):
+            rows = [views[kind] for views in self.views]
+            counts = [len(each.vectors) for each in rows]
+            yield Block(
+                np.concatenate([each.vectors for each in rows]),
+                np.repeat(np.array(self.ordinals, np.uint32), counts),
+                np.repeat(np.array(self.digests, np.uint64), counts),
+                kind,
+                np.concatenate([each.places for each in rows]),
+            )
 
 
 def embedded_ordinals(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> BitMap:
@@ -143,7 +153,8 @@ class EmbeddingRun:
         embedder = self._embedder(manifest)
         vectors = open_vectors(self._index, embedder.space.fingerprint, self._cluster)
         vectors.discard_except(manifest.segments)
-        gathered = _Gathered(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
+        ledger = Ledger(vectors, manifest.segments, embedder.space.kinds)
+        gathered = _Gathered(ledger, vectors, writer, replace(manifest, space=embedder.space.fingerprint))
         try:
             self._embed(images, embedder, gathered)
         except KeyboardInterrupt:
@@ -159,7 +170,9 @@ class EmbeddingRun:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        embedder = self._loaded = self._loaded or load_embedder(self._model.name, self._model.weights)
+        embedder = self._loaded = self._loaded or load_embedder(
+            self._model.name, self._model.weights, tiles=self._model.tiles
+        )
         found = embedder.space.fingerprint
         if manifest.space not in (None, found):
             raise SpaceMismatch(
@@ -175,7 +188,7 @@ class EmbeddingRun:
 
     def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
         threads = usable_threads() + _MORE_LOADERS
-        load = partial(self._load, short_side=embedder.space.input_side)
+        load = partial(self._load, space=embedder.space)
         asked = self._asked(images, gathered)
         with closing(overlapped(load, asked, threads=threads, ahead=threads)) as loaded:
             batches = _batches(self._new(loaded, gathered))
@@ -189,13 +202,13 @@ class EmbeddingRun:
             self._progress("embedding", done, len(images))
             yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, asked: _Asked, short_side: int) -> _Loaded | Quarantined | None:
+    def _load(self, asked: _Asked, space: Space) -> _Loaded | Quarantined | None:
         """The image's pixels, its thumbnail made on the way; None when what is known of it still holds."""
         from hooke.pixels import Limits, read_changed, thumbnail
 
         path = asked.path
         try:
-            changed = read_changed(path, Limits(), asked.known, short_side)
+            changed = read_changed(path, Limits(), asked.known, space.input_side, parts=space.tiles)
             if changed is None:
                 return None
             digest, raster = changed
@@ -214,10 +227,10 @@ class EmbeddingRun:
                 yield loaded
 
     def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
-        for loaded, rows in batch:
-            if isinstance(rows, Quarantined):
-                self._quarantine(rows)
-            gathered.add(loaded, None if isinstance(rows, Quarantined) else rows)
+        for loaded, views in batch:
+            if isinstance(views, Quarantined):
+                self._quarantine(views)
+            gathered.add(loaded, None if isinstance(views, Quarantined) else views)
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
         path = self._index.thumbnail(ordinal)
@@ -239,8 +252,8 @@ def _room_for(path: Path) -> Iterator[None]:
 class _Gathered:
     """The open segment and what was published before it: rows by content, so that no content is embedded twice."""
 
-    def __init__(self, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
-        self.ledger = Ledger(vectors, manifest.segments)
+    def __init__(self, ledger: Ledger, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
+        self.ledger = ledger
         self._vectors = vectors
         self._writer = writer
         self._manifest = manifest
@@ -253,18 +266,18 @@ class _Gathered:
         if twin is not loaded:
             twin.ordinals.extend(loaded.ordinals)
             return False
-        rows = self._rows_with(loaded.digest)
-        if rows is not None:
-            self.add(loaded, rows)
-        return rows is None
+        views = self._views_with(loaded.digest)
+        if views is not None:
+            self.add(loaded, views)
+        return views is None
 
-    def add(self, loaded: _Loaded, rows: Vectors | None) -> None:
+    def add(self, loaded: _Loaded, views: Views | None) -> None:
         """Take in an image's rows (None: it could not be embedded), and publish a segment that is full."""
         del self._waiting[loaded.digest]
-        if rows is None:
+        if views is None:
             return
         for ordinal in loaded.ordinals:
-            self._open.add(ordinal, loaded.digest, rows)
+            self._open.add(ordinal, loaded.digest, views)
         if self._open.is_full():
             self.publish()
 
@@ -272,15 +285,15 @@ class _Gathered:
         """Write the open segment, if it holds anything, and commit it."""
         if not self._open.ordinals:
             return
-        segment = self._vectors.append(self._open.block())
-        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, segment))
+        segments = tuple(self._vectors.append(block) for block in self._open.blocks())
+        self._manifest = replace(self._manifest, segments=(*self._manifest.segments, *segments))
         self._writer.commit(self._manifest)
-        self.ledger.add(segment, np.array(self._open.digests, np.uint64), np.array(self._open.ordinals, np.uint32))
+        self.ledger.add(segments, np.array(self._open.digests, np.uint64), np.array(self._open.ordinals, np.uint32))
         self._open = _Open()
 
-    def _rows_with(self, digest: int) -> Vectors | None:
+    def _views_with(self, digest: int) -> Views | None:
         place = self._open.places.get(digest)
-        return self.ledger.rows_with(digest) if place is None else self._open.vectors[place]
+        return self.ledger.views_with(digest) if place is None else self._open.views[place]
 
 
 def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
@@ -289,7 +302,7 @@ def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
     size = 0
     for loaded in images:
         batch.append(loaded)
-        size += sum(frame.nbytes for frame in (loaded.raster.pixels, *loaded.raster.others))
+        size += _bytes(loaded.raster)
         if len(batch) == BATCH or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -297,15 +310,19 @@ def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
         yield batch
 
 
+def _bytes(raster: Raster) -> int:
+    return sum(each.nbytes for each in (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles)))
+
+
 def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
     """Each image's rows; where a batch fails each image is tried alone, so that only what is at fault is lost."""
     try:
-        found = embedder.embed([loaded.raster for loaded in batch])
+        found = embedder.embed_views([loaded.raster for loaded in batch])
     except (UnreadableImage, MemoryError) as exc:
         if len(batch) == 1:
             return [(batch[0], _quarantined(batch[0].path, exc))]
         return [result for loaded in batch for result in _embedded(embedder, [loaded])]
-    return [(loaded, row[np.newaxis]) for loaded, row in zip(batch, found, strict=True)]
+    return list(zip(batch, found, strict=True))
 
 
 def _quarantined(path: str, exc: Exception) -> Quarantined:

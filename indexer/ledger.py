@@ -2,17 +2,19 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from hooke.vectors.base import Digests, Ordinals, VectorReader, Vectors, VectorStore
+from hooke.embed.base import Rows, Views
+from hooke.vectors.base import Digests, Ordinals, VectorReader, VectorStore
+from hooke.views import Kind
 
 _BLOCK = 4_096
-_OPEN_READERS = 16
+_OPEN_READERS = 48
 _PUBLISHED_BEFORE = 0
 
 
@@ -36,14 +38,15 @@ class PackedImages:
 
 
 class Ledger:
-    """By content digest, where the rows of an image with that content are: 13 bytes a content.
+    """By content digest, where the rows of an image with that content are: 16 bytes a content.
 
     Rows are looked up in the segments that were published when the digest was noted: later ones may give the image
     that had this content another.
     """
 
-    def __init__(self, vectors: VectorStore, segments: Sequence[str]) -> None:
-        self._read = lru_cache(_OPEN_READERS)(lambda names: vectors.read(names))
+    def __init__(self, vectors: VectorStore, segments: Sequence[str], kinds: Sequence[Kind]) -> None:
+        self._kinds = tuple(kinds)
+        self._read: Callable[[tuple[str, ...], Kind], VectorReader] = lru_cache(_OPEN_READERS)(vectors.read)
         self._states: list[tuple[str, ...]] = [tuple(segments)]
         self.known: Digests = vectors.read(segments).digests()
         self._digests = np.empty(0, np.uint64)
@@ -51,18 +54,19 @@ class Ledger:
         self._state_of = np.empty(0, np.uint32)
         self._note(self.known.digests, self.known.ordinals, _PUBLISHED_BEFORE)
 
-    def add(self, segment: str, digests: npt.NDArray[np.uint64], ordinals: Ordinals) -> None:
-        """Note the images of a segment that was published."""
-        self._states.append((segment,))
+    def add(self, segments: Sequence[str], digests: npt.NDArray[np.uint64], ordinals: Ordinals) -> None:
+        """Note the images of segments, one of each kind, that were published."""
+        self._states.append(tuple(segments))
         self._note(digests, ordinals, len(self._states) - 1)
 
-    def rows_with(self, digest: int) -> Vectors | None:
+    def views_with(self, digest: int) -> Views | None:
         """The rows of an image with this content; None where none has it."""
         place = int(np.searchsorted(self._digests, np.uint64(digest)))
         if place == len(self._digests) or int(self._digests[place]) != digest:
             return None
-        reader: VectorReader = self._read(self._states[int(self._state_of[place])])
-        return reader.vectors_of(int(self._images[place]))
+        image, segments = int(self._images[place]), self._states[int(self._state_of[place])]
+        readers = {kind: self._read(segments, kind) for kind in self._kinds}
+        return {kind: Rows(each.vectors_of(image), each.places_of(image)) for kind, each in readers.items()}
 
     def _note(self, digests: npt.NDArray[np.uint64], images: Ordinals, state: int) -> None:
         digests, first = np.unique(digests, return_index=True)

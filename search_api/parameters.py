@@ -7,12 +7,15 @@ from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Range
 from hooke.request import (
+    LOOK_PARAMETERS,
     CompletionRequest,
     FacetRequest,
     Filter,
+    LookOptions,
     SearchRequest,
     read_expand,
     read_filters,
+    read_look,
     read_range,
     read_sort,
 )
@@ -56,6 +59,17 @@ def read_request(level: Level, pairs: Pairs) -> SearchRequest:
         else:
             raise _unknown(name)
     return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
+
+
+def read_look_request(pairs: Pairs) -> tuple[SearchRequest, LookOptions]:
+    """The request for look-alikes: a search's parameters without pages and order, and the options of looks."""
+    every = list(pairs)
+    asked = read_request(Level.IMAGE, [(name, value) for name, value in every if name not in LOOK_PARAMETERS])
+    if asked.cursor is not None:
+        raise BadInput("cursor: look-alikes have no pages; ask for a larger k")
+    if asked.sort is not None:
+        raise BadInput("sort: look-alikes come in the order of likeness; leave it out")
+    return asked, read_look({name: value for name, value in every if name in LOOK_PARAMETERS})
 
 
 def read_facet(field: str, pairs: Pairs) -> FacetRequest:
@@ -151,6 +165,6 @@ def _switch(name: str, plain: Mapping[str, str]) -> bool:
 
 
 def _unknown(name: str) -> BadInput:
-    near = get_close_matches(name, _PLAIN, n=1)
+    near = get_close_matches(name, (*_PLAIN, *LOOK_PARAMETERS), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ": a field is asked for as facet.FIELD, a bound as FIELD.gte"
     return BadInput(f"unknown parameter {name!r}{hint}")

@@ -11,7 +11,18 @@ from starlette.datastructures import UploadFile
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
-from hooke.request import MAX_COMPLETIONS, MAX_FACET_VALUES, MAX_LIMIT, MAX_TYPED, RELEVANCE, SearchRequest, read_expand
+from hooke.request import (
+    EXCLUDABLE,
+    MAX_COMPLETIONS,
+    MAX_FACET_VALUES,
+    MAX_LIMIT,
+    MAX_SIMILAR_SET,
+    MAX_TYPED,
+    RELEVANCE,
+    LookOptions,
+    SearchRequest,
+    read_expand,
+)
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -23,8 +34,9 @@ from hooke.results import (
     SimilarResult,
 )
 from hooke.settings import Settings
+from hooke.views import Kind
 from search_api.engine import Engine, Example
-from search_api.parameters import json_pairs, read_completion, read_facet, read_request
+from search_api.parameters import json_pairs, read_completion, read_facet, read_look_request, read_request
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
 
@@ -93,44 +105,95 @@ def post_search_images(body: Annotated[dict[str, object], Body()], engine: TheEn
     return engine.search(read_request(Level.IMAGE, json_pairs(body)))
 
 
-_LOOK_FORM: dict[str, object] = {
-    "requestBody": {
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                        "positive": {"type": "array", "items": {"type": "string"}},
-                        "negative": {"type": "array", "items": {"type": "string"}},
-                        "k": {"type": "integer", "default": 10},
-                        "q": {"type": "string"},
-                        "facets": {"type": "string"},
-                    },
-                    "additionalProperties": {"type": "string"},
-                }
-            }
-        }
+_LOOK_OPTIONS: dict[str, dict[str, object]] = {
+    "exclude": {
+        "type": "string",
+        "enum": list(EXCLUDABLE),
+        "description": "leave out what shares its study, dataset or plate with an example of the index",
+    },
+    "group": {"type": "string", "enum": ["study"], "description": "the best image of each study; k counts studies"},
+    "region": {
+        "type": "string",
+        "description": "x,y,width,height in pixels: this part of the example is compared, with tiles where there are",
+    },
+    "channel": {"type": "string", "description": "number from 0, or name: that channel is compared, with channels"},
+    "views": {"type": "string", "enum": list(Kind), "description": "what of the indexed images is compared"},
+}
+_SIMILAR_OPTIONS: dict[str, dict[str, object]] = {
+    "min_percentile": {
+        "type": "number",
+        "description": "only what is more alike than this share, 0 to 1, of random pairs of images of different studies;"
+        " facets count all of it",
+    },
+    "explain": {"type": "boolean", "description": "each hit tells which channels and which tiles are most alike"},
+    "similar_set": {
+        "type": "integer",
+        "description": f"facets count so many nearest images, up to {MAX_SIMILAR_SET:,}, not the k hits",
+    },
+    "semantic": {
+        "type": "number",
+        "description": "0 to 1: how much annotations count when the nearest 200, or 10 k, are ranked again",
+    },
+}
+_COMBINED_OPTIONS: dict[str, dict[str, object]] = {
+    "weight": {
+        "type": "number",
+        "description": "0 to 1: the score is so much of the look's percentile, and for the rest the share of the best "
+        "text score; without it ranks are fused (reciprocal rank, k = 60)",
     }
 }
+
+
+def _look_form(more: dict[str, dict[str, object]]) -> dict[str, object]:
+    properties: dict[str, object] = {
+        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+        "positive": {"type": "array", "items": {"type": "string"}},
+        "negative": {"type": "array", "items": {"type": "string"}},
+        "k": {"type": "integer", "default": 10},
+        "q": {"type": "string"},
+        "facets": {"type": "string"},
+        **_LOOK_OPTIONS,
+        **more,
+    }
+    schema = {"type": "object", "properties": properties, "additionalProperties": {"type": "string"}}
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def _look_query(names: dict[str, dict[str, object]]) -> dict[str, object]:
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "description": schema["description"], "schema": schema}
+            for name, schema in names.items()
+        ]
+    }
+
+
 _LOOK = "Examples: image files, or ids of indexed images (`positive`), and ids not to look like (`negative`). " + _MORE
 
 
-@router.post("/search/similar", summary="Look-alikes of examples", openapi_extra=_LOOK_FORM, description=_LOOK)
+@router.post(
+    "/search/similar",
+    summary="Look-alikes of examples",
+    openapi_extra=_look_form(_SIMILAR_OPTIONS),
+    description=_LOOK,
+)
 async def search_similar(request: Request, engine: TheEngine) -> SimilarResult:
     """Text and choices restrict, order is by look."""
-    example, asked = await _read_look(request, engine)
-    return await run_in_threadpool(engine.similar, example, asked)
+    return await run_in_threadpool(engine.similar, *await _read_look(request, engine))
 
 
-@router.post("/search/combined", summary="Text and look ranked together", openapi_extra=_LOOK_FORM, description=_LOOK)
+@router.post(
+    "/search/combined",
+    summary="Text and look ranked together",
+    openapi_extra=_look_form(_COMBINED_OPTIONS),
+    description=_LOOK,
+)
 async def search_combined(request: Request, engine: TheEngine) -> CombinedResult:
     """Choices restrict; the ranks by text and by look are fused, each hit naming its parts."""
-    example, asked = await _read_look(request, engine)
-    return await run_in_threadpool(engine.combined, example, asked)
+    return await run_in_threadpool(engine.combined, *await _read_look(request, engine))
 
 
-async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchRequest]:
+async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchRequest, LookOptions]:
     uploads: list[bytes] = []
     examples: dict[str, list[str]] = {"positive": [], "negative": []}
     pairs: list[tuple[str, str]] = []
@@ -144,31 +207,28 @@ async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchR
                 examples[name].append(value)
             else:
                 pairs.append((name, value))
-    asked = _without_pages(read_request(Level.IMAGE, pairs))
+    asked, options = read_look_request(pairs)
     settings: Settings = request.app.state.settings
     reader: UploadReader = request.app.state.uploads
     limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)
     side = await run_in_threadpool(engine.input_side) if uploads else 0
+    parts = await run_in_threadpool(engine.parts, options.views, asked.explain) if uploads else 0
     read = partial(reader.read, seconds=settings.upload_seconds, memory_bytes=UPLOAD_MEMORY_BYTES, short_side=side)
-    rasters = [await run_in_threadpool(read, data, limits) for data in uploads]
-    return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked
+    rasters = [await run_in_threadpool(read, data, limits, parts=parts) for data in uploads]
+    return Example(tuple(rasters), tuple(examples["positive"]), tuple(examples["negative"])), asked, options
 
 
-def _without_pages(asked: SearchRequest) -> SearchRequest:
-    if asked.cursor is not None:
-        raise BadInput("cursor: look-alikes have no pages; ask for a larger k")
-    if asked.sort is not None:
-        raise BadInput("sort: look-alikes come in the order of likeness; leave it out")
-    return asked
-
-
-@router.get("/images/{image_id:path}/similar", summary="Look-alikes of an indexed image", description=_MORE)
+@router.get(
+    "/images/{image_id:path}/similar",
+    summary="Look-alikes of an indexed image",
+    openapi_extra=_look_query({**_LOOK_OPTIONS, **_SIMILAR_OPTIONS}),
+    description=_MORE,
+)
 def image_similar(
     image_id: str, request: Request, engine: TheEngine, k: Annotated[int, Query(description="how many")] = 10
 ) -> SimilarResult:
     """The image itself is left out."""
-    asked = _without_pages(read_request(Level.IMAGE, request.query_params.multi_items()))
-    return engine.similar(Example(images=(image_id,)), asked)
+    return engine.similar(Example(images=(image_id,)), *read_look_request(request.query_params.multi_items()))
 
 
 @router.get("/images/{image_id:path}/thumbnail", summary="An image's thumbnail", response_class=FileResponse)

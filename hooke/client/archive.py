@@ -16,10 +16,12 @@ from hooke.request import (
     CompletionRequest,
     FacetRequest,
     Filter,
+    LookOptions,
     SearchRequest,
     read_conditions,
     read_expand,
     read_sort,
+    read_views,
 )
 from hooke.results import (
     CombinedHit,
@@ -106,28 +108,52 @@ class Archive:
         facets: Iterable[str] = (),
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
+        leave_out: str = "",
+        by_study: bool = False,
+        min_percentile: float | None = None,
+        similar_set: int | None = None,
+        semantic: float = 0.0,
+        region: str = "",
+        channel: str | int = "",
+        views: str = "",
+        explain: bool = False,
         **fields: Choice,
     ) -> "LookAlikes":
         """The k images most like the examples, among those that text and fields allow.
 
-        An example is an image file, or the id of an indexed image; `unlike` takes ids.
+        An example is an image file, or the id of an indexed image; `unlike` takes ids. `leave_out` is `study`,
+        `dataset` or `plate`: nothing that shares it with an example. `by_study` gives the best image of each study.
+        `min_percentile` keeps what is more alike than this share of random pairs; facets count all of it, or the
+        `similar_set` nearest. `semantic`, 0 to 1, is how much annotations count in the order.
+        `region`, "x,y,width,height", compares a part of the example, `channel` one of its channels, by number or name;
+        `views` says with what: whole, channel or tile. With `explain` hits tell which views are most alike.
         """
-        request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request))
+        asked = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
+        request, seen = replace(asked, explain=explain), read_views(region, str(channel), views)
+        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic, views=seen)
+        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
 
     def combined(
         self,
         text: str,
         *like: str | Path,
         k: int = 10,
+        unlike: Iterable[str] = (),
         facets: Iterable[str] = (),
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
+        leave_out: str = "",
+        by_study: bool = False,
+        weight: float | None = None,
         **fields: Choice,
     ) -> "LookAlikes":
-        """The k images that rank best by text and by look together, among those that the fields allow."""
+        """The k images that rank best by text and by look together, among those that the fields allow.
+
+        Ranks are fused, or with a `weight`, 0 to 1, so much of the look's percentile and the rest of the text's score.
+        """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        return LookAlikes(self._backend, self._backend.combined(_look(like, ()), request))
+        options = LookOptions(leave_out, by_study, weight=weight)
+        return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
 
     def facet(
         self,

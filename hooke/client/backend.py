@@ -17,7 +17,7 @@ from hooke.errors import (
     SnapshotMismatch,
     TooLarge,
 )
-from hooke.request import CompletionRequest, FacetRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest, look_parameters
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -46,11 +46,11 @@ class Backend(Protocol):
         """One page of a search."""
         ...
 
-    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+    def similar(self, look: Look, request: SearchRequest, options: LookOptions) -> SimilarResult:
         """Look-alikes."""
         ...
 
-    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+    def combined(self, look: Look, request: SearchRequest, options: LookOptions) -> CombinedResult:
         """Text and look together."""
         ...
 
@@ -102,13 +102,13 @@ class HttpBackend:
         response = self._send("GET", f"/v1/search/{_LEVELS[request.level]}", params=query_parameters(request))
         return from_plain(response.json(), SearchResult)
 
-    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+    def similar(self, look: Look, request: SearchRequest, options: LookOptions) -> SimilarResult:
         """Look-alikes."""
-        return from_plain(self._post_look("/v1/search/similar", look, request).json(), SimilarResult)
+        return from_plain(self._post_look("/v1/search/similar", look, request, options).json(), SimilarResult)
 
-    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+    def combined(self, look: Look, request: SearchRequest, options: LookOptions) -> CombinedResult:
         """Text and look together."""
-        return from_plain(self._post_look("/v1/search/combined", look, request).json(), CombinedResult)
+        return from_plain(self._post_look("/v1/search/combined", look, request, options).json(), CombinedResult)
 
     def facet(self, request: FacetRequest) -> FacetLevel:
         """One level of a facet."""
@@ -137,9 +137,9 @@ class HttpBackend:
         """Close the connections."""
         self._http.close()
 
-    def _post_look(self, path: str, look: Look, request: SearchRequest) -> httpx.Response:
+    def _post_look(self, path: str, look: Look, request: SearchRequest, options: LookOptions) -> httpx.Response:
         fields = [(name, value) for name, value in query_parameters(request) if name != "limit"]
-        fields += [("k", str(request.limit))]
+        fields += [("k", str(request.limit)), *look_parameters(options).items()]
         fields += [("positive", image) for image in look.images] + [("negative", image) for image in look.negatives]
         files = [("file", (path.name, path.read_bytes())) for path in look.files]
         # a multipart body also when there is no file, so that repeated fields keep their order

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hooke.client.backend import Look
 from hooke.errors import BadInput
 from hooke.model import Level
-from hooke.request import CompletionRequest, FacetRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -55,13 +55,13 @@ class LocalBackend:
         """One page of a search."""
         return self._engine.search(request)
 
-    def similar(self, look: Look, request: SearchRequest) -> SimilarResult:
+    def similar(self, look: Look, request: SearchRequest, options: LookOptions) -> SimilarResult:
         """Look-alikes."""
-        return self._engine.similar(_example(look, self._engine), request)
+        return self._engine.similar(_example(look, self._engine, request, options), request, options)
 
-    def combined(self, look: Look, request: SearchRequest) -> CombinedResult:
+    def combined(self, look: Look, request: SearchRequest, options: LookOptions) -> CombinedResult:
         """Text and look together."""
-        return self._engine.combined(_example(look, self._engine), request)
+        return self._engine.combined(_example(look, self._engine, request, options), request, options)
 
     def facet(self, request: FacetRequest) -> FacetLevel:
         """One level of a facet."""
@@ -92,9 +92,10 @@ class LocalBackend:
         self._engine.close()
 
 
-def _example(look: Look, engine: Engine) -> Example:
+def _example(look: Look, engine: Engine, request: SearchRequest, options: LookOptions) -> Example:
     from hooke.pixels import Limits, read_raster
     from search_api.engine import Example
 
-    side = engine.input_side() if look.files else 0
-    return Example(tuple(read_raster(path, Limits(), side) for path in look.files), look.images, look.negatives)
+    side, parts = (engine.input_side(), engine.parts(options.views, request.explain)) if look.files else (0, 0)
+    rasters = tuple(read_raster(path, Limits(), side, parts=parts) for path in look.files)
+    return Example(rasters, look.images, look.negatives)

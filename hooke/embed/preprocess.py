@@ -4,6 +4,7 @@ Measured on 1,415 labelled images (benchmarks/quality.py); the sources of the de
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
@@ -20,7 +21,7 @@ Planes = npt.NDArray[np.float32]
 
 PREPROCESSING: Mapping[str, object] = MappingProxyType(
     {
-        "version": 2,
+        "version": 3,
         "level": "the coarsest whose short side is no shorter than the input",
         "time": "first, middle and last frame; mean of unit vectors",
         "depth": "up to 64 planes, evenly spaced: maximum on a dark background, sharpest plane on a bright one",
@@ -28,6 +29,11 @@ PREPROCESSING: Mapping[str, object] = MappingProxyType(
         "percentile_sample": _SAMPLE,
         "intensity": "colour stretched with one pair of percentiles for all three; every other channel with its own",
         "channels": "one forward each, replicated to three; mean of unit vectors; constant channels left out",
+        "channel rows": "of each channel that is not constant, of colour as one; mean of unit vectors over time",
+        "tiles": "rectangles that cover the image: its short side by the input, 1 to 4, the long one in like pieces",
+        "tile choice": "those that vary most at the level of the whole, over a tenth of the most, in reading order",
+        "tile level": "the coarsest whose short side is no shorter than four inputs; the first frame looked at",
+        "tile intensity": "percentiles of the whole image; mean of unit vectors of the channels not constant in it",
         "padding": "to a square, centred, with the median of the border",
     }
 )
@@ -45,10 +51,23 @@ def stretch(pixels: npt.NDArray[np.generic], *, together: bool = False) -> Plane
     return stretched
 
 
-def views(raster: Raster) -> Iterator[Planes]:
-    """The pictures whose unit vectors are averaged, one at a time: float32 (3, height, width), 0-1, not to write to.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture that a model sees: of a channel (of colour: 0) of the whole raster, or of a tile by its number.
+
+    pixels: float32 (3, height, width), 0-1, not to write to.
+    """
+
+    channel: int
+    tile: int | None
+    pixels: Planes
+
+
+def pictures(raster: Raster) -> Iterator[Picture]:
+    """The pictures whose unit vectors are averaged to rows, one at a time: those of the whole, then those of its tiles.
 
     For each frame one of a colour picture, else one a channel that is not constant; one of zeros when all are.
+    For each tile one of a colour picture, else one a channel that is not constant in the whole raster.
     Raises UnreadableImage for a raster without pixels.
     """
     if raster.pixels.ndim != 3 or raster.pixels.size == 0:
@@ -56,15 +75,17 @@ def views(raster: Raster) -> Iterator[Planes]:
     frames = (raster.pixels, *raster.others)
     groups = _groups(len(raster.pixels), raster.rgb)
     ends = [_ends([frame[channels] for frame in frames]) for channels in groups]
-    shape = (3, *raster.pixels.shape[1:])
     shown = False
-    for frame, (channels, pair) in product(frames, zip(groups, ends, strict=True)):
-        picture = _scaled(frame[channels], pair)
+    for frame, (channel, pair) in product(frames, enumerate(ends)):
+        picture = _scaled(frame[groups[channel]], pair)
         if raster.rgb or picture.any():
             shown = True
-            yield np.broadcast_to(picture, shape)
+            yield _picture(channel, None, picture)
     if not shown:
-        yield np.broadcast_to(np.float32(0), shape)
+        yield _picture(0, None, np.zeros_like(raster.pixels[:1], np.float32))
+    varied = [channel for channel, pair in enumerate(ends) if pair is not None] or [0]
+    for (number, tile), channel in product(enumerate(raster.tiles), varied):
+        yield _picture(channel, number, _scaled(tile.pixels[groups[channel]], ends[channel]))
 
 
 def square_rows(picture: Planes) -> Iterator[Planes]:
@@ -84,6 +105,10 @@ def square_rows(picture: Planes) -> Iterator[Planes]:
         if first < last:
             block[:, first - start : last - start, left : left + width] = picture[:, first - top : last - top]
         yield block
+
+
+def _picture(channel: int, tile: int | None, planes: Planes) -> Picture:
+    return Picture(channel, tile, np.broadcast_to(planes, (3, *planes.shape[1:])))
 
 
 def _groups(channels: int, together: bool) -> list[slice]:

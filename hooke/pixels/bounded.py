@@ -4,9 +4,9 @@ import atexit
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -17,14 +17,17 @@ from typing import IO
 import numpy as np
 
 import hooke
-from hooke.embed.base import INPUT_SIDE, Raster
-from hooke.errors import BackendUnavailable, TooLarge, UnreadableImage
+from hooke.embed.base import INPUT_SIDE, Raster, Tile
+from hooke.errors import BackendUnavailable, BadInput, HookeError, TooLarge, UnreadableImage
+from hooke.pixels.decoding import Array
 from hooke.pixels.limits import Limits
+from hooke.pixels.parts import MOST_TILES, Parts
 from hooke.pixels.worker import READY
+from hooke.views import Box
 
 _MODULE = "hooke.pixels.worker"
 _START_SECONDS = 60
-_ERRORS = {error.__name__: error for error in (TooLarge, UnreadableImage)}
+_ERRORS = {error.__name__: error for error in (BadInput, TooLarge, UnreadableImage)}
 # a process that has died, or that sends what no worker would
 _CRASHES = (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError)
 _DTYPES = ("uint8", "uint16", "float32")
@@ -43,16 +46,29 @@ class UploadReader:
         self._count = workers
 
     def read(
-        self, data: bytes, limits: Limits, *, seconds: float, memory_bytes: int, short_side: int = INPUT_SIDE
+        self,
+        data: bytes,
+        limits: Limits,
+        *,
+        seconds: float,
+        memory_bytes: int,
+        short_side: int = INPUT_SIDE,
+        parts: Parts = 0,
     ) -> Raster:
-        """The raster of an upload.
+        """The raster of an upload, and its parts.
 
-        Raises TooLarge beyond the limits, the seconds or the memory; UnreadableImage for what is no image or damaged.
+        Raises TooLarge beyond the limits, the seconds or the memory; UnreadableImage for what is no image or damaged;
+        BadInput for a region outside it.
         """
         limits.check_size(len(data))
         worker = self._idle.get()
         try:
-            needs = {"limits": asdict(limits), "memory_bytes": memory_bytes, "short_side": short_side}
+            needs: dict[str, object] = {
+                "limits": asdict(limits),
+                "memory_bytes": memory_bytes,
+                "short_side": short_side,
+            }
+            needs["parts"] = astuple(parts) if isinstance(parts, Box) else parts
             return worker.read(data, limits, needs, seconds=seconds)
         finally:
             self._idle.put(worker)
@@ -146,7 +162,7 @@ def _start() -> "subprocess.Popen[bytes]":
 
 def _ask(
     process: "subprocess.Popen[bytes]", header: Mapping[str, object], data: bytes, limits: Limits
-) -> Raster | TooLarge | UnreadableImage:
+) -> Raster | HookeError:
     """The raster, or the error that the process answers with."""
     requests, answers = _pipe(process.stdin), _pipe(process.stdout)
     requests.write(json.dumps(header).encode() + b"\n")
@@ -168,12 +184,26 @@ def _received(answers: IO[bytes], answer: Mapping[str, object], limits: Limits) 
         raise EOFError
     frames, channels, height, width = (int(length) for length in shape)
     limits.check_shape(width, height, channels=channels, planes=frames)
-    size = prod((frames, channels, height, width)) * np.dtype(str(dtype)).itemsize
+    first, *others = _array(answers, (frames, channels, height, width), str(dtype))
+    tiles = _tiles(answers, answer["tiles"], channels, str(dtype), limits)
+    return Raster(first, answer["rgb"] is True, tuple(others), tuple(tiles))
+
+
+def _tiles(answers: IO[bytes], announced: object, channels: int, dtype: str, limits: Limits) -> Iterator[Tile]:
+    if not isinstance(announced, list) or len(announced) > MOST_TILES:
+        raise EOFError
+    for numbers in announced:
+        x, y, box_width, box_height, height, width = (int(number) for number in numbers)
+        limits.check_shape(width, height, channels=channels)
+        yield Tile(Box(x, y, box_width, box_height), _array(answers, (channels, height, width), dtype))
+
+
+def _array(answers: IO[bytes], shape: tuple[int, ...], dtype: str) -> Array:
+    size = prod(shape) * np.dtype(dtype).itemsize
     content = answers.read(size)
     if len(content) != size:
         raise EOFError
-    first, *others = np.frombuffer(content, dtype=str(dtype)).reshape(frames, channels, height, width)
-    return Raster(first, answer["rgb"] is True, tuple(others))
+    return np.frombuffer(content, dtype=dtype).reshape(shape)
 
 
 def _kill(process: "subprocess.Popen[bytes]", late: Event) -> None:

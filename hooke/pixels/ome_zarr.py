@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, product
 from math import ceil, prod
 
@@ -15,7 +16,9 @@ from hooke.pixels.arrays import ArrayHeader, read_header
 from hooke.pixels.decoding import Array, decoder_errors, narrow
 from hooke.pixels.files import CountedFiles, Files, read_json
 from hooke.pixels.limits import Limits
+from hooke.pixels.parts import Level, Parts, with_parts
 from hooke.pixels.planes import coarsest_that_suffices, depths_of, frames_of, project
+from hooke.views import Box
 
 MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """The files that make a folder a Zarr."""
@@ -66,8 +69,8 @@ def read_zarr_header(files: Files, path: str) -> ZarrHeader:
         return ZarrHeader(image, dict(zip(image.axes, _lengths(image, finest), strict=True)), labels)
 
 
-def read_zarr(files: Files, path: str, limits: Limits, short_side: int = INPUT_SIDE) -> Raster:
-    """The raster of the image at a path, from its coarsest level whose short side suffices.
+def read_zarr(files: Files, path: str, limits: Limits, short_side: int = INPUT_SIDE, *, parts: Parts = 0) -> Raster:
+    """The raster of the image at a path, from its coarsest level whose short side suffices, and its parts.
 
     A missing chunk has the array's fill value, as Zarr says; an image that has none of its chunks is refused.
     Raises TooLarge from its metadata, UnreadableImage when damaged.
@@ -76,24 +79,50 @@ def read_zarr(files: Files, path: str, limits: Limits, short_side: int = INPUT_S
     with decoder_errors("OME-Zarr"):
         image = _image(counted, path)
         level, header = _level(counted, path, image, short_side)
-        _check(image, header, limits)
-        planes = _planes(counted, _join(path, level.path), image.axes, header)
-        return _raster(planes, image)
+        whole = _whole(image, header)
+        _check(image, header, limits, whole)
+        planes = _planes(counted, _join(path, level.path), image.axes, header, whole)
+        raster = _raster(planes, image)
+        if not parts:
+            return raster
+        finest = _whole(image, read_header(counted, _join(path, image.levels[0].path)))
+        # what is read once more, of a finer level, may be as much again
+        again = partial(_finer, CountedFiles(files, limits.bytes), path, image, limits)
+        return with_parts(raster, (finest.width, finest.height), short_side, parts, again)
 
 
-def _planes(files: Files, path: str, axes: tuple[str, ...], header: ArrayHeader) -> list[Array]:
-    """The planes looked at, an array (channels, height, width) for each frame."""
+def _finer(files: Files, path: str, image: ngff.Multiscale, limits: Limits, short_side: int) -> Level:
+    level, header = _level(files, path, image, short_side)
+    whole = _whole(image, header)
+
+    def read(box: Box) -> Array:
+        _check(image, header, limits, box)
+        frames = _planes(files, _join(path, level.path), image.axes, header, box, every_frame=False)
+        return narrow(frames[0])
+
+    return Level((whole.width, whole.height), read)
+
+
+def _whole(image: ngff.Multiscale, header: ArrayHeader) -> Box:
+    lengths = dict(zip(image.axes, _lengths(image, header), strict=True))
+    return Box(0, 0, lengths["x"], lengths["y"])
+
+
+def _planes(
+    files: Files, path: str, axes: tuple[str, ...], header: ArrayHeader, box: Box, *, every_frame: bool = True
+) -> list[Array]:
+    """The planes looked at, in a box: an array (channels, height, width) for each frame, or for the first only."""
     # zarr takes as long to import as a plate to list
     from hooke.pixels.chunks import read_blocks
 
     lengths, chunks = dict(zip(axes, header.shape, strict=True)), dict(zip(axes, header.chunk, strict=True))
     frames, channels, depths = (
-        frames_of(lengths.get("t", 1)),
+        frames_of(lengths.get("t", 1))[: None if every_frame else 1],
         range(lengths.get("c", 1)),
         depths_of(lengths.get("z", 1)),
     )
     groups = list(product(_together(sorted(frames), chunks.get("t", 1)), _together(channels, chunks.get("c", 1))))
-    wanted = [_selection(axes, {"t": some, "c": others, "z": depths}) for some, others in groups]
+    wanted = [_selection(axes, {"t": some, "c": others, "z": depths}, box) for some, others in groups]
     planes: dict[tuple[int, int], Array] = {}
     for (some_frames, some_channels), block in zip(groups, read_blocks(files, path, header, wanted), strict=True):
         stacks = _ordered(block, axes)
@@ -140,15 +169,15 @@ def _lengths(image: ngff.Multiscale, header: ArrayHeader) -> tuple[int, ...]:
     return header.shape
 
 
-def _check(image: ngff.Multiscale, header: ArrayHeader, limits: Limits) -> None:
-    """Refuse what costs too much to read, before a chunk is read."""
+def _check(image: ngff.Multiscale, header: ArrayHeader, limits: Limits, box: Box) -> None:
+    """Refuse a box that costs too much to read, before a chunk is read."""
     lengths = dict(zip(image.axes, _lengths(image, header), strict=True))
     if min(lengths.values(), default=0) < 1:
         raise UnreadableImage(f"the image has no pixels ({lengths})")
-    taken = {axis: 1 for axis in image.axes} | {axis: lengths[axis] for axis in ("c", "y", "x") if axis in lengths}
+    taken = {"x": box.width, "y": box.height}
     taken |= {"t": len(frames_of(lengths.get("t", 1))), "z": len(depths_of(lengths.get("z", 1)))}
     channels = lengths.get("c", 1)
-    limits.check_shape(lengths["x"], lengths["y"], channels=channels, planes=taken["t"] * taken["z"])
+    limits.check_shape(box.width, box.height, channels=channels, planes=taken["t"] * taken["z"])
     if header.chunk_bytes > limits.bytes:
         raise TooLarge(
             f"chunks of {header.chunk} pixels have {header.chunk_bytes} bytes, the limit is {limits.bytes}; "
@@ -165,8 +194,11 @@ def _together(positions: "range | list[int]", chunk: int) -> list[list[int]]:
     return [list(group) for _, group in groupby(positions, key=lambda position: position // chunk)]
 
 
-def _selection(axes: tuple[str, ...], wanted: Mapping[str, Sequence[int]]) -> tuple[slice | npt.NDArray[np.int64], ...]:
-    return tuple(slice(None) if axis in "yx" else np.array(wanted.get(axis, (0,)), np.int64) for axis in axes)
+def _selection(
+    axes: tuple[str, ...], wanted: Mapping[str, Sequence[int]], box: Box
+) -> tuple[slice | npt.NDArray[np.int64], ...]:
+    within = {"y": slice(box.y, box.bottom), "x": slice(box.x, box.right)}
+    return tuple(within[axis] if axis in within else np.array(wanted.get(axis, (0,)), np.int64) for axis in axes)
 
 
 def _ordered(pixels: Array, axes: tuple[str, ...]) -> Array:

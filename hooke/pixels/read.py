@@ -23,6 +23,7 @@ from hooke.pixels.files import Files, FolderFiles, RemoteFiles, ZipFiles
 from hooke.pixels.flat import read_flat
 from hooke.pixels.limits import Limits
 from hooke.pixels.ome_zarr import images_in, read_zarr
+from hooke.pixels.parts import Parts, with_own_parts
 from hooke.pixels.tiff import read_tiff
 
 # how a file of each kind begins
@@ -76,27 +77,28 @@ def locate(path: Path) -> Location | None:
     return Location(archive, group=path.relative_to(archive).as_posix()) if archive else None
 
 
-def read_raster(path: str | Path, limits: Limits, short_side: int = INPUT_SIDE) -> Raster:
-    """The raster of an image. Raises TooLarge or UnreadableImage, naming the image.
+def read_raster(path: str | Path, limits: Limits, short_side: int = INPUT_SIDE, *, parts: Parts = 0) -> Raster:
+    """The raster of an image. Raises TooLarge or UnreadableImage, naming the image; BadInput for a region outside.
 
-    short_side: of an image with several resolutions, the coarsest is read whose short side has so many pixels.
+    short_side: of an image with several resolutions, the coarsest is read whose short side has so many pixels. parts:
+    the most tiles that come with it, or the region that does.
     """
     with _naming(path):
         if isinstance(path, str) and is_address(path) and not path.startswith(_LOCAL):
-            return _read_remote(path, limits, short_side)
+            return _read_remote(path, limits, short_side, parts)
         found = locate(_plain(path))
         if found is None:
             raise UnreadableImage("there is no such file")
         if found.path.is_dir():
-            return read_zarr(FolderFiles(found.path), "", limits, short_side)
+            return read_zarr(FolderFiles(found.path), "", limits, short_side, parts=parts)
         with found.path.open("rb") as file:
             if file.read(4) == ZIP:
-                return read_zarr(ZipFiles(found.path), found.group, limits, short_side)
-            return _read_file(file, limits, short_side, found.series)
+                return read_zarr(ZipFiles(found.path), found.group, limits, short_side, parts=parts)
+            return _read_file(file, limits, short_side, found.series, parts=parts)
 
 
 def read_changed(
-    path: str | Path, limits: Limits, known: int | None, short_side: int = INPUT_SIDE
+    path: str | Path, limits: Limits, known: int | None, short_side: int = INPUT_SIDE, *, parts: Parts = 0
 ) -> tuple[int, Raster] | None:
     """The digest and the raster of an image; None where the digest is the known one.
 
@@ -107,13 +109,14 @@ def read_changed(
     digest = None if content is None else _digest(content)
     if digest is not None and digest == known:
         return None
-    raster = read_raster(path, limits, short_side)
+    raster = read_raster(path, limits, short_side, parts=parts)
     if digest is None:
-        digest = _digest(*(part for frame in (raster.pixels, *raster.others) for part in _described(frame, raster.rgb)))
+        frames = (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles))
+        digest = _digest(*(part for frame in frames for part in _described(frame, raster.rgb)))
     return None if digest == known else (digest, raster)
 
 
-def read_raster_bytes(content: bytes, limits: Limits, short_side: int = INPUT_SIDE) -> Raster:
+def read_raster_bytes(content: bytes, limits: Limits, short_side: int = INPUT_SIDE, *, parts: Parts = 0) -> Raster:
     """The raster of an image file's content: PNG, JPEG, TIFF in any flavour, or a zip of one OME-Zarr image.
 
     Raises TooLarge before decoding when its header exceeds `limits`; UnreadableImage when damaged or none of these.
@@ -121,34 +124,34 @@ def read_raster_bytes(content: bytes, limits: Limits, short_side: int = INPUT_SI
     limits.check_size(len(content))
     if content.startswith(ZIP):
         files = ZipFiles(content)
-        return read_zarr(files, _only_image(files), limits, short_side)
-    return _read_file(BytesIO(content), limits, short_side)
+        return read_zarr(files, _only_image(files), limits, short_side, parts=parts)
+    return _read_file(BytesIO(content), limits, short_side, parts=parts)
 
 
-def _read_file(file: BinaryIO, limits: Limits, short_side: int, series: int = 0) -> Raster:
+def _read_file(file: BinaryIO, limits: Limits, short_side: int, series: int = 0, *, parts: Parts) -> Raster:
     size = file.seek(0, 2)
     file.seek(0)
     start = file.read(4)
     file.seek(0)
     if start.startswith(TIFF):
-        return read_tiff(file, limits, short_side, series)
+        return read_tiff(file, limits, short_side, series, parts=parts)
     limits.check_size(size)
     if start.startswith(FLAT):
-        return read_flat(file.read(), limits)
+        return with_own_parts(read_flat(file.read(), limits), short_side, parts)
     raise UnreadableImage(
         "the file is not a PNG, JPEG or TIFF image, nor a zip of an OME-Zarr; convert it to one of these"
     )
 
 
-def _read_remote(url: str, limits: Limits, short_side: int) -> Raster:
+def _read_remote(url: str, limits: Limits, short_side: int, parts: Parts) -> Raster:
     files = RemoteFiles(url)
     if files.is_folder():
-        return read_zarr(files, "", limits, short_side)
+        return read_zarr(files, "", limits, short_side, parts=parts)
     with files.open() as file:
         if file.read(4) == ZIP:
             file.seek(0)
-            return read_raster_bytes(file.read(limits.bytes + 1), limits, short_side)
-        return _read_file(file, limits, short_side)
+            return read_raster_bytes(file.read(limits.bytes + 1), limits, short_side, parts=parts)
+        return _read_file(file, limits, short_side, parts=parts)
 
 
 def _plain(path: str | Path) -> Path:

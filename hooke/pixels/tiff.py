@@ -8,6 +8,7 @@ the pages of those planes are read.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import prod
 from struct import calcsize, iter_unpack, unpack
@@ -21,7 +22,9 @@ from hooke.errors import TooLarge, UnreadableImage
 from hooke.pixels.decoding import Array, decoder_errors, inverted, narrow, over_white
 from hooke.pixels.flat import read_flat
 from hooke.pixels.limits import Limits
+from hooke.pixels.parts import Level, Parts, Size, cropped, with_own_parts, with_parts
 from hooke.pixels.planes import coarsest_that_suffices, depths_of, frames_of, project
+from hooke.views import Box
 
 # Their samples are no intensities: pillow turns them into colours.
 _PICTURES = (PHOTOMETRIC.PALETTE, PHOTOMETRIC.SEPARATED, PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
@@ -51,16 +54,25 @@ class _Axis:
     length: int
 
 
-def read_tiff(file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, series: int = 0) -> Raster:
-    """The raster of a series of a TIFF. Raises TooLarge from its header, UnreadableImage when damaged."""
+def read_tiff(
+    file: BinaryIO, limits: Limits, short_side: int = INPUT_SIDE, series: int = 0, *, parts: Parts = 0
+) -> Raster:
+    """The raster of a series of a TIFF, and its parts.
+
+    Raises TooLarge from its header, UnreadableImage when damaged.
+    """
     with decoder_errors("TIFF"):
         check_chain(file)
         with TiffFile(file, _multifile=False) as tif:
             check_said(tif)
             chosen = _chosen(tif, series)
             if chosen.keyframe.photometric in _PICTURES:
-                return read_flat(_whole(file, limits), limits, _number_of(chosen.keyframe))
-            return _read(_level(chosen, short_side), file, limits)
+                picture = read_flat(_whole(file, limits), limits, _number_of(chosen.keyframe))
+                return with_own_parts(picture, short_side, parts)
+            raster = _read(_level(chosen, short_side), file, limits)
+            if not parts:
+                return raster
+            return with_parts(raster, _size(chosen), short_side, parts, partial(_finer, chosen, file, limits))
 
 
 def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
@@ -107,6 +119,25 @@ def _level(series: TiffPageSeries, short_side: int) -> TiffPageSeries:
     return series.levels[finest_first[place]]
 
 
+def _finer(series: TiffPageSeries, file: BinaryIO, limits: Limits, short_side: int) -> Level:
+    chosen = _level(series, short_side)
+
+    def read(box: Box) -> Array:
+        pages = _Pages(chosen, file, None if _orientation(chosen.keyframe) in _ORIENTATIONS else box)
+        _check(pages, limits)
+        pixels = _raster(_plane(pages, pages.frames()[0]), chosen.keyframe).pixels
+        return pixels if pages.box else cropped(pixels, box)
+
+    return Level(_size(chosen), read)
+
+
+def _size(series: TiffPageSeries) -> Size:
+    """Width and height, upright."""
+    width, height = (series.shape[series.axes.index(axis)] for axis in "XY")
+    turned = _ORIENTATIONS.get(_orientation(series.keyframe), (False,))[0]
+    return (height, width) if turned else (width, height)
+
+
 def _read(series: TiffPageSeries, file: BinaryIO, limits: Limits) -> Raster:
     pages = _Pages(series, file)
     _check(pages, limits)
@@ -115,9 +146,10 @@ def _read(series: TiffPageSeries, file: BinaryIO, limits: Limits) -> Raster:
 
 
 class _Pages:
-    """A series as pages: its axes, those that number the pages before those within one."""
+    """A series as pages: its axes, those that number the pages before those within one; read whole, or in a box."""
 
-    def __init__(self, series: TiffPageSeries, file: BinaryIO) -> None:
+    def __init__(self, series: TiffPageSeries, file: BinaryIO, box: Box | None = None) -> None:
+        self.box = box
         axes = [_Axis(_role(name, n), n) for name, n in zip(series.axes, series.shape, strict=True)]
         within = series.keyframe.ndim
         if tuple(series.shape[-within:]) != tuple(series.keyframe.shape):
@@ -171,7 +203,19 @@ class _Pages:
 
     def read(self, number: int) -> Array:
         """The pixels of a page as (channels, depth, samples, height, width)."""
-        return _arranged(self._pixels(number), self.within)
+        if self.box is None:
+            return _arranged(self._pixels(number), self.within)
+        if self._is_one_run() or not self._series.keyframe.is_tiled:
+            return cropped(_arranged(self._pixels(number), self.within), self.box)
+        return _arranged(self._tiles(number, self.box), self.within)
+
+    def _tiles(self, number: int, box: Box) -> Array:
+        """The pixels of a page in a box; only the page's tiles that it touches are read."""
+        import zarr  # takes as long to import as most files to read
+
+        within = {"y": slice(box.y, box.bottom), "x": slice(box.x, box.right)}
+        page = zarr.open_array(self._page(number).aszarr(maxworkers=1), mode="r")
+        return np.asarray(page[tuple(within.get(axis.role, slice(None)) for axis in self.within)])
 
     def _pixels(self, number: int) -> Array:
         if not self._is_one_run():
@@ -216,7 +260,7 @@ def _arranged(pixels: Array, axes: Sequence[_Axis]) -> Array:
     """A page's pixels as (channels, depth, samples, height, width); of times and other axes the first position."""
     roles = ("time", "first", "channels", "stack", "samples", "y", "x")
     ordered = pixels.transpose([place for role in roles for place in _places(axes, role)])
-    lengths = [prod(axes[place].length for place in _places(axes, role)) for role in roles]
+    lengths = [prod(pixels.shape[place] for place in _places(axes, role)) for role in roles]
     return np.asarray(ordered.reshape(lengths)[0, 0])
 
 
@@ -288,12 +332,16 @@ def _check(pages: _Pages, limits: Limits) -> None:
     """Refuse what costs too much, and a file that ends before its pixels do: tifffile fills in zeros."""
     depth = len(pages.depths()) * prod(axis.length for axis in pages.within if axis.role in ("stack", "time", "first"))
     channels = pages.length("channels") * pages.length("samples")
-    limits.check_shape(pages.length("x"), pages.length("y"), channels=channels, planes=depth * len(pages.frames()))
+    width, height = pages.length("x"), pages.length("y")
+    box = pages.box or Box(0, 0, width, height)
+    limits.check_shape(box.width, box.height, channels=channels, planes=depth * len(pages.frames()))
     if pages.tile_pixels() > limits.pixels:
         raise TooLarge(f"tiles of {pages.tile_pixels()} pixels, the limit is {limits.pixels}; write smaller ones")
     spans = pages.spans()
     _require(pages.file_size(), max((start + count for start, count in spans), default=0))
-    if (total := sum(count for _, count in spans)) > limits.bytes:
+    # of a box, as if every page were packed alike all over
+    total = sum(count for _, count in spans) * box.width * box.height // (width * height)
+    if total > limits.bytes:
         raise TooLarge(f"the planes looked at take {total} bytes, the limit is {limits.bytes}; write smaller levels")
 
 
@@ -310,8 +358,12 @@ def _raster(planes: Array, page: TiffPage) -> Raster:
     return Raster(pixels, rgb=False)
 
 
+def _orientation(page: TiffPage) -> int:
+    return page.tags.valueof(274, 1) or 1
+
+
 def _upright(planes: Array, page: TiffPage) -> Array:
-    orientation = page.tags.valueof(274, 1)
+    orientation = _orientation(page)
     if orientation not in _ORIENTATIONS:
         return planes
     swap, flip_y, flip_x = _ORIENTATIONS[orientation]

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,9 @@ import numpy as np
 from hooke.embed.base import Raster
 from hooke.errors import HookeError, TooLarge
 from hooke.pixels.limits import Limits
+from hooke.pixels.parts import Parts
 from hooke.pixels.read import read_raster_bytes
+from hooke.views import Box
 
 READY = b"ready\n"
 _STATM = Path("/proc/self/statm")
@@ -30,26 +33,29 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         request = json.loads(line)
         content = requests.read(request["size"])
         _limit_memory(request["memory_bytes"])
-        _answer(answers, content, Limits(**request["limits"]), request["short_side"])
+        parts = request["parts"]
+        wanted = Box(*parts) if isinstance(parts, list) else parts
+        _answer(answers, content, Limits(**request["limits"]), request["short_side"], wanted)
 
 
-def _answer(answers: BinaryIO, content: bytes, limits: Limits, short_side: int) -> None:
+def _answer(answers: BinaryIO, content: bytes, limits: Limits, short_side: int, parts: Parts) -> None:
     try:
-        raster = _decoded(content, limits, short_side)
+        raster = _decoded(content, limits, short_side, parts)
     except HookeError as error:
         answers.write(_line({"error": type(error).__name__, "message": str(error)}))
     else:
         frames = (raster.pixels, *raster.others)
         shape, dtype = (len(frames), *raster.pixels.shape), raster.pixels.dtype.name
-        answers.write(_line({"shape": shape, "dtype": dtype, "rgb": raster.rgb}))
-        for frame in frames:
+        tiles = [[*astuple(tile.box), *tile.pixels.shape[1:]] for tile in raster.tiles]
+        answers.write(_line({"shape": shape, "dtype": dtype, "rgb": raster.rgb, "tiles": tiles}))
+        for frame in (*frames, *(tile.pixels for tile in raster.tiles)):
             answers.write(np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data)
     answers.flush()
 
 
-def _decoded(content: bytes, limits: Limits, short_side: int) -> Raster:
+def _decoded(content: bytes, limits: Limits, short_side: int, parts: Parts) -> Raster:
     try:
-        return read_raster_bytes(content, limits, short_side)
+        return read_raster_bytes(content, limits, short_side, parts=parts)
     except MemoryError as exc:
         raise TooLarge("the image needs more memory to decode than allowed; send a smaller one") from exc
 

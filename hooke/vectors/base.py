@@ -3,19 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
+from hooke.errors import CorruptIndex
+from hooke.views import Kind
+
 Vectors = npt.NDArray[np.float32]
 """float32, shape (rows, dim), each row of unit length."""
 Ordinals = npt.NDArray[np.uint32]
+Places = npt.NDArray[np.uint32]
+"""Where in its image each row is: uint32 (rows, kind.place_width); nothing, a channel's number, or a box's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows to append: `vectors` (rows, dim), the image `ordinals` (rows,) they belong to, and `digests` (rows,).
+    """Rows of one kind to append: `vectors` (rows, dim), the image `ordinals` (rows,) they belong to, and `digests`
+    (rows,). places: as `Places` says; None of whole images, which have none.
 
     Rows of one image stand together. digests: uint64, the first eight bytes of the SHA-256 of the file of a PNG or
     JPEG, and of the pixels looked at of any other image, so that one whose content is unchanged need not be embedded
@@ -25,6 +32,8 @@ class Block:
     vectors: Vectors
     ordinals: Ordinals
     digests: npt.NDArray[np.uint64]
+    kind: Kind = Kind.WHOLE
+    places: Places | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +80,10 @@ class Neighbours:
 
 
 class VectorReader(Protocol):
-    """The vectors of one snapshot; safe to use from several threads. A later segment's rows replace an image's rows."""
+    """The rows of one kind in one snapshot; safe to use from several threads.
+
+    A later segment's rows replace an image's rows.
+    """
 
     @property
     def dim(self) -> int:
@@ -90,6 +102,10 @@ class VectorReader(Protocol):
         """The rows of one image, a copy; shape (0, dim) when it has none."""
         ...
 
+    def places_of(self, ordinal: int) -> Places:
+        """Where in the image each of its rows is."""
+        ...
+
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
@@ -103,11 +119,17 @@ class VectorStore(Protocol):
     """Where segments are written. Nothing written is seen until a snapshot names its segment."""
 
     def append(self, block: Block) -> str:
-        """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
+        """Write one segment, durably, and return its name, which begins with its kind.
+
+        Raises ZeroVector, BadInput, NoSpace.
+        """
         ...
 
-    def read(self, segments: Sequence[str]) -> VectorReader:
-        """Open the named segments, oldest first. Raises CorruptIndex naming the file that does not hold."""
+    def read(self, segments: Sequence[str], kind: Kind = Kind.WHOLE) -> VectorReader:
+        """Open those of the named segments, oldest first, that are of a kind.
+
+        Raises CorruptIndex naming the file that does not hold.
+        """
         ...
 
     def discard_except(self, segments: Sequence[str]) -> None:
@@ -117,3 +139,16 @@ class VectorStore(Protocol):
     def size_bytes(self, segments: Sequence[str]) -> int:
         """Bytes on disk of the named segments."""
         ...
+
+
+def segment_name(kind: Kind) -> str:
+    """A new segment's name."""
+    return f"{kind}-{uuid4().hex}"
+
+
+def of_kind(segments: Sequence[str], kind: Kind) -> list[str]:
+    """Those of the segments, in their order, that are of a kind. Raises CorruptIndex for a name that tells none."""
+    strange = next((name for name in segments if name.partition("-")[0] not in list(Kind)), None)
+    if strange is not None:
+        raise CorruptIndex(f"segment {strange!r} is of a format that this version does not read; index anew")
+    return [name for name in segments if name.startswith(f"{kind}-")]

@@ -9,17 +9,21 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from hooke.vectors.base import Digests, Ordinals, Vectors
+from hooke.vectors.base import Digests, Ordinals, Places, Vectors
 from hooke.vectors.codes import Codes
 from hooke.vectors.planner import Positions, Scores
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which image each of a segment's rows belongs to, sorted by ordinal: ordinals and digests (rows,)."""
+    """Which image each of a segment's rows belongs to, sorted by ordinal: ordinals and digests (rows,).
+
+    places: where in its image each row is (rows, kind.place_width).
+    """
 
     ordinals: Ordinals
     digests: npt.NDArray[np.uint64]
+    places: Places
 
     @cached_property
     def starts(self) -> Positions:
@@ -41,6 +45,11 @@ class Columns:
     def is_single(self) -> bool:
         """Whether every image has one row."""
         return len(self.images) == len(self.ordinals)
+
+    def rows_at(self, ordinal: int) -> slice | None:
+        """The rows of an image by its ordinal; None where it has none here."""
+        begin, end = np.searchsorted(self.ordinals, [ordinal, ordinal + 1])
+        return slice(int(begin), int(end)) if end > begin else None
 
     def positions(self, wanted: BitMap) -> Positions:
         """Where images that the segment has stand in `images`."""

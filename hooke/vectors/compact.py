@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from hooke.vectors.base import Block
+from hooke.vectors.base import Block, of_kind
 from hooke.vectors.columns import Segment, live_images
 from hooke.vectors.planner import Positions
 from hooke.vectors.segments import SegmentStore
+from hooke.views import Kind
 
 SMALL_ROWS = 262_144
 """A segment of fewer rows is merged with others; a search of a thousand small ones takes twice that of a few."""
@@ -31,9 +32,15 @@ class _Images:
 def compact(store: SegmentStore, names: Sequence[str], keep: BitMap) -> tuple[str, ...]:
     """Names of segments, oldest first, with the same rows of the images to keep; the same names if that gains nothing.
 
+    Segments of one kind are merged with each other; the kinds follow one another.
     What is merged is read whole and checked first. Raises CorruptIndex, NoSpace. The former segments stay where they
     are: whoever has them open goes on reading them.
     """
+    compacted = [name for kind in Kind for name in _compact_kind(store, of_kind(names, kind), keep, kind)]
+    return tuple(names) if set(compacted) == set(names) else tuple(compacted)
+
+
+def _compact_kind(store: SegmentStore, names: Sequence[str], keep: BitMap, kind: Kind) -> tuple[str, ...]:
     segments = store.open(names)
     useful = [live & keep for live in live_images(segments)]
     merged = _worth_merging(segments, useful)
@@ -45,7 +52,7 @@ def compact(store: SegmentStore, names: Sequence[str], keep: BitMap) -> tuple[st
     )
     rest = tuple(name for name, chosen in zip(names, merged, strict=True) if not chosen)
     # last: an image that a remaining segment holds too was replaced by one of those merged
-    return (*rest, store.append_sorted(_blocks(images, segments))) if len(images.positions) else rest
+    return (*rest, store.append_sorted(_blocks(images, segments), kind)) if len(images.positions) else rest
 
 
 def _worth_merging(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:
@@ -81,10 +88,12 @@ def _block(images: _Images, segments: Sequence[Segment]) -> Block:
         counts[its] = starts[images.positions[its] + 1] - starts[images.positions[its]]
     begins = np.cumsum(counts) - counts
     total = int(counts.sum())
+    places = np.empty((total, segments[0].places.shape[1]), dtype=np.uint32)
     block = Block(
         np.empty((total, segments[0].rows.shape[1]), dtype=np.float32),
         np.empty(total, dtype=np.uint32),
         np.empty(total, dtype=np.uint64),
+        places=places,
     )
     for number in here:
         its = images.segments == number
@@ -93,4 +102,5 @@ def _block(images: _Images, segments: Sequence[Segment]) -> Block:
         block.vectors[to] = segments[number].rows[rows]
         block.ordinals[to] = segments[number].ordinals[rows]
         block.digests[to] = segments[number].digests[rows]
+        places[to] = segments[number].places[rows]
     return block

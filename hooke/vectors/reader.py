@@ -1,6 +1,6 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -9,19 +9,20 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.base import Block, Digests, Neighbours, Vectors
+from hooke.vectors.base import Block, Digests, Neighbours, Places, Vectors
 from hooke.vectors.columns import Segment, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
 from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
 from hooke.vectors.workers import Batcher, Workers, usable_threads
+from hooke.views import Kind
 
 _LONG_S = 2e-3
 _MOST_TOGETHER = 32
 
 
 class SegmentReader:
-    """A VectorReader over segments, oldest first. What it derives from them is computed at the first search."""
+    """A VectorReader over segments of one kind, oldest first. What it derives is computed at the first search."""
 
     def __init__(self, segments: Sequence[Segment], threads: int | None = None) -> None:
         self._segments = tuple(segments)
@@ -44,11 +45,15 @@ class SegmentReader:
 
     def vectors_of(self, ordinal: int) -> Vectors:
         """The rows of one image, a copy; shape (0, dim) when it has none."""
-        for segment in reversed(self._segments):
-            begin, end = np.searchsorted(segment.ordinals, [ordinal, ordinal + 1])
-            if end > begin:
-                return np.array(segment.rows[begin:end])
+        for segment, rows in self._stored(ordinal):
+            return np.array(segment.rows[rows])
         return np.empty((0, self.dim), dtype=np.float32)
+
+    def places_of(self, ordinal: int) -> Places:
+        """Where in the image each of its rows is."""
+        for segment, rows in self._stored(ordinal):
+            return np.array(segment.places[rows])
+        return np.empty((0, 0), dtype=np.uint32)
 
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
@@ -65,6 +70,12 @@ class SegmentReader:
         """Measure the machine and make the segments' codes now; searches begin that in the background."""
         self._preparation.wait()
         return self._preparation.rates
+
+    def _stored(self, ordinal: int) -> Iterator[tuple[Segment, slice]]:
+        """Where an image's rows are; the latest first."""
+        for segment in reversed(self._segments):
+            if rows := segment.rows_at(ordinal):
+                yield segment, rows
 
     def _task(self, queries: Vectors, k: int, allowed: BitMap | None) -> Task:
         parts, candidates = [], 0
@@ -120,16 +131,27 @@ def check_block(block: Block) -> None:
         raise BadInput(
             f"{len(block.vectors)} vectors, {count} ordinals, {len(block.digests)} digests; give as many of each"
         )
+    if block.kind is not Kind.WHOLE or block.places is not None:
+        check_places(block)
     types = [array.dtype.name for array in (block.vectors, block.ordinals, block.digests)]
     if types != ["float32", "uint32", "uint64"]:
         raise BadInput(f"vectors, ordinals and digests are {', '.join(types)}; float32, uint32, uint64 are needed")
     check_rows(block.vectors)
 
 
+def check_places(block: Block) -> None:
+    """Raise BadInput unless every row has a place such as its kind needs."""
+    expected = (len(block.ordinals), block.kind.place_width)
+    if block.places is None or block.places.shape != expected or block.places.dtype != np.uint32:
+        found = "none" if block.places is None else f"{block.places.dtype.name} {block.places.shape}"
+        raise BadInput(f"places of {block.kind} rows are uint32 {expected}, not {found}")
+
+
 def sorted_block(block: Block) -> Block:
     """The block by ordinal, an image's rows in the order given: a search then needs no look-up table."""
     order = np.argsort(block.ordinals, kind="stable")
-    return Block(block.vectors[order], block.ordinals[order], block.digests[order])
+    places = None if block.places is None else block.places[order]
+    return Block(block.vectors[order], block.ordinals[order], block.digests[order], block.kind, places)
 
 
 def check_rows(rows: Vectors) -> None:

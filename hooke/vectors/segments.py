@@ -1,7 +1,8 @@
 """Vectors in immutable segment directories: checksummed, memory-mapped, searched exactly.
 
-    <segment>/  rows.f32  ordinals.u32  digests.u64  meta.json        raw little-endian arrays, row by row, by ordinal
+    <kind>-<number>/  rows.f32  ordinals.u32  digests.u64  places.u32  meta.json
 
+Arrays are raw and little-endian, row by row, by ordinal; rows of whole images have no places.
 A segment is written under a temporary name, synced and renamed: it is whole, or it is not there.
 """
 
@@ -17,22 +18,22 @@ from functools import partial
 from os import O_RDONLY, close, fsync
 from os import open as open_directory
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors.base import Block, Vectors
+from hooke.vectors.base import Block, Vectors, of_kind, segment_name
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
+from hooke.views import Kind
 
-FORMAT = 1
-_ROWS, _ORDINALS, _DIGESTS, _META = "rows.f32", "ordinals.u32", "digests.u64", "meta.json"
-_TYPES = {_ROWS: "<f4", _ORDINALS: "<u4", _DIGESTS: "<u8"}
-_NAME = re.compile(r"[0-9a-f]{32}")
-_OURS = re.compile(r"(tmp-)?[0-9a-f]{32}")
+FORMAT = 2
+_ROWS, _ORDINALS, _DIGESTS, _PLACES, _META = "rows.f32", "ordinals.u32", "digests.u64", "places.u32", "meta.json"
+_TYPES = {_ROWS: "<f4", _ORDINALS: "<u4", _DIGESTS: "<u8", _PLACES: "<u4"}
+_NAME = re.compile(rf"({'|'.join(Kind)})-[0-9a-f]{{32}}")
+_OURS = re.compile(rf"(tmp-)?{_NAME.pattern}")
 _FULL = (ENOSPC, EDQUOT, EFBIG)
 # Below this, reading all of a segment to check it costs less than a search that finds it broken later.
 _CHECKED_AT_OPEN_BYTES = 2**20
@@ -41,12 +42,18 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class _Meta:
+    kind: Kind
     rows: int
     dim: int
     checksums: dict[str, str]
 
+    @property
+    def types(self) -> dict[str, str]:
+        return _types(self.kind)
+
     def shape(self, file: str) -> tuple[int, ...]:
-        return (self.rows, self.dim) if file == _ROWS else (self.rows,)
+        widths = {_ROWS: (self.dim,), _PLACES: (self.kind.place_width,)}
+        return (self.rows, *widths.get(file, ()))
 
     def size(self, file: str) -> int:
         return int(np.prod(self.shape(file))) * np.dtype(_TYPES[file]).itemsize
@@ -62,16 +69,16 @@ class SegmentStore:
     def append(self, block: Block) -> str:
         """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
         check_block(block)
-        return self.append_sorted([sorted_block(block)])
+        return self.append_sorted([sorted_block(block)], block.kind)
 
-    def append_sorted(self, blocks: Iterable[Block]) -> str:
+    def append_sorted(self, blocks: Iterable[Block], kind: Kind) -> str:
         """The same, of blocks of sound rows that follow each other by ordinal: only one of them is in memory."""
-        name = uuid4().hex
+        name = segment_name(kind)
         unfinished = self._directory / f"tmp-{name}"
         with _disk_errors(self._directory):
             try:
                 unfinished.mkdir(parents=True)
-                self._write(unfinished, blocks)
+                self._write(unfinished, blocks, kind)
                 unfinished.rename(self._directory / name)
                 _sync(self._directory)
             except BaseException:
@@ -79,12 +86,12 @@ class SegmentStore:
                 raise
         return name
 
-    def read(self, segments: Sequence[str]) -> SegmentReader:
-        """Open the named segments, oldest first: sizes are checked, small segments by checksum too.
+    def read(self, segments: Sequence[str], kind: Kind = Kind.WHOLE) -> SegmentReader:
+        """Open those of a kind, oldest first: sizes are checked, small segments by checksum too.
 
         Raises CorruptIndex naming the file that does not hold, SpaceMismatch for a segment of another space.
         """
-        return SegmentReader(self.open(segments))
+        return SegmentReader(self.open(of_kind(segments, kind)))
 
     def open(self, segments: Sequence[str]) -> list[Segment]:
         """The named segments' arrays, checked as `read` says."""
@@ -122,19 +129,21 @@ class SegmentStore:
         """Bytes on disk of the named segments."""
         metas = {name: self._meta(name) for name in segments}
         return sum(
-            sum(meta.size(file) for file in _TYPES) + (self._directory / name / _META).stat().st_size
+            sum(meta.size(file) for file in meta.types) + (self._directory / name / _META).stat().st_size
             for name, meta in metas.items()
         )
 
-    def _write(self, folder: Path, blocks: Iterable[Block]) -> None:
+    def _write(self, folder: Path, blocks: Iterable[Block], kind: Kind) -> None:
         rows = dim = 0
-        sums = {file: hashlib.sha256() for file in _TYPES}
+        types = _types(kind)
+        sums = {file: hashlib.sha256() for file in types}
         with ExitStack() as files:
-            opened = {file: files.enter_context((folder / file).open("wb")) for file in _TYPES}
+            opened = {file: files.enter_context((folder / file).open("wb")) for file in types}
             for block in blocks:
                 rows, dim = rows + len(block.ordinals), block.vectors.shape[1]
-                for file, array in zip(_TYPES, (block.vectors, block.ordinals, block.digests), strict=True):
-                    content = np.ascontiguousarray(array, dtype=_TYPES[file]).reshape(-1).view(np.uint8).data
+                arrays = (block.vectors, block.ordinals, block.digests, block.places)
+                for (file, type_), array in zip(types.items(), arrays, strict=False):
+                    content = np.ascontiguousarray(array, dtype=type_).reshape(-1).view(np.uint8).data
                     sums[file].update(content)
                     opened[file].write(content)
             for each in opened.values():
@@ -143,10 +152,11 @@ class SegmentStore:
         body = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
+            "kind": kind,
             "rows": rows,
             "dim": dim,
             "byte_order": "little",
-            "types": _TYPES,
+            "types": types,
             "sha256": {file: each.hexdigest() for file, each in sums.items()},
         }
         meta = json.dumps({"body": body, "sha256": _digest(body)}, sort_keys=True, indent=1)
@@ -155,12 +165,13 @@ class SegmentStore:
 
     def _open(self, name: str) -> Segment:
         meta = self._meta(name)
-        if sum(meta.size(file) for file in _TYPES) <= _CHECKED_AT_OPEN_BYTES:
+        if sum(meta.size(file) for file in meta.types) <= _CHECKED_AT_OPEN_BYTES:
             self._check_sums(name, meta)
-        arrays = {file: self._map(name, file, meta) for file in _TYPES}
+        arrays = {file: self._map(name, file, meta) for file in meta.types}
+        arrays.setdefault(_PLACES, np.empty(meta.shape(_PLACES), np.uint32))
         rows: Vectors = arrays[_ROWS]  # type: ignore[assignment]  # as are the others, of a dtype by _TYPES
         codes = partial(cached_codes, self._cache / f"{name}.sq8", rows, meta.checksums[_ROWS])
-        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], rows, codes)  # type: ignore[arg-type]
+        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_PLACES], rows, codes)  # type: ignore[arg-type]
 
     def _map(self, name: str, file: str, meta: _Meta) -> Array:
         path = self._directory / name / file
@@ -180,23 +191,29 @@ class SegmentStore:
             body = content["body"]
             if _digest(body) != content["sha256"]:
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
-            meta = _Meta(int(body["rows"]), int(body["dim"]), dict(body["sha256"]))
+            kind = Kind(name.partition("-")[0])
+            meta = _Meta(kind, int(body["rows"]), int(body["dim"]), dict(body["sha256"]))
         if body["fingerprint"] != self._fingerprint:
             raise SpaceMismatch(
                 f"segment {name} is of space {body['fingerprint'][:12]}, not {self._fingerprint[:12]}; "
                 "load the index's model and weights, or index anew"
             )
-        if body["format"] != FORMAT or body["types"] != _TYPES or body["byte_order"] != "little":
+        if body["format"] != FORMAT or body["types"] != meta.types or body["byte_order"] != "little":
             raise CorruptIndex(f"{path}: of a format that this version does not read; index anew")
         return meta
 
     def _check_sums(self, name: str, meta: _Meta) -> None:
-        for file in _TYPES:
+        for file in meta.types:
             path = self._directory / name / file
             with _whole(path), path.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != meta.checksums.get(file):
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
+
+
+def _types(kind: Kind) -> dict[str, str]:
+    """The files of a segment and the types of their numbers; of rows that need no place, none of places."""
+    return {file: type_ for file, type_ in _TYPES.items() if file != _PLACES or kind.place_width}
 
 
 def _digest(body: object) -> str:

@@ -2,12 +2,11 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from pyroaring import BitMap
 
 from hooke.curation import Decisions, read_decisions
@@ -17,9 +16,8 @@ from hooke.fields import UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import CompletionRequest, FacetRequest, SearchRequest
+from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
 from hooke.results import (
-    CombinedHit,
     CombinedResult,
     CompletionResult,
     CurationList,
@@ -30,13 +28,12 @@ from hooke.results import (
     RecordDetail,
     SearchHit,
     SearchResult,
-    SimilarHit,
     SimilarResult,
 )
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
-from hooke.vectors.base import Neighbours, VectorReader, Vectors
+from hooke.views import Box, Kind
 from ontologies.catalogue import Catalogue
 from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
@@ -44,14 +41,27 @@ from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term, list_terms
 from search_api.engine.explain import Explainer, Parts
 from search_api.engine.facets import Facets
-from search_api.engine.filtered import nearest
+from search_api.engine.fusion import fuse
+from search_api.engine.grouping import relatives
 from search_api.engine.levels import facet_level
-from search_api.engine.similarity import EmbedderChoice, Visuals, fuse, towards
+from search_api.engine.lookalikes import (
+    best_of_each_study,
+    by_meaning,
+    combined_hits,
+    depth,
+    similar_hits,
+    two_rankings,
+    weighed,
+)
+from search_api.engine.looking import Looking
+from search_api.engine.meaning import Meanings
+from search_api.engine.nullmodel import NullModels
+from search_api.engine.similarity import EmbedderChoice, Visuals, towards
 from search_api.engine.understand import Understood, known_field, understand
+from search_api.engine.views import Examples, see
 
 FacetCounts = dict[str, tuple[FacetValue, ...]]
-FUSED_DEPTH = 1_000
-"""How far down each ranking is read before two are fused."""
+PLAIN = LookOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class Engine:
         self._facets = Facets()
         self._completer = Completer()
         self._visuals = Visuals(self._index, choice, cluster)
+        self._nulls = NullModels()
+        self._meanings = Meanings()
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
 
@@ -102,48 +114,68 @@ class Engine:
                 snapshot,
             )
 
-    def similar(self, example: Example, request: SearchRequest) -> SimilarResult:
+    def similar(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> SimilarResult:
         """The images most like an example, among those that text and filters allow; `request.limit` is k."""
+        if options.weight is not None:
+            raise BadInput("weight: it fuses text and look in a combined search; look-alikes have `semantic`")
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
-            found = self._look(example, understood.where(), request.limit, reader)
-            among = Among(frozenset(hit.ordinal for hit in found.hits))
-            similarity = {hit.ordinal: hit.similarity for hit in found.hits}
-            records = reader.records(Level.IMAGE, list(similarity))
+            looking, seen = self._look(example, options, reader)
+            found = looking.find(understood.where(), depth(request.limit, options), options)
+            reranked = {}
+            if options.semantic:
+                semantics = self._meanings.of(reader, catalogue)
+                reranked = by_meaning(looking, found, semantics, understood.report, options.semantic)
+            hits, alike = similar_hits(looking, found, reranked, request.limit)
+            if request.explain:
+                hits = tuple(replace(hit, pairs=seen.pairs(reader.get(Level.IMAGE, hit.id).ordinal)) for hit in hits)
+            among = BitMap(hit.ordinal for hit in found.hits[: request.limit])
+            if reranked:
+                among = BitMap(list(reranked)[: request.limit])
+            facets, similar = self._count_similar(request, understood, looking, options, among, catalogue)
             return SimilarResult(
-                tuple(SimilarHit(r.id, r.study_id, r.title, similarity[r.ordinal]) for r in records),
+                hits,
                 found.exact,
                 found.method,
                 found.candidates,
-                self._count_among(request, among, reader, catalogue),
-                understood.report,
+                facets,
+                seen.noticed(understood.report),
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
+                similar,
+                alike,
+                len(reranked),
+                seen.kind,
             )
 
-    def combined(self, example: Example, request: SearchRequest) -> CombinedResult:
+    def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
         """Images ranked by text and by look together; filters restrict both, text only ranks."""
+        for name in ("min_percentile", "similar_set", "semantic"):
+            if getattr(options, name):
+                raise BadInput(f"{name}: it is of look-alikes; a combined search has `weight`, `exclude` and `group`")
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
-            depth = max(FUSED_DEPTH, request.limit)
-            look = self._look(example, replace(understood, text=Everything()).where(), depth, reader)
-            page = reader.search(Query(Level.IMAGE, understood.where(), depth))
-            left_out = self._example_ordinals(example, reader)
-            text = {h.ordinal: h.score for h in page.hits if h.ordinal not in left_out} if request.text.strip() else {}
-            similarity = {hit.ordinal: hit.similarity for hit in look.hits}
-            best = fuse(list(text), list(similarity))[: request.limit]
-            among = Among(frozenset(ordinal for ordinal, _ in best))
+            looking, seen = self._look(example, options, reader)
+            ranks = two_rankings(looking, understood, request)
+            if options.weight is None:
+                fused, scores = fuse(list(ranks.text), list(ranks.similarity)), ranks
+            else:
+                fused, scores = weighed(looking, understood, ranks, options.weight)
+            best = best_of_each_study(looking, fused, request.limit) if options.by_study else fused[: request.limit]
+            among = Among(frozenset(each.ordinal for each in best))
             return CombinedResult(
-                tuple(_combined_hits(best, text, similarity, reader)),
-                look.exact,
-                look.method,
-                look.candidates,
-                self._count_among(request, among, reader, catalogue),
-                understood.report,
+                tuple(combined_hits(looking, best, ranks, scores)),
+                ranks.look.exact,
+                ranks.look.method,
+                ranks.look.candidates,
+                self._count_among(request, dict.fromkeys(request.facets, among), reader, catalogue),
+                seen.noticed(understood.report),
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
+                options.weight,
+                seen.kind,
             )
 
     def facet(self, request: FacetRequest) -> FacetLevel:
@@ -224,6 +256,13 @@ class Engine:
         with self._store.read() as reader:
             return self._visuals.input_side(reader.snapshot)
 
+    def parts(self, options: ViewOptions, explain: bool) -> int | Box:
+        """What of an uploaded image is looked at beside the whole: at most so many tiles, or a region."""
+        if options.region:
+            return options.region
+        with self._store.read() as reader:
+            return self._visuals.tiles(reader.snapshot) if explain or options.kind is Kind.TILE else 0
+
     def warm_up(self) -> None:
         """Ask, and open what the first request would wait for. Raises what it would raise."""
         with self._reading() as (reader, _):
@@ -260,19 +299,23 @@ class Engine:
                 self._catalogue = Catalogue.open(self._index.ontologies, version)
             return self._catalogue
 
-    def _look(self, example: Example, where: Node, k: int, reader: MetadataReader) -> Neighbours:
-        vectors = self._visuals.vectors(reader.snapshot)
-        like = [_rows(image, vectors, reader) for image in example.images]
-        unlike = [_rows(image, vectors, reader) for image in example.negatives]
-        if example.rasters:
-            like.append(self._visuals.embed(example.rasters, reader.snapshot))
-        if not like:
-            raise BadInput("similarity needs an example: an image file, or the id of an indexed image")
-        examples = BitMap(self._example_ordinals(example, reader))
-        queries = np.concatenate(like)
-        return nearest(
-            reader, vectors, towards(queries, np.concatenate(unlike)) if unlike else queries, k, where, examples
+    def _look(self, example: Example, options: LookOptions, reader: MetadataReader) -> tuple[Looking, Examples]:
+        seen = see(reader, self._visuals, options.views, example.rasters, example.images)
+        vectors, queries = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
+        unlike = seen.unlike([reader.get(Level.IMAGE, image) for image in example.negatives])
+        excluded = BitMap(self._example_ordinals(example, reader))
+        if options.exclude:
+            excluded |= relatives(reader, seen.records, options.exclude)
+        looking = Looking(
+            reader,
+            vectors,
+            queries if unlike is None else towards(queries, unlike),
+            len(example.images) + len(example.rasters) if unlike is None else 1,
+            seen.records,
+            excluded,
+            self._nulls.of(reader, vectors),
         )
+        return looking, seen
 
     def _example_ordinals(self, example: Example, reader: MetadataReader) -> list[int]:
         return [reader.get(Level.IMAGE, image).ordinal for image in (*example.images, *example.negatives)]
@@ -297,10 +340,30 @@ class Engine:
         return self._facets_of(request, names, wheres, reader, catalogue)
 
     def _count_among(
-        self, request: SearchRequest, among: Among, reader: MetadataReader, catalogue: Catalogue
+        self, request: SearchRequest, among: Mapping[str, Among], reader: MetadataReader, catalogue: Catalogue
     ) -> FacetCounts:
         names = {asked: _facet_field(asked, Level.IMAGE, reader) for asked in request.facets}
-        return self._facets_of(request, names, dict.fromkeys(names, among), reader, catalogue)
+        return self._facets_of(request, names, among, reader, catalogue)
+
+    def _count_similar(
+        self,
+        request: SearchRequest,
+        understood: Understood,
+        looking: Looking,
+        options: LookOptions,
+        hits: BitMap,
+        catalogue: Catalogue,
+    ) -> tuple[FacetCounts, int]:
+        """Counts among the hits, or the set that was asked for, which a facet forms without what is chosen in it."""
+        reader = looking.reader
+        if options.min_percentile is None and options.similar_set is None:
+            among = Among(frozenset(hits))
+            return self._count_among(request, dict.fromkeys(request.facets, among), reader, catalogue), len(hits)
+        names = {asked: _facet_field(asked, Level.IMAGE, reader) for asked in request.facets}
+        wheres = {asked: understood.where(without=name) for asked, name in names.items()}
+        sets = {w: looking.similar_set(w, options) for w in {understood.where(), *wheres.values()}}
+        counted = {asked: Among(frozenset(sets[where])) for asked, where in wheres.items()}
+        return self._count_among(request, counted, reader, catalogue), len(sets[understood.where()])
 
     def _facets_of(
         self,
@@ -332,36 +395,6 @@ class Engine:
 
 def _search_hit(record: Record, score: float, explainer: Explainer) -> SearchHit:
     return SearchHit(record.id, record.study_id, record.title, round(score, 4), explainer.reasons(record))
-
-
-def _combined_hits(
-    best: Sequence[tuple[int, float]],
-    text: Mapping[int, float],
-    similarity: Mapping[int, float],
-    reader: MetadataReader,
-) -> Iterator[CombinedHit]:
-    text_ranks = {ordinal: rank for rank, ordinal in enumerate(text, start=1)}
-    look_ranks = {ordinal: rank for rank, ordinal in enumerate(similarity, start=1)}
-    records = {record.ordinal: record for record in reader.records(Level.IMAGE, [ordinal for ordinal, _ in best])}
-    for ordinal, score in best:
-        record = records[ordinal]
-        yield CombinedHit(
-            record.id,
-            record.study_id,
-            record.title,
-            score,
-            text_ranks.get(ordinal),
-            text.get(ordinal),
-            look_ranks.get(ordinal),
-            similarity.get(ordinal),
-        )
-
-
-def _rows(image: str, vectors: VectorReader, reader: MetadataReader) -> Vectors:
-    rows = vectors.vectors_of(reader.get(Level.IMAGE, image).ordinal)
-    if not len(rows):
-        raise BadInput(f"image {image!r} has no vector: its pixels are not in this index")
-    return rows
 
 
 def _facet_field(asked: str, level: Level, reader: MetadataReader) -> str:

@@ -4,6 +4,8 @@ A filter's ordinals are fetched whole, or, where they are many and far away, the
 asked about: the first k of them that the filter allows are the k nearest allowed ones.
 """
 
+from dataclasses import dataclass
+
 from pyroaring import BitMap
 
 from hooke.model import Level
@@ -20,23 +22,30 @@ _FIRST_ASKED = 100
 _MOST_ASKED_ABOUT = 20_000
 
 
-def nearest(
-    reader: MetadataReader, vectors: VectorReader, queries: Vectors, k: int, where: Node, excluded: BitMap
-) -> Neighbours:
-    """The k images nearest to any query row among the matching ones, but for the excluded."""
-    if reader.is_remote and reader.count(Level.IMAGE, where) > NEAREST_FIRST_ABOVE:
-        found = _nearest_first(reader, vectors, queries, k, where, excluded)
+@dataclass(frozen=True, eq=False, slots=True)
+class Pool:
+    """The images that may be found: those that match, but for the excluded."""
+
+    reader: MetadataReader
+    vectors: VectorReader
+    where: Node
+    excluded: BitMap
+
+
+def nearest(pool: Pool, queries: Vectors, k: int) -> Neighbours:
+    """The k images of a pool that are nearest to any query row."""
+    if pool.reader.is_remote and pool.reader.count(Level.IMAGE, pool.where) > NEAREST_FIRST_ABOVE:
+        found = _nearest_first(pool, queries, k)
         if found is not None:
             return found
-    return vectors.search(queries, k, allowed=reader.ordinals(Level.IMAGE, where) - excluded)
+    return pool.vectors.search(queries, k, allowed=pool.reader.ordinals(Level.IMAGE, pool.where) - pool.excluded)
 
 
-def _nearest_first(
-    reader: MetadataReader, vectors: VectorReader, queries: Vectors, k: int, where: Node, excluded: BitMap
-) -> Neighbours | None:
+def _nearest_first(pool: Pool, queries: Vectors, k: int) -> Neighbours | None:
     """None where too few of the nearest are allowed, or too many images have no vector to say how many could be."""
+    reader, vectors, where = pool.reader, pool.vectors, pool.where
     live = reader.ordinals(Level.IMAGE, Everything())
-    searchable = (live & vectors.ordinals()) - excluded
+    searchable = (live & vectors.ordinals()) - pool.excluded
     beside = live - searchable
     if len(beside) > _MOST_ASKED_ABOUT:
         return None

@@ -1,4 +1,4 @@
-"""The visual half of the engine: the vectors of a snapshot, the embedder of its space, and rank fusion."""
+"""The visual half of the engine: the vectors of a snapshot, and the embedder of its space."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hooke.embed.base import INPUT_SIDE, Embedder, Raster
+from hooke.embed.base import INPUT_SIDE, Embedder, Raster, Views
 from hooke.errors import BadInput, SpaceMismatch
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.vectors.base import VectorReader, VectorStore
 from hooke.vectors.place import open_vectors
-
-RRF_CONSTANT = 60
-"""Cormack, Clarke & Büttcher 2009: 'k = 60 was fixed during a pilot investigation'."""
+from hooke.views import Kind
 
 Vectors = npt.NDArray[np.float32]
 
@@ -42,19 +40,21 @@ class Visuals:
         self._readers_lock = threading.Lock()
         # loading and embedding take seconds, during which vectors are wanted
         self._embedder_lock = threading.Lock()
-        self._readers: dict[tuple[str, ...], VectorReader] = {}
+        self._readers: dict[tuple[tuple[str, ...], Kind], VectorReader] = {}
         self._embedder: Embedder | None = None
 
-    def vectors(self, snapshot: Snapshot) -> VectorReader:
-        """The vectors that a snapshot names. Raises BadInput when it has none."""
+    def vectors(self, snapshot: Snapshot, kind: Kind = Kind.WHOLE) -> VectorReader:
+        """The rows of a kind that a snapshot names. Raises BadInput when it has none."""
         manifest = snapshot.manifest
         if manifest.space is None:
             raise BadInput("this index holds no embedded images: index a folder of images into it first")
         with self._readers_lock:
-            if manifest.segments not in self._readers:
+            wanted = (manifest.segments, kind)
+            if wanted not in self._readers:
                 # only the newest snapshot is kept: readers of older ones hold their own reference
-                self._readers = {manifest.segments: self._store(manifest.space).read(manifest.segments)}
-            return self._readers[manifest.segments]
+                kept = {key: reader for key, reader in self._readers.items() if key[0] == manifest.segments}
+                self._readers = {**kept, wanted: self._store(manifest.space).read(manifest.segments, kind)}
+            return self._readers[wanted]
 
     def _store(self, space: str) -> VectorStore:
         from hooke.embed.fingerprint import load_space
@@ -79,11 +79,19 @@ class Visuals:
             return INPUT_SIDE
         return load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0].input_side
 
-    def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> Vectors:
+    def tiles(self, snapshot: Snapshot) -> int:
+        """The most tiles that an image has; 0 where images have none."""
+        from hooke.embed.fingerprint import load_space
+
+        if snapshot.manifest.space is None:
+            return 0
+        return load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0].tiles
+
+    def embed(self, rasters: Sequence[Raster], snapshot: Snapshot) -> list[Views]:
         """The rasters' rows in the snapshot's space. Raises SpaceMismatch when this program makes another."""
         embedder = self.embedder(snapshot)
         with self._embedder_lock:
-            return embedder.embed(rasters)
+            return embedder.embed_views(rasters)
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder, loaded and held against the space's golden vectors once."""
@@ -103,7 +111,7 @@ class Visuals:
         from hooke.embed.timm import load_embedder
 
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
-        embedder = load_embedder(self._choice.model or known.model, self._choice.weights)
+        embedder = load_embedder(self._choice.model or known.model, self._choice.weights, tiles=known.tiles)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)
         return embedder
@@ -117,16 +125,3 @@ def towards(like: Vectors, unlike: Vectors) -> Vectors:
     row = like.mean(axis=0, dtype=np.float64) - 0.2 * unlike.mean(axis=0, dtype=np.float64)
     unit: Vectors = (row / np.linalg.norm(row))[np.newaxis].astype(np.float32)
     return unit
-
-
-def fuse(text: Sequence[int], look: Sequence[int]) -> list[tuple[int, float]]:
-    """Reciprocal rank fusion of two rankings of ordinals, best first, ties by ordinal.
-
-    >>> [ordinal for ordinal, _ in fuse([1, 2], [2, 3])]
-    [2, 1, 3]
-    """
-    scores: dict[int, float] = {}
-    for ranking in (text, look):
-        for rank, ordinal in enumerate(ranking, start=1):
-            scores[ordinal] = scores.get(ordinal, 0.0) + 1.0 / (RRF_CONSTANT + rank)
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))

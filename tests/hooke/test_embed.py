@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from hooke.embed.base import Raster
 from hooke.embed.fingerprint import check_golden, fingerprint, golden_vector, load_space, save_space
-from hooke.embed.preprocess import square_rows, stretch, views
+from hooke.embed.preprocess import pictures, square_rows, stretch
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
 from hooke.errors import CorruptIndex, SpaceMismatch, UnknownModel
 from tests.contract.embedder import noise
@@ -67,21 +67,23 @@ class TestPreprocess:
 
     def test_colours_keep_their_hue(self) -> None:
         pixels = np.stack([noise(1, "uint8").pixels[0] // scale for scale in (1, 2, 4)])
-        red, green, blue = next(views(Raster(pixels, rgb=True))).mean(axis=(1, 2))
+        red, green, blue = next(pictures(Raster(pixels, rgb=True))).pixels.mean(axis=(1, 2))
         assert red > 1.8 * green > 3 * blue
 
     def test_constant_channels_are_left_out(self) -> None:
         pixels = noise(3, "uint16").pixels.copy()
         pixels[1] = 5
-        assert [view.shape for view in views(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
+        assert [each.pixels.shape for each in pictures(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
 
     def test_every_frame_has_its_views_and_all_share_a_channels_percentiles(self) -> None:
         dim, bright = np.zeros((2, 2, 8, 8), np.uint16)
         dim[:, :4], bright[:, :4] = 100, 200
-        found = views(Raster(dim, rgb=False, others=(bright, dim)))
-        assert [float(view.max()) for view in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+        found = pictures(Raster(dim, rgb=False, others=(bright, dim)))
+        assert [float(each.pixels.max()) for each in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
         colour = np.full((3, 8, 8), [[[10]], [[100]], [[200]]], np.uint8)
-        assert [view.shape for view in views(Raster(colour, rgb=True, others=(colour, colour)))] == [(3, 8, 8)] * 3
+        assert [each.pixels.shape for each in pictures(Raster(colour, rgb=True, others=(colour, colour)))] == [
+            (3, 8, 8)
+        ] * 3
 
     def test_padding_centres_on_the_median_of_the_border(self) -> None:
         picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
@@ -102,7 +104,7 @@ class TestPreprocess:
 
     def test_the_views_of_many_channels_take_the_memory_of_one(self) -> None:
         pixels = np.random.default_rng(0).integers(0, 200, (8, 1000, 1000), dtype=np.uint8)
-        assert peak(lambda: [view.shape for view in views(Raster(pixels, rgb=False))]) < 16 * 10**6
+        assert peak(lambda: [each.pixels.shape for each in pictures(Raster(pixels, rgb=False))]) < 16 * 10**6
 
 
 class TestVectors:
@@ -111,7 +113,7 @@ class TestVectors:
         self, embedder: TimmEmbedder, shape: tuple[int, ...]
     ) -> None:
         raster = Raster(np.random.default_rng(0).integers(0, 200, shape, dtype=np.uint8), rgb=shape[0] == 3)
-        picture = next(views(raster))
+        picture = next(pictures(raster)).pixels
         square = torch.from_numpy(np.concatenate(list(square_rows(picture)), axis=1))[None]
         whole = interpolate(square, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
         np.testing.assert_array_equal(embedder._resize(picture), whole)

@@ -56,7 +56,7 @@ def test_a_segment_is_raw_little_endian_arrays_by_ordinal(store: SegmentStore, f
     )
     body = json.loads((folder / name / "meta.json").read_text())["body"]
     assert {key: body[key] for key in ("format", "fingerprint", "rows", "dim", "byte_order")} == {
-        "format": 1,
+        "format": 2,
         "fingerprint": SPACE,
         "rows": 3,
         "dim": 2,
@@ -120,7 +120,7 @@ def test_a_name_that_is_no_segment_is_refused(store: SegmentStore, name: str) ->
 def test_what_a_killed_writer_left_is_discarded_and_nothing_else(store: SegmentStore, folder: Path) -> None:
     kept = store.append(block(random_rows(1), [0]))
     store.append(block(random_rows(1), [1]))
-    shutil.copytree(folder / kept, folder / f"tmp-{'1' * 32}")
+    shutil.copytree(folder / kept, folder / f"tmp-{kept}")
     (folder / "notes.txt").write_text("not ours")
 
     store.discard_except([kept])

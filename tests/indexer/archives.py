@@ -17,6 +17,7 @@ from hooke.query import Everything
 from hooke.settings import DEFAULT_CLUSTER
 from hooke.store.sqlite import SqliteStore
 from hooke.vectors.place import open_vectors
+from hooke.views import Kind
 from indexer.embedding import Model
 from indexer.pipeline import IndexJob, run
 from indexer.report import Report
@@ -129,12 +130,13 @@ def write_manifest(folder: Path, names: Sequence[str], *, organism: str = "Homo 
 
 @dataclass(frozen=True)
 class Held:
-    """What an index holds, whatever the ordinals: effective values of each record by id, and a row for each image."""
+    """What an index holds, whatever the ordinals: effective values of each record by id, and the rows of each image."""
 
     studies: Mapping[str, tuple[Value, ...]]
     images: Mapping[str, tuple[Value, ...]]
     ordinals: Mapping[str, int]
     vectors: Mapping[str, bytes]
+    channels: Mapping[str, bytes]
     unresolved: tuple[object, ...]
 
 
@@ -145,13 +147,17 @@ def held(directory: Path) -> Held:
         records = {level: reader.records(level, list(reader.ordinals(level, Everything()))) for level in Level}
         manifest = reader.snapshot.manifest
         vectors: dict[str, bytes] = {}
+        channels: dict[str, bytes] = {}
         if manifest.space:
             space, _ = load_space(index.spaces / f"{manifest.space}.json")
-            opened = open_vectors(index, space.fingerprint, DEFAULT_CLUSTER).read(manifest.segments)
+            written = open_vectors(index, space.fingerprint, DEFAULT_CLUSTER)
+            opened, beside = written.read(manifest.segments), written.read(manifest.segments, Kind.CHANNEL)
+            assert beside.ordinals() == opened.ordinals(), "an image lacks rows of a kind"
             for record in records[Level.IMAGE]:
                 rows = opened.vectors_of(record.ordinal)
                 assert len(rows) <= 1, f"{record.id} has {len(rows)} rows"
                 vectors |= {record.id: rows.tobytes()} if len(rows) else {}
+                channels |= {record.id: beside.vectors_of(record.ordinal).tobytes()} if len(rows) else {}
         by_level = {level: [record.id for record in records[level]] for level in Level}
         assert all(len(ids) == len(set(ids)) for ids in by_level.values())
         return Held(
@@ -159,6 +165,7 @@ def held(directory: Path) -> Held:
             {record.id: record.values for record in records[Level.IMAGE]},
             {record.id: record.ordinal for record in records[Level.IMAGE]},
             vectors,
+            channels,
             reader.unresolved(1_000),
         )
 

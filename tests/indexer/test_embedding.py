@@ -45,8 +45,9 @@ def test_only_an_image_whose_content_changed_is_embedded_again(tmp_path: Path) -
     assert after.ordinals == before.ordinals
     assert after.vectors["images/field002.png"] == before.vectors["images/field000.png"]
     assert {key for key in before.vectors if before.vectors[key] != after.vectors[key]} == {"images/field002.png"}
-    (fresh,) = segments(index) - written
-    assert (index / "vectors" / fresh / "ordinals.u32").stat().st_size == 4
+    fresh = segments(index) - written
+    assert sorted(name.partition("-")[0] for name in fresh) == ["channel", "whole"]
+    assert all((index / "vectors" / name / "ordinals.u32").stat().st_size == 4 for name in fresh)
 
 
 def test_new_metadata_of_an_image_keeps_its_vector(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_segments_hold_no_more_than_they_should(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(embedding, "SEGMENT_IMAGES", 4)
     monkeypatch.setattr(embedding, "BATCH", 2)
     index_all(tmp_path / "index", write_images(tmp_path / "images", 9), model=MODEL)
-    sizes = sorted(path.stat().st_size // 4 for path in (tmp_path / "index" / "vectors").glob("*/ordinals.u32"))
+    sizes = sorted(path.stat().st_size // 4 for path in (tmp_path / "index" / "vectors").glob("whole-*/ordinals.u32"))
     assert sizes == [1, 4, 4]
     assert len(held(tmp_path / "index").vectors) == 9
 

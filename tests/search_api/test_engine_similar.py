@@ -15,7 +15,7 @@ from hooke.model import Level
 from hooke.pixels import Limits, read_raster
 from hooke.request import Filter, SearchRequest
 from search_api.engine import EmbedderChoice, Engine, Example
-from search_api.engine.similarity import RRF_CONSTANT
+from search_api.engine.fusion import RRF_CONSTANT
 from tests.small_index import PICTURES, build, image_id
 
 EMBEDDED = {f"{row[1]}/{row[0]}" for row in PICTURES}

@@ -1,8 +1,8 @@
 """A space in Elasticsearch: the index, its mapping, and the documents of a segment.
 
     <segment>:<row>             segment, ordinal, vector          one a row, by ordinal
-    <segment>:columns:<part>    columns: rows, dim, ordinals, digests, checksum, never searched; written last, so that
-                                a segment that has them has all its rows
+    <segment>:columns:<part>    columns: rows, dim, ordinals, digests, places, checksum, never searched;
+                                written last, so that a segment that has them has all its rows
 
 A reader learns from the columns which image every row belongs to, and need not ask for that row by row.
 """
@@ -26,7 +26,7 @@ Method = Literal["flat", "hnsw", "int8_hnsw", "bbq_hnsw"]
 """flat: every allowed row is scored, exactly. The others search a graph, of float32 rows or of quantised ones."""
 
 FLAT: Method = "flat"
-FORMAT = 1
+FORMAT = 2
 ROWS_A_PART = 65_536
 
 
@@ -125,6 +125,7 @@ def documents(segment: str, block: Block) -> Iterator[tuple[str, Body]]:
     for part, start in enumerate(parts):
         ordinals = block.ordinals[start : start + ROWS_A_PART].astype("<u4").tobytes()
         digests = block.digests[start : start + ROWS_A_PART].astype("<u8").tobytes()
+        places = b"" if block.places is None else block.places[start : start + ROWS_A_PART].astype("<u4").tobytes()
         columns = {
             "part": part,
             "parts": len(parts),
@@ -132,6 +133,7 @@ def documents(segment: str, block: Block) -> Iterator[tuple[str, Body]]:
             "dim": dim,
             "ordinals": b64encode(ordinals).decode(),
             "digests": b64encode(digests).decode(),
+            "places": b64encode(places).decode(),
         }
         columns["sha256"] = _checksum(columns)
         yield part_id(segment, part), {"segment": segment, "columns": columns}
@@ -143,12 +145,12 @@ def read_part(index: str, document: Body, number: int) -> Part:
         columns = document["_source"]["columns"]
         if columns["sha256"] != _checksum(columns) or columns["part"] != number:
             raise ValueError("its checksum does not hold")
-        read = Columns(
-            np.frombuffer(b64decode(columns["ordinals"]), dtype="<u4"),
-            np.frombuffer(b64decode(columns["digests"]), dtype="<u8"),
-        )
+        ordinals = np.frombuffer(b64decode(columns["ordinals"]), dtype="<u4")
+        digests = np.frombuffer(b64decode(columns["digests"]), dtype="<u8")
+        places = np.frombuffer(b64decode(columns["places"]), dtype="<u4")
+        read = Columns(ordinals, digests, places.reshape(len(ordinals), len(places) // len(ordinals)))
         return Part(int(columns["parts"]), int(columns["rows"]), int(columns["dim"]), read)
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
         raise CorruptIndex(f"{index}/{document.get('_id')}: missing or unreadable; index anew") from exc
 
 
@@ -163,5 +165,6 @@ def decode(texts: Iterable[str], dim: int) -> Vectors:
 
 
 def _checksum(columns: dict[str, Any]) -> str:  # JSON as Elasticsearch gives it
-    text = "\n".join(f"{name} {columns[name]}" for name in ("part", "parts", "rows", "dim", "ordinals", "digests"))
+    names = ("part", "parts", "rows", "dim", "ordinals", "digests", "places")
+    text = "\n".join(f"{name} {columns[name]}" for name in names)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,7 +13,7 @@ from pyroaring import BitMap
 
 from hooke.errors import CorruptIndex
 from hooke.vectors import planner
-from hooke.vectors.base import Digests, Neighbour, Neighbours, Ordinals, Vectors
+from hooke.vectors.base import Digests, Neighbour, Neighbours, Ordinals, Places, Vectors
 from hooke.vectors.columns import Columns, latest_digests, live_images
 from hooke.vectors.elasticsearch.filters import images_filter, segments_filter
 from hooke.vectors.elasticsearch.layout import FLAT, Method, row_ids
@@ -46,7 +46,7 @@ class _Window:
 
 
 class ElasticsearchReader:
-    """A VectorReader over the segments of a view, oldest first."""
+    """A VectorReader over segments of one kind in a view, oldest first."""
 
     def __init__(self, view: View, segments: Mapping[str, Columns], *, dim: int, method: Method) -> None:
         self._view = view
@@ -78,6 +78,13 @@ class ElasticsearchReader:
         for ids, _, _ in self._stored(BitMap([ordinal]) & self._all):
             return self._view.rows(ids)
         return np.empty((0, self._dim), dtype=np.float32)
+
+    def places_of(self, ordinal: int) -> Places:
+        """Where in the image each of its rows is."""
+        for name, columns in self._segments.items():
+            if ordinal in self._live[name] and (rows := columns.rows_at(ordinal)):
+                return np.array(columns.places[rows])
+        return np.empty((0, 0), dtype=np.uint32)
 
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).

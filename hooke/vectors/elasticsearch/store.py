@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
-from uuid import uuid4
 
 import numpy as np
 from elasticsearch import BadRequestError, NotFoundError
@@ -14,7 +13,7 @@ from hooke.settings import ClusterSettings
 from hooke.store.elasticsearch.bulk import MISSING, Writes, delete, put
 from hooke.store.elasticsearch.cluster import Body, Cluster, cluster_errors, whole
 from hooke.store.location import Location
-from hooke.vectors.base import Block, VectorReader
+from hooke.vectors.base import Block, VectorReader, of_kind, segment_name
 from hooke.vectors.columns import Columns
 from hooke.vectors.elasticsearch.layout import (
     FLAT,
@@ -33,6 +32,7 @@ from hooke.vectors.elasticsearch.layout import (
 from hooke.vectors.elasticsearch.reader import ElasticsearchReader
 from hooke.vectors.elasticsearch.view import WIDEST, View
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
+from hooke.views import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ElasticsearchVectors:
         """
         check_block(block)
         self._prepare(block.vectors.shape[1])
-        name = uuid4().hex
+        name = segment_name(block.kind)
         try:
             self._put(documents(name, sorted_block(block)))
         except BaseException:
@@ -72,13 +72,13 @@ class ElasticsearchVectors:
             raise
         return name
 
-    def read(self, segments: Sequence[str]) -> VectorReader:
-        """Open the named segments, oldest first.
+    def read(self, segments: Sequence[str], kind: Kind = Kind.WHOLE) -> VectorReader:
+        """Open those of the named segments, oldest first, that are of a kind.
 
         Raises CorruptIndex naming the document or the segment that does not hold, SpaceMismatch for an index of
         another space.
         """
-        space = self._space()
+        space, segments = self._space(), of_kind(segments, kind)
         if not segments:
             return SegmentReader(())
         if space is None:
@@ -99,12 +99,12 @@ class ElasticsearchVectors:
             logger.info("%d documents of segments without a snapshot removed from %s", len(ids), self._index)
 
     def size_bytes(self, segments: Sequence[str]) -> int:
-        """Bytes of the named segments' rows, ordinals and digests.
+        """Bytes of the named segments' rows, ordinals, digests and places.
 
         Quantised copies, graph and replicas come on top; Elasticsearch knows their size for the whole index only.
         """
         heads = self._parts([(name, 0) for name in segments])
-        return sum(part.rows * (4 * part.dim + _COLUMN_BYTES) for part in heads)
+        return sum(part.rows * (4 * part.dim + _COLUMN_BYTES + 4 * part.columns.places.shape[1]) for part in heads)
 
     def _space(self) -> Space | None:
         """What the index was made for, or None when there is none."""
@@ -158,7 +158,8 @@ class ElasticsearchVectors:
         ordinals = np.concatenate([part.columns.ordinals for part in parts])
         if len(ordinals) != parts[0].rows:
             raise CorruptIndex(f"{self._index}: segment {name} names {len(ordinals)} of {parts[0].rows} rows")
-        return Columns(ordinals, np.concatenate([part.columns.digests for part in parts]))
+        digests = np.concatenate([part.columns.digests for part in parts])
+        return Columns(ordinals, digests, np.concatenate([part.columns.places for part in parts]))
 
     def _parts(self, wanted: Sequence[tuple[str, int]]) -> list[Part]:
         """Parts of columns, by segment and number."""

@@ -1,0 +1,142 @@
+"""Parts of an image that are looked at by themselves: its tiles, or a region that is asked for; for every format alike.
+
+Tiles are rectangles side by side that cover the image: its short side cut into one to four, by how often the model's
+input fits, the long side in like pieces. Those that vary most are kept, as seen at the level of the whole: where there
+is nothing, nothing varies, on a dark background and on a bright one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+
+from hooke.embed.base import Raster, Tile
+from hooke.embed.preprocess import stretch
+from hooke.errors import BadInput
+from hooke.pixels.decoding import Array
+from hooke.views import Box
+
+TILES_A_SIDE = 4
+MOST_TILES = 16
+_LEAST_SHARE = 0.1
+"""Of the variance of the tile that varies most: below it a tile is background."""
+
+Parts = int | Box
+"""What is looked at beside the whole: at most so many tiles, or this region."""
+Size = tuple[int, int]
+"""Width and height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution of an image: its size; `read` gives the pixels (channels, height, width) of a box of it."""
+
+    size: Size
+    read: Callable[[Box], Array]
+
+
+def with_parts(raster: Raster, size: Size, short_side: int, parts: Parts, level: Callable[[int], Level]) -> Raster:
+    """The raster of a whole image with its parts as tiles.
+
+    size: of the finest level. short_side: of the model's input. level: the one to read where the short side of the
+    whole image is to have so many pixels. Raises BadInput for a region outside the image.
+    """
+    if isinstance(parts, Box):
+        boxes: tuple[Box, ...] = (_inside(parts, size),)
+        wanted = ceil(short_side * min(size) / min(parts.width, parts.height))
+    else:
+        boxes = chosen_tiles(raster, size, short_side, parts)
+        wanted = TILES_A_SIDE * short_side
+    if boxes == (Box(0, 0, *size),):
+        return replace(raster, tiles=(Tile(boxes[0], raster.pixels),))
+    height, width = raster.pixels.shape[1:]
+    suffices = min(width, height) >= min(wanted, *size)
+    chosen = _level_of(raster) if suffices else level(wanted)
+    return replace(raster, tiles=_read(boxes, size, chosen))
+
+
+def with_own_parts(raster: Raster, short_side: int, parts: Parts) -> Raster:
+    """The raster of an image that has one level, and its parts."""
+    itself = _level_of(raster)
+    return with_parts(raster, itself.size, short_side, parts, lambda _: itself) if parts else raster
+
+
+def _level_of(raster: Raster) -> Level:
+    """The level that a raster is: nothing is left to read."""
+    _, height, width = raster.pixels.shape
+    return Level((width, height), lambda box: cropped(raster.pixels, box))
+
+
+def cropped(pixels: Array, box: Box) -> Array:
+    """The part of planes (…, height, width) in a box."""
+    return pixels[..., box.y : box.bottom, box.x : box.right]
+
+
+def grid(size: Size, short_side: int) -> list[Box]:
+    """The tiles that an image is cut into, row by row.
+
+    >>> len(grid((1000, 2000), 224)), grid((600, 300), 224), len(grid((300, 300), 224))
+    (32, [Box(x=0, y=0, width=300, height=300), Box(x=300, y=0, width=300, height=300)], 1)
+    """
+    count = min(TILES_A_SIDE, max(1, round(min(size) / short_side)))
+    side = max(min(size) / count, short_side)
+    columns, rows = (
+        np.linspace(0, length, max(1, round(length / side)) + 1).round().astype(int).tolist() for length in size
+    )
+    return [Box(x, y, right - x, bottom - y) for y, bottom in pairwise(rows) for x, right in pairwise(columns)]
+
+
+def chosen_tiles(raster: Raster, size: Size, short_side: int, most: int) -> tuple[Box, ...]:
+    """The tiles of an image that show most, in reading order; at least one."""
+    boxes = grid(size, short_side)
+    if len(boxes) == 1:
+        return tuple(boxes)
+    planes = stretch(raster.pixels, together=raster.rgb)
+    shown = (planes.shape[2], planes.shape[1])
+    variances = [float(cropped(planes, scaled(box, size, shown)).var(axis=(1, 2)).mean()) for box in boxes]
+    ranked = sorted(range(len(boxes)), key=lambda number: (-variances[number], number))
+    least = _LEAST_SHARE * variances[ranked[0]]
+    kept = [number for number in ranked[:most] if variances[number] > least] or ranked[:1]
+    return tuple(boxes[number] for number in sorted(kept))
+
+
+def scaled(box: Box, size: Size, to: Size) -> Box:
+    """The pixels of a level of size `to` that a box of an image of a size is in, one at least.
+
+    >>> scaled(Box(10, 0, 21, 40), (100, 100), (50, 25))
+    Box(x=5, y=0, width=11, height=10)
+    """
+    x, right = _stretch(box.x, box.right, size[0], to[0])
+    y, bottom = _stretch(box.y, box.bottom, size[1], to[1])
+    return Box(x, y, right - x, bottom - y)
+
+
+def _stretch(begin: int, end: int, length: int, to: int) -> tuple[int, int]:
+    first = min(begin * to // length, to - 1)
+    return first, max(first + 1, min(to, -(-end * to // length)))
+
+
+def _read(boxes: Sequence[Box], size: Size, level: Level) -> tuple[Tile, ...]:
+    """The tiles, of one piece of a level that holds them all: neighbours share chunks."""
+    places = [scaled(box, size, level.size) for box in boxes]
+    x, y = min(place.x for place in places), min(place.y for place in places)
+    right, bottom = max(place.right for place in places), max(place.bottom for place in places)
+    pixels = level.read(Box(x, y, right - x, bottom - y))
+    return tuple(
+        Tile(box, cropped(pixels, replace(place, x=place.x - x, y=place.y - y)))
+        for box, place in zip(boxes, places, strict=True)
+    )
+
+
+def _inside(region: Box, size: Size) -> Box:
+    if min(region.x, region.y) < 0 or min(region.width, region.height) < 1:
+        raise BadInput(f"a region is x,y,width,height from 0,0 and of 1 pixel at least, not {_shown(region)}")
+    if region.right > size[0] or region.bottom > size[1]:
+        raise BadInput(f"the region {_shown(region)} is not inside the image of {size[0]} x {size[1]} pixels")
+    return region
+
+
+def _shown(box: Box) -> str:
+    return f"{box.x},{box.y},{box.width},{box.height}"
