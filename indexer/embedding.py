@@ -17,7 +17,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space, Views
-from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.errors import BadInput, NoSpace, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -42,14 +42,15 @@ _MORE_LOADERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The timm model to embed with, and a local weights file where its weights are in no package or hub.
+    """The preset or timm model to embed with, and a weights file where its weights are in no package or hub.
 
-    tiles: the most tiles of an image that get rows of their own.
+    tiles: the most tiles of an image that get rows of their own. device: where it runs, auto, cpu or cuda.
     """
 
     name: str
     weights: Path | None = None
     tiles: int = 0
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,22 +165,21 @@ class EmbeddingRun:
         self._progress("embedding", len(images), len(images))
 
     def _embedder(self, manifest: Manifest) -> Embedder:
-        from hooke.embed.fingerprint import golden_vector, save_space
+        from hooke.embed.fingerprint import check_golden, check_same, golden_vector, load_space, save_space
 
         try:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
         embedder = self._loaded = self._loaded or load_embedder(
-            self._model.name, self._model.weights, tiles=self._model.tiles
+            self._model.name, self._model.weights, tiles=self._model.tiles, device=self._model.device
         )
-        found = embedder.space.fingerprint
-        if manifest.space not in (None, found):
-            raise SpaceMismatch(
-                f"this index holds vectors of space {str(manifest.space)[:12]}, {self._model.name} makes {found[:12]}: "
-                "use the model it was made with, or index into a new directory"
-            )
-        path = self._index.spaces / f"{found}.json"
+        if manifest.space is not None:
+            known, golden = load_space(self._index.spaces / f"{manifest.space}.json")
+            check_same(known, embedder.space)
+            check_golden(embedder, golden)
+            return embedder
+        path = self._index.spaces / f"{embedder.space.fingerprint}.json"
         if not path.exists():
             with _room_for(path):
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.embed.base import INPUT_SIDE, Embedder, Raster, Views
-from hooke.errors import BadInput, SpaceMismatch
+from hooke.errors import BadInput
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -26,6 +26,7 @@ class EmbedderChoice:
 
     model: str | None = None
     weights: Path | None = None
+    device: str = "cpu"
 
 
 class Visuals:
@@ -95,15 +96,12 @@ class Visuals:
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder, loaded and held against the space's golden vectors once."""
+        from hooke.embed.fingerprint import check_same, load_space
+
         with self._embedder_lock:
             if self._embedder is None:
                 self._embedder = self._load(snapshot)
-        if self._embedder.space.fingerprint != snapshot.manifest.space:
-            raise SpaceMismatch(
-                f"the index's images were embedded in space {str(snapshot.manifest.space)[:12]}, this program embeds "
-                f"with {self._embedder.space.model} in space {self._embedder.space.fingerprint[:12]}: "
-                "start it with the model and weights that indexed them"
-            )
+        check_same(load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0], self._embedder.space)
         return self._embedder
 
     def _load(self, snapshot: Snapshot) -> Embedder:
@@ -111,7 +109,8 @@ class Visuals:
         from hooke.embed.timm import load_embedder
 
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
-        embedder = load_embedder(self._choice.model or known.model, self._choice.weights, tiles=known.tiles)
+        choice = self._choice
+        embedder = load_embedder(choice.model or known.model, choice.weights, tiles=known.tiles, device=choice.device)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)
         return embedder
