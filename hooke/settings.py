@@ -39,7 +39,8 @@ class Settings:
     """What the environment says, read once by a program's outer edge.
 
     shared_data: real data for tests and benchmarks. model: the default timm model.
-    weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an uploaded image. cluster: Elasticsearch.
+    weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
+    uploaded image. cluster: Elasticsearch.
     """
 
     shared_data: Path

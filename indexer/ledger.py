@@ -70,7 +70,9 @@ class Ledger:
 
     def _note(self, digests: npt.NDArray[np.uint64], images: Ordinals, state: int) -> None:
         digests, first = np.unique(digests, return_index=True)
+        fresh = ~np.isin(digests, self._digests)
+        digests, images = digests[fresh], images[first[fresh]]
         places = np.searchsorted(self._digests, digests)
         self._digests = np.insert(self._digests, places, digests)
-        self._images = np.insert(self._images, places, images[first])
+        self._images = np.insert(self._images, places, images)
         self._state_of = np.insert(self._state_of, places, state)
