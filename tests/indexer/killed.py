@@ -1,7 +1,8 @@
 """Runs of `hooke index` that are killed at random, and what each of them lost.
 
-python -m tests.indexer.killed FOLDER INDEX KILLS SECONDS SEED SEGMENT_IMAGES BATCH: index the images of a folder KILLS
-times, killed within SECONDS, and then to the end; print, for each, the images embedded and those of them kept.
+python -m tests.indexer.killed FOLDER INDEX CALM KILLS SEED SEGMENT_IMAGES BATCH: index the images of a folder into
+CALM, undisturbed; then KILLS times into INDEX, killed at any time that the calm run took, and at last to the end.
+Print, for each of these, the images embedded and those of them kept.
 
 What is slow to load is loaded once: each run is a fork of this process, which has started no thread.
 """
@@ -65,18 +66,17 @@ def killed_after(seconds: float | None, folder: Path, index: Path) -> int:
 
 
 def main() -> None:
-    folder, index = Path(sys.argv[1]), Path(sys.argv[2])
-    kills, seconds = int(sys.argv[3]), float(sys.argv[4])
-    random = Random(int(sys.argv[5]))
-    embedding.SEGMENT_IMAGES, embedding.BATCH = int(sys.argv[6]), int(sys.argv[7])
+    folder, index, calm = map(Path, sys.argv[1:4])
+    kills, seed, embedding.SEGMENT_IMAGES, embedding.BATCH = map(int, sys.argv[4:])
+    random, started = Random(seed), time.monotonic()
+    killed_after(None, folder, calm)
+    whole = time.monotonic() - started
     before = 0
-    for _ in range(kills):
-        embedded = killed_after(random.uniform(0, seconds), folder, index)
+    for seconds in (*(random.uniform(0, whole) for _ in range(kills)), None):
+        embedded = killed_after(seconds, folder, index)
         now = kept(index) if (index / "metadata.sqlite").exists() else 0
         sys.stdout.write(f"{embedded} {now - before}\n")
         before = now
-    embedded = killed_after(None, folder, index)
-    sys.stdout.write(f"{embedded} {kept(index) - before}\n")
 
 
 if __name__ == "__main__":
