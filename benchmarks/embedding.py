@@ -127,12 +127,13 @@ def memory(folder: Path) -> Iterator[str]:
         paths = (
             f"/data/archive/plates/BR0011{n // 3456:04}/r{n % 16:02}c{n % 24:02}f{n:07}.tiff" for n in range(RECORDS)
         )
-        writer.put_images(Image(f"s/{path[1:]}", "s", pixels=Pixels(path)) for path in paths)
+        writer.put_images(Image(f"s/{path[1:]}", "s", path, pixels=Pixels(path)) for path in paths)
         with store.read() as reader:
             writer.commit(reader.snapshot.manifest)
         work = Unread(index, store, Model("fast"), print, silent)
         work.load()
-        before, _ = peak_memory_bytes(), tracemalloc.start()
+        before = peak_memory_bytes()
+        tracemalloc.start()
         work.run(writer)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -143,8 +144,8 @@ def memory(folder: Path) -> Iterator[str]:
             tracemalloc.stop()
     mine, theirs = (size / 1e6 / (RECORDS / 1e5) for size in (most, former))
     yield (
-        f"{len(listed):,} images: at most {mine:.1f} MB per 100,000 in a run (a list of their paths takes {theirs:.1f}); "
-        f"the process grew by {(peak_memory_bytes() - before) / 1e6:.0f} MB"
+        f"{len(listed):,} images: at most {mine:.1f} MB per 100,000 in a run, where a list of their paths takes "
+        f"{theirs:.1f}; the process grew by {(peak_memory_bytes() - before) / 1e6:.0f} MB"
     )
 
 

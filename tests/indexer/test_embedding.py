@@ -1,12 +1,13 @@
 """The pixel half of a run: what is embedded, what is embedded again, and what is not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hooke import pixels
-from hooke.embed.base import Raster, Views
+from hooke.embed.base import Embedder, Raster, Views
 from hooke.embed.fingerprint import golden_rasters
 from hooke.embed.timm import TimmEmbedder, load_embedder
 from hooke.index import IndexDirectory
@@ -145,9 +146,12 @@ def test_the_same_content_under_two_ids_is_embedded_once(tmp_path: Path, monkeyp
         (images / f"field{twin:03}.png").write_bytes((images / f"field{first:03}.png").read_bytes())
     embedded: list[int] = []
     embed = TimmEmbedder.embed_views
-    monkeypatch.setattr(
-        TimmEmbedder, "embed_views", lambda self, rasters: embedded.append(len(rasters)) or embed(self, rasters)
-    )
+
+    def counted(self: TimmEmbedder, rasters: Sequence[Raster]) -> list[Views]:
+        embedded.append(len(rasters))
+        return embed(self, rasters)
+
+    monkeypatch.setattr(TimmEmbedder, "embed_views", counted)
     index_all(index, images, model=MODEL)
     vectors = held(index).vectors
     assert len(vectors) == 8
@@ -187,6 +191,11 @@ def test_large_rasters_make_small_batches(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(embedding, "BATCH_BYTES", 2 * 24 * 24)
     batches: list[int] = []
     embed = embedding._embedded
-    monkeypatch.setattr(embedding, "_embedded", lambda one, batch: batches.append(len(batch)) or embed(one, batch))
+
+    def counted(embedder: Embedder, batch: Sequence[embedding._Loaded]) -> list[embedding._Embedded]:
+        batches.append(len(batch))
+        return embed(embedder, batch)
+
+    monkeypatch.setattr(embedding, "_embedded", counted)
     index_all(tmp_path / "index", write_images(tmp_path / "images", 5), model=MODEL)
     assert sorted(batches) == [1, 2, 2]
