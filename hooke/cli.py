@@ -117,8 +117,9 @@ def index(
     model: ModelName = None,
     weights: Weights = None,
     tiles: Annotated[
-        int, typer.Option(min=0, max=16, help="Embed up to so many tiles of each image, too, for search by region.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, max=16, help="Embed up to so many tiles of each image of a new index, to find regions."),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
@@ -430,7 +431,7 @@ def demo(
     )
     with _open(directory / "index") as opened:
         sys.stdout.write(f"\nFluorescence images of mammals that look like {archive.example}:\n\n")
-        show.emit(opened.similar(Look(files=(archive.example,)), question), False, show.similar_result)
+        show.emit(opened.similar(Look(files=(archive.example,)), question, LookOptions()), False, show.similar_result)
 
 
 @_command(ontologies_app, "add")

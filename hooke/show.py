@@ -21,12 +21,15 @@ from hooke.results import (
     IndexInfo,
     OntologySummary,
     Part,
+    Place,
     QueryReport,
     Reason,
     ResolvedTerm,
     SearchResult,
     SimilarResult,
+    ViewPair,
 )
+from hooke.views import Kind
 from hooke.wire import to_json, to_plain
 
 T = TypeVar("T")
@@ -86,13 +89,18 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     if result.meaningful is not None:
         few = f"{result.meaningful} of these hits are" if result.meaningful else "nothing here is"
         console.print(f"{few} more alike than chance explains")
-    parts = ("semantic", "score") * bool(result.reranked)
-    table = Table("similarity", "percentile", *parts, "id", "title", box=None, padding=(0, 2, 0, 0))
+    if result.views is not Kind.WHOLE:
+        console.print(f"compared with their {result.views}s")
+    first = result.hits[:1]
+    known = [name for name in ("percentile", "semantic", "score") if first and getattr(first[0], name) is not None]
+    table = Table("similarity", *known, "id", "title", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
-        ranked = (_share(hit.semantic), _share(hit.score)) * bool(result.reranked)
-        table.add_row(f"{hit.similarity:.4f}", _share(hit.percentile), *ranked, hit.id, hit.title[:80])
+        table.add_row(f"{hit.similarity:.4f}", *(f"{getattr(hit, n):.4f}" for n in known), hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
+    for hit in result.hits:
+        for pair in hit.pairs:
+            console.print(f"  {hit.id}: {_pair(pair)}", soft_wrap=True)
     if result.similar != len(result.hits) and result.facets:
         console.print(f"counted among the {result.similar:,} most alike:")
     _facets(result.facets, console)
@@ -109,14 +117,22 @@ def combined_result(result: CombinedResult, console: Console) -> None:
     for hit in result.hits:
         ranks = ("" if rank is None else str(rank) for rank in (hit.text_rank, hit.look_rank))
         parts = (f"{part:.4f}" for part in (hit.score, hit.text_part, hit.look_part))
-        table.add_row(*parts, *ranks, _share(hit.percentile), hit.id, hit.title[:80])
+        percentile = "" if hit.percentile is None else f"{hit.percentile:.4f}"
+        table.add_row(*parts, *ranks, percentile, hit.id, hit.title[:80])
     if result.hits:
         console.print(table)
     _facets(result.facets, console)
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _pair(pair: ViewPair) -> str:
+    mine, its = (_place(place, pair.kind) for place in (pair.example_place, pair.hit_place))
+    return f"its {its} is like {mine} of {pair.example}, {pair.similarity:.4f}"
+
+
+def _place(place: Place, kind: Kind) -> str:
+    if place.box:
+        return f"{'tile' if kind is Kind.TILE else 'region'} {place.box.x},{place.box.y},{place.box.width},{place.box.height}"
+    return f"{kind}" if place.channel is None else f"channel {place.channel}"
 
 
 def facet_level(level: FacetLevel, console: Console) -> None:

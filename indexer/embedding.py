@@ -17,7 +17,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space, Views
-from hooke.errors import BadInput, NoSpace, TooLarge, UnreadableImage
+from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -44,12 +44,13 @@ _MORE_LOADERS = 2
 class Model:
     """The preset or timm model to embed with, and a weights file where its weights are in no package or hub.
 
-    tiles: the most tiles of an image that get rows of their own. device: where it runs, auto, cpu or cuda.
+    tiles: the most tiles of an image that get rows of their own; None: as many as the index has, of a new one none.
+    device: where it runs, auto, cpu or cuda.
     """
 
     name: str
     weights: Path | None = None
-    tiles: int = 0
+    tiles: int | None = None
     device: str = "cpu"
 
 
@@ -165,25 +166,33 @@ class EmbeddingRun:
         self._progress("embedding", len(images), len(images))
 
     def _embedder(self, manifest: Manifest) -> Embedder:
-        from hooke.embed.fingerprint import check_golden, check_same, golden_vector, load_space, save_space
+        from hooke.embed.fingerprint import check_golden, differences, golden_vector, load_space, save_space
 
         try:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        embedder = self._loaded = self._loaded or load_embedder(
-            self._model.name, self._model.weights, tiles=self._model.tiles, device=self._model.device
-        )
-        if manifest.space is not None:
-            known, golden = load_space(self._index.spaces / f"{manifest.space}.json")
-            check_same(known, embedder.space)
+        if self._loaded is not None:
+            return self._loaded
+        known, golden = load_space(self._index.spaces / f"{manifest.space}.json") if manifest.space else (None, None)
+        own = known.tiles if known else 0
+        tiles = own if self._model.tiles is None else self._model.tiles
+        embedder = load_embedder(self._model.name, self._model.weights, tiles=tiles, device=self._model.device)
+        found = embedder.space.fingerprint
+        if known is not None and known.fingerprint != found:
+            raise SpaceMismatch(
+                f"this index holds vectors of space {known.fingerprint[:12]}, {self._model.name} makes {found[:12]}"
+                f" ({differences(known, embedder.space)}): "
+                "use the model and settings it was made with, or index into a new directory"
+            )
+        if golden is not None:
             check_golden(embedder, golden)
-            return embedder
-        path = self._index.spaces / f"{embedder.space.fingerprint}.json"
+        path = self._index.spaces / f"{found}.json"
         if not path.exists():
             with _room_for(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_space(embedder.space, golden_vector(embedder), path)
+        self._loaded = embedder
         return embedder
 
     def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:

@@ -122,8 +122,8 @@ _LOOK_OPTIONS: dict[str, dict[str, object]] = {
 _SIMILAR_OPTIONS: dict[str, dict[str, object]] = {
     "min_percentile": {
         "type": "number",
-        "description": "only what is more alike than this share, 0 to 1, of random pairs of images of different studies;"
-        " facets count all of it",
+        "description": "only what is more alike than this share, 0 to 1, of random pairs of images of different "
+        "studies; facets count all of it",
     },
     "explain": {"type": "boolean", "description": "each hit tells which channels and which tiles are most alike"},
     "similar_set": {

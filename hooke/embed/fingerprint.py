@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from hooke.embed.base import Embedder, Raster, Space, Vectors
 from hooke.errors import CorruptIndex, SpaceMismatch
 
 MIN_GOLDEN_COSINE = 0.9999
-_SHOWN = 40
+_SHOWN = 24
 
 
 def fingerprint(recipe: Mapping[str, object]) -> str:
@@ -26,30 +26,23 @@ def fingerprint(recipe: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def check_same(known: Space, found: Space) -> None:
-    """Raise SpaceMismatch, naming the settings that differ, unless an index's space is the one that is made here."""
-    if known.fingerprint != found.fingerprint:
-        differing = "; ".join(_differences(known.recipe, found.recipe))
-        raise SpaceMismatch(
-            f"the index's vectors are of space {known.fingerprint[:12]}, {found.model} makes {found.fingerprint[:12]} "
-            f"here, which differs in {differing}: use the model, weights and settings that the index was made with, or "
-            "index into a new directory"
-        )
+def differences(known: Space, found: Space) -> str:
+    """In which settings two spaces differ, each with the value of both: for people."""
+    flat = [_flat(space.recipe) for space in (known, found)]
+    names = [name for name in dict.fromkeys((*flat[0], *flat[1])) if flat[0].get(name) != flat[1].get(name)]
+    return "; ".join(f"{name}: {_short(flat[0].get(name))}, here {_short(flat[1].get(name))}" for name in names)
 
 
-def _differences(known: Mapping[str, object], found: Mapping[str, object], above: str = "") -> Iterator[str]:
-    """Each setting that two recipes do not agree on, with both values; nested ones by their path."""
-    for key in sorted({*known, *found}):
-        former, now = known.get(key), found.get(key)
-        if isinstance(former, Mapping) and isinstance(now, Mapping):
-            yield from _differences(former, now, f"{above}{key}.")
-        elif former != now:
-            yield f"{above}{key} ({_short(former)} in the index, {_short(now)} here)"
+def _flat(recipe: Mapping[str, object], within: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in recipe.items():
+        found |= _flat(value, f"{within}{name}.") if isinstance(value, Mapping) else {f"{within}{name}": value}
+    return found
 
 
 def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def golden_rasters() -> tuple[Raster, ...]:

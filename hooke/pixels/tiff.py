@@ -214,7 +214,7 @@ class _Pages:
         import zarr  # takes as long to import as most files to read
 
         within = {"y": slice(box.y, box.bottom), "x": slice(box.x, box.right)}
-        page = zarr.open_array(self._page(number).aszarr(maxworkers=1), mode="r")
+        page = zarr.open_array(self._page(number).aszarr(maxworkers=1, read_only=True), mode="r")
         return np.asarray(page[tuple(within.get(axis.role, slice(None)) for axis in self.within)])
 
     def _pixels(self, number: int) -> Array:

@@ -18,11 +18,13 @@ from search_api.engine.understand import Understood
 FUSED_DEPTH = 1_000
 """How far down each ranking is read before two are fused."""
 _RERANKED, _RERANKED_A_HIT = 200, 10
+_JUDGED = 100
+"""Nearest images by which it is said what is meaningful, so that a smaller k does not say otherwise."""
 
 
 def depth(k: int, options: LookOptions) -> int:
     """How many of the nearest are looked at to give k."""
-    return max(_RERANKED, _RERANKED_A_HIT * k) if options.semantic else k
+    return max(_RERANKED, _RERANKED_A_HIT * k) if options.semantic else max(_JUDGED, k)
 
 
 def by_meaning(

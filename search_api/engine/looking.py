@@ -35,7 +35,7 @@ class Worth:
 
     def meaningful(self, hits: Sequence[Neighbour]) -> int | None:
         """How many of the nearest hits are more alike than chance explains."""
-        if self.null is None or not self.null.power:
+        if self.null is None or not self.null.judges:
             return None
         return meaningful([self.null.chance(hit.similarity) * self.comparisons for hit in hits])
 
@@ -70,13 +70,13 @@ class Looking:
         if options.similar_set is not None:
             found = nearest(self._pool(where), self.queries, options.similar_set)
             return BitMap(hit.ordinal for hit in self._alike_enough(found, options))
-        asked = _FIRST_ASKED
+        asked = min(_FIRST_ASKED, MAX_SIMILAR_SET + 1)
         while True:
             found = nearest(self._pool(where), self.queries, asked)
             alike = self._alike_enough(found, options)
             if len(alike) < asked:
                 return BitMap(hit.ordinal for hit in alike)
-            if asked > MAX_SIMILAR_SET:
+            if len(alike) > MAX_SIMILAR_SET:
                 raise BadInput(
                     f"more than {MAX_SIMILAR_SET:,} images are above the percentile {options.min_percentile}: "
                     "raise min_percentile, add a filter, or give similar_set"

@@ -38,12 +38,17 @@ _SAME = 1e-6  # nearer than this, float32 cosines of two images do not tell them
 class NullModel:
     """Similarities of random pairs, ascending; above `start` their share falls as the distance to this power.
 
-    power: 0 where the sample is too small to tell.
+    power: 0 where that is not known.
     """
 
     pairs: Floats
     start: float
     power: float
+
+    @property
+    def judges(self) -> bool:
+        """Whether the sample is large enough to call anything meaningful."""
+        return len(self.pairs) >= FEWEST_FOR_TAIL
 
     def chance(self, similarity: float) -> float:
         """The share of random pairs that are at least so alike, never 0 but for the very same."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.embed.base import INPUT_SIDE, Embedder, Raster, Views
-from hooke.errors import BadInput
+from hooke.errors import BadInput, SpaceMismatch
 from hooke.index import IndexDirectory
 from hooke.model import Snapshot
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -96,12 +96,19 @@ class Visuals:
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder, loaded and held against the space's golden vectors once."""
-        from hooke.embed.fingerprint import check_same, load_space
+        from hooke.embed.fingerprint import differences, load_space
 
         with self._embedder_lock:
             if self._embedder is None:
                 self._embedder = self._load(snapshot)
-        check_same(load_space(self._index.spaces / f"{snapshot.manifest.space}.json")[0], self._embedder.space)
+        if self._embedder.space.fingerprint != snapshot.manifest.space:
+            known, _ = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
+            raise SpaceMismatch(
+                f"the index's images were embedded in space {str(snapshot.manifest.space)[:12]}, this program embeds "
+                f"with {self._embedder.space.model} in space {self._embedder.space.fingerprint[:12]} "
+                f"({differences(known, self._embedder.space)}): "
+                "start it with the model and weights that indexed them"
+            )
         return self._embedder
 
     def _load(self, snapshot: Snapshot) -> Embedder:

@@ -43,6 +43,8 @@ export function look(state, file, { facets = [], k = PAGE, signal } = {}) {
   else form.append("positive", state.like);
   for (const [name, value] of restrictions(state)) form.append(name, value);
   form.append("k", k);
+  if (state.exclude && !file) form.append("exclude", state.exclude); // an upload is of no study
+  if (state.group) form.append("group", state.group);
   if (facets.length) form.append("facets", facets.join(","));
   const path = state.rank === "combined" ? "combined" : "similar";
   return ask(`/v1/search/${path}`, { method: "POST", body: form, signal });

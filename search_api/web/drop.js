@@ -37,6 +37,7 @@ export class DropZone {
       el("div", { class: "about" },
         el("p", {}, "Looking like ", el("b", {}, file ? file.name : state.like)),
         this.ranking(state),
+        this.choices(state, file),
         el("p", { class: "actions" },
           el("label", { for: "file", class: "link" }, "Another image"),
           button("Back to the search without it", this.back, { class: "link", "data-key": "back" }))),
@@ -52,6 +53,15 @@ export class DropZone {
     return el("fieldset", { class: "switch small" }, el("legend", { class: "hidden" }, "How to rank"),
       choice("look", "Rank by look", "Words and filters restrict, the look ranks"),
       choice("combined", "Rank by look and words", "Filters restrict; the ranks by look and by words are fused"));
+  }
+
+  choices(state, file) {
+    const choice = (name, text) =>
+      el("label", { class: "check" }, el("input", {
+        type: "checkbox", checked: state[name] === "study", "data-key": name,
+        onchange: (event) => this.navigate((now) => ({ ...now, [name]: event.target.checked ? "study" : "" })),
+      }), ` ${text}`);
+    return el("p", { class: "choices" }, !file && choice("exclude", "Not from the same study"), choice("group", "Best of each study"));
   }
 
   over(event) {

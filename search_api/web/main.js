@@ -93,6 +93,7 @@ async function loadLook(signal) {
     search(state, { facets, limit: 1, withText: state.rank === "look", signal }),
   ]);
   draw(answer, described(answer), candidates.facets, answer.facets);
+  if (answer.meaningful === 0 && answer.hits.length > 0) $("hits").prepend(unlike());
   const left = answer.hits.length === shown.k && answer.hits.length < answer.candidates;
   fill($("more"), left && button("More look-alikes", moreLook, { class: "primary", "data-key": "more" }));
 }
@@ -100,7 +101,13 @@ async function loadLook(signal) {
 function described(answer) {
   const how = answer.exact ? "exact" : "approximate";
   const hits = state.rank === "combined" ? `${counted(answer.hits.length, "image")} by look and words` : counted(answer.hits.length, "look-alike");
-  return `${hits}: ${how}, ${counted(answer.candidates, "candidate")}`;
+  const alike = answer.meaningful > 0 ? `, ${figure(answer.meaningful)} more alike than chance explains` : "";
+  return `${hits}: ${how}, ${counted(answer.candidates, "candidate")}${alike}`;
+}
+
+function unlike() {
+  return el("div", { class: "nothing" },
+    el("p", {}, el("b", {}, "Nothing here is meaningfully similar."), " These are the nearest images, but no more alike than chance explains among so many."));
 }
 
 function draw(answer, count, facets, among = null) {

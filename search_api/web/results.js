@@ -78,8 +78,16 @@ function likeness(hit) {
     "p",
     { class: "likeness" },
     hit.similarity === null ? null : el("span", { class: "similarity" }, `similarity ${hit.similarity.toFixed(3)}`, el("meter", { min: 0, max: 1, value: hit.similarity, "aria-hidden": "true" })),
+    percentile(hit),
     ranks.length > 0 && el("span", { class: "ranks" }, ranks.join(" · ")),
   );
+}
+
+function percentile(hit) {
+  if (typeof hit.percentile !== "number") return null;
+  // rounded down: 100 % would say that no pair of the index is as alike
+  const share = (Math.floor(hit.percentile * 10_000) / 100).toFixed(2).replace(/\.?0+$/, "");
+  return el("span", { class: "percentile", title: "Of random pairs of images of different studies" }, `more alike than ${share} % of pairs`);
 }
 
 function reasonList(why) {

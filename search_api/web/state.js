@@ -10,6 +10,8 @@ export const NOTHING = Object.freeze({
   bounds: {},
   like: null,
   rank: "look",
+  exclude: "",
+  group: "",
   show: [],
   open: null,
 });
@@ -28,6 +30,7 @@ export function fromAddress(query) {
     else if (name === "show") state.show.push(value);
     else if (name === "level" && ["images", "studies"].includes(value)) state.level = value;
     else if (name === "rank") state.rank = value === "combined" ? "combined" : "look";
+    else if (["exclude", "group"].includes(name)) state[name] = value === "study" ? "study" : "";
     else if (["q", "expand", "sort", "like", "open"].includes(name)) state[name] = value;
   }
   return state;
@@ -40,6 +43,7 @@ export function toAddress(state) {
   if (state.sort) pairs.append("sort", state.sort);
   if (state.like) pairs.append("like", state.like);
   if (state.rank === "combined") pairs.append("rank", "combined");
+  for (const name of ["exclude", "group"]) if (state[name]) pairs.append(name, state[name]);
   for (const field of state.show) pairs.append("show", field);
   if (state.open) pairs.append("open", state.open);
   return `?${pairs}`;

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, CorruptIndex, ZeroVector
 from hooke.vectors.base import Block, Neighbours, VectorReader, Vectors, VectorStore
+from hooke.views import Kind
 
 DIM = 8
 _LAST = 2**32 - 1
@@ -32,6 +34,12 @@ def block(vectors: Vectors, ordinals: Iterable[int]) -> Block:
     """Rows with their ordinals; an image's digest is its ordinal plus one."""
     numbers = np.fromiter(ordinals, dtype=np.uint32)
     return Block(vectors, numbers, numbers.astype(np.uint64) + np.uint64(1))
+
+
+def placed(vectors: Vectors, ordinals: Iterable[int], kind: Kind, places: object) -> Block:
+    """Rows of a kind with where they are in their images."""
+    rows = block(vectors, ordinals)
+    return replace(rows, kind=kind, places=np.array(places, np.uint32))
 
 
 def brute_force(blocks: Sequence[Block], queries: Vectors, k: int, allowed: BitMap | None) -> list[tuple[int, float]]:
@@ -88,6 +96,58 @@ class VectorStoreContract:
         assert reader.digests() == {3: 4, 7: 8, 9: 10}
         np.testing.assert_array_equal(reader.vectors_of(7), vectors[:2])
         np.testing.assert_array_equal(reader.vectors_of(3), vectors[2:3])
+
+    def test_rows_come_back_with_where_in_the_image_they_are(self, store: VectorStore) -> None:
+        rows, boxes = random_rows(3), [[0, 0, 5, 6], [5, 0, 5, 6], [1, 2, 3, 2**32 - 1]]
+        names = [
+            store.append(placed(rows, [7, 7, 3], Kind.TILE, boxes)),
+            store.append(placed(rows[:2], [7, 9], Kind.CHANNEL, [[4], [0]])),
+            store.append(block(rows[:1], [7])),
+        ]
+        tiles, channels, whole = (store.read(names, kind) for kind in (Kind.TILE, Kind.CHANNEL, Kind.WHOLE))
+
+        np.testing.assert_array_equal(tiles.vectors_of(7), rows[:2])
+        assert tiles.places_of(7).tolist() == boxes[:2]
+        assert tiles.places_of(3).tolist() == boxes[2:]
+        assert channels.places_of(7).tolist() == [[4]]
+        assert whole.places_of(7).shape == (1, 0)
+        assert (tiles.ordinals(), channels.ordinals(), whole.ordinals()) == (
+            BitMap([3, 7]),
+            BitMap([7, 9]),
+            BitMap([7]),
+        )
+        assert len(tiles.places_of(4)) == 0
+
+    def test_kinds_are_searched_and_replaced_apart(self, store: VectorStore) -> None:
+        rows = np.eye(DIM, dtype=np.float32)
+        names = [
+            store.append(block(rows[:2], [1, 2])),
+            store.append(placed(rows[2:5], [1, 1, 2], Kind.TILE, np.arange(12).reshape(3, 4))),
+            store.append(placed(rows[5:6], [1], Kind.TILE, [[9, 9, 9, 9]])),
+        ]
+        whole, tiles = store.read(names), store.read(names, Kind.TILE)
+        assert [(hit.ordinal, hit.similarity) for hit in whole.search(rows[:1], 3).hits] == [(1, 1.0), (2, 0.0)]
+        assert [(hit.ordinal, hit.similarity) for hit in tiles.search(rows[4:5], 3).hits] == [(2, 1.0), (1, 0.0)]
+        assert tiles.places_of(1).tolist() == [[9, 9, 9, 9]]
+        assert store.read(names[:1], Kind.TILE).search(rows[:1], 3).candidates == 0
+
+    @pytest.mark.parametrize(
+        ("kind", "places"),
+        [(Kind.TILE, [[1, 2, 3]]), (Kind.CHANNEL, []), (Kind.WHOLE, [[1]]), (Kind.TILE, [[0, 0, 1, 1], [0, 0, 1, 1]])],
+    )
+    def test_rows_without_the_places_of_their_kind_are_refused(
+        self, store: VectorStore, kind: Kind, places: list[list[int]]
+    ) -> None:
+        with pytest.raises(BadInput, match=f"places of {kind} rows"):
+            store.append(placed(random_rows(1), [0], kind, places))
+        with pytest.raises(BadInput, match="not none"):
+            store.append(replace(block(random_rows(1), [0]), kind=Kind.CHANNEL))
+
+    def test_a_segment_whose_name_tells_no_kind_is_refused(self, store: VectorStore) -> None:
+        kept = store.append(block(random_rows(1), [0]))
+        for name in (kept.partition("-")[2], f"thumb-{kept.partition('-')[2]}"):
+            with pytest.raises(CorruptIndex, match="index anew"):
+                store.read([kept, name])
 
     def test_an_image_without_vectors_has_no_rows(self, store: VectorStore) -> None:
         reader = store.read([store.append(block(random_rows(1), [5]))])

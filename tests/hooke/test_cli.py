@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from hooke.cli import app
 from tests.small_index import PICTURES, image_id, shared_index
 
-COMMANDS = ("index", "search", "complete", "similar", "info", "why", "serve", "demo")
+COMMANDS = ("index", "search", "complete", "similar", "combined", "info", "why", "serve", "demo")
 ONTOLOGY_COMMANDS = ("add", "list", "show")
 CURATION_COMMANDS = ("unresolved", "conflicts", "accept")
 
@@ -70,6 +70,10 @@ def test_help_lists_every_command() -> None:
         (["similar", "nowhere.png"], 1, "nowhere.png"),
         (["similar", "mice/plain.png", "-k", "0"], 2, "1 to 10000"),
         (["similar", "mice/plain.png", "--text", "qz*"], 2, "400"),
+        (["similar", "mice/plain.png", "--exclude", "lab"], 2, "study, dataset or plate"),
+        (["similar", "mice/plain.png", "--group", "lab"], 2, "group is study"),
+        (["similar", "mice/plain.png", "nowhere.png"], 1, "nowhere.png"),
+        (["combined", "mouse", "mice/plain.png", "--weight", "2"], 2, "from 0 to 1"),
         (["why", "nothing", "mouse"], 1, "nothing"),
         (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
         (["curation", "unresolved", "--field", "organsm"], 2, "those are organism, "),
@@ -135,7 +139,8 @@ def test_similar_takes_a_file_or_an_id(index: Path) -> None:
     by_id = json.loads(hooke("similar", image_id("plain.png"), "--index", index, "-k", "100", "--json").stdout)
     assert by_file["hits"][0]["id"] == image_id("plain.png")
     assert len(by_id["hits"]) == len(PICTURES) - 1
-    assert set(by_id) == {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
+    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
+    assert set(by_id) == keys | {"similar", "meaningful", "reranked"}
 
 
 def test_why_prints_the_path_to_the_term(index: Path) -> None:
@@ -241,6 +246,26 @@ def test_ctrl_c_while_indexing_exits_130(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert "Traceback" not in errors
     assert "same command" in errors
+
+
+def test_look_alikes_are_asked_for_with_options(index: Path) -> None:
+    plain, spaced, yeast = (image_id(name) for name in ("plain.png", "a b.png", "yeast1.png"))
+    options = ["--exclude", "study", "--group", "study", "--min-percentile", "0.1", "--facet", "organism"]
+    result = hooke("similar", plain, spaced, "--unlike", yeast, *options, "--index", index)
+    assert result.exit_code == 0
+    assert "percentile" in result.stdout
+    assert sum("people/" in line for line in result.stdout.splitlines()) == 1
+    meant = hooke("similar", plain, "--semantic", "0.5", "--index", index)
+    assert f"the nearest {len(PICTURES) - 1} ranked again" in meant.stdout
+
+
+def test_combined_says_the_parts_of_a_score(index: Path) -> None:
+    plain = image_id("plain.png")
+    ranks = hooke("combined", "mouse", plain, "-k", "4", "--index", index)
+    assert "by reciprocal rank" in ranks.stdout
+    weighed = hooke("combined", "mouse", plain, "--weight", "0.5", "--index", index, "--json")
+    for hit in json.loads(weighed.stdout)["hits"]:
+        assert hit["score"] == pytest.approx(hit["text_part"] + hit["look_part"])
 
 
 def test_an_image_file_that_is_not_there_is_told_from_an_unknown_id(index: Path) -> None:

@@ -112,6 +112,9 @@ def test_look_alikes_are_equal_over_http_and_in_process(local: Archive, remote: 
             archive.similar(file, k=4, organism="Mammalia", facets=["gene"]).result,
             archive.similar(PLAIN, image_id("é ü.png"), unlike=[image_id("a b.png")], text="microscopy").result,
             archive.combined("brain", str(file), k=5, gene="Trp53").result,
+            archive.similar(PLAIN, leave_out="study", by_study=True, min_percentile=0.1, facets=["gene"]).result,
+            archive.similar(PLAIN, semantic=0.5, similar_set=8, facets=["gene"]).result,
+            archive.combined("brain", PLAIN, unlike=[image_id("a b.png")], weight=0.0, leave_out="study").result,
         )
         for archive in (local, remote)
     ]

@@ -14,7 +14,8 @@ from hooke.vectors import compact as compaction
 from hooke.vectors.base import Block
 from hooke.vectors.compact import compact
 from hooke.vectors.segments import SegmentStore
-from tests.contract.vector_store import block, random_rows
+from hooke.views import Kind
+from tests.contract.vector_store import block, placed, random_rows
 
 SPACE = "a" * 64
 
@@ -55,6 +56,25 @@ def test_what_is_kept_reads_as_before_and_the_rest_is_gone(
                 len(before.vectors_of(ordinal)) for ordinal in kept
             )
         store.verify(made)
+
+
+def test_kinds_are_merged_apart_and_keep_their_places(tmp_path: Path) -> None:
+    store = SegmentStore(tmp_path, SPACE)
+    boxes = [np.arange(12).reshape(3, 4) + 100 * seed for seed in range(2)]
+    names = [store.append(placed(random_rows(3, seed=s), [s, s, 5], Kind.TILE, boxes[s])) for s in range(2)]
+    names.insert(1, store.append(_block({0: 1, 1: 1, 5: 1}, 9)))
+    merged = compact(store, names, BitMap([0, 1, 5]))
+
+    assert [name.partition("-")[0] for name in merged] == ["whole", "tile"]
+    assert merged[0] == names[1]
+    tiles = store.read(merged, Kind.TILE)
+    assert [tiles.places_of(ordinal).tolist() for ordinal in (0, 1, 5)] == [
+        boxes[0][:2].tolist(),
+        boxes[1][:2].tolist(),
+        boxes[1][2:].tolist(),
+    ]
+    np.testing.assert_array_equal(tiles.vectors_of(0), random_rows(3)[:2])
+    store.verify(merged)
 
 
 def test_what_would_gain_nothing_is_left_alone(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
-from hooke.embed.base import Raster, Space, Tile
-from hooke.embed.fingerprint import check_golden, check_same, fingerprint, golden_vector, load_space, save_space
-from hooke.embed.preprocess import PREPROCESSING, pictures, square_rows, stretch
+from hooke.embed.base import Raster, Tile
+from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
+from hooke.embed.preprocess import pictures, square_rows, stretch
 from hooke.embed.presets import PRESETS, Preset, preset_of
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
 from hooke.errors import BadInput, CorruptIndex, SpaceMismatch, UnknownModel
-from hooke.views import Box
+from hooke.views import Box, Kind
 from tests.contract.embedder import noise
 
 SMALL = "test_efficientnet"
@@ -87,6 +87,16 @@ class TestPreprocess:
         assert [each.pixels.shape for each in pictures(Raster(colour, rgb=True, others=(colour, colour)))] == [
             (3, 8, 8)
         ] * 3
+
+    def test_a_dark_tile_stays_dark(self) -> None:
+        pixels = np.zeros((2, 8, 16), np.uint16)
+        pixels[:, :, 8:] = 1000
+        pixels[1] = 7
+        tiles = (Tile(Box(0, 0, 8, 8), pixels[:, :, :8] + np.uint16(100)), Tile(Box(8, 0, 8, 8), pixels[:, :, 8:]))
+        found = [each for each in pictures(Raster(pixels, rgb=False, tiles=tiles)) if each.tile is not None]
+        # the second channel is constant in the whole image
+        assert [(each.tile, each.channel) for each in found] == [(0, 0), (1, 0)]
+        assert [round(float(each.pixels.mean()), 3) for each in found] == [0.1, 1.0]
 
     def test_padding_centres_on_the_median_of_the_border(self) -> None:
         picture = np.full((3, 2, 4), 0.25, dtype=np.float32)
@@ -249,19 +259,6 @@ class TestDevice:
 
 
 class TestFingerprint:
-    def test_settings_that_differ_are_named_with_both_values(self, embedder: TimmEmbedder) -> None:
-        here = embedder.space
-        check_same(here, here)
-        preprocessing = dict(PREPROCESSING) | {"version": 1}
-        recipe = {**here.recipe, "weights": "0" * 64, "preprocessing": preprocessing, "pool": "avg"}
-        with pytest.raises(SpaceMismatch) as error:
-            check_same(Space(fingerprint(recipe), here.model, here.dim, recipe), here)
-        said = str(error.value)
-        assert f"preprocessing.version (1 in the index, {PREPROCESSING['version']} here)" in said
-        assert "pool (avg in the index, nothing here)" in said
-        assert "weights (0000" in said
-        assert "input_size" not in said
-
     def test_every_choice_counts(self, embedder: TimmEmbedder) -> None:
         recipe = dict(embedder.space.recipe)
         changed = [fingerprint({**recipe, key: "another"}) for key in recipe]
@@ -296,3 +293,11 @@ class TestFingerprint:
             check_golden(embedder, golden[:, :10])
         with pytest.raises(SpaceMismatch):
             check_golden(embedder, golden * np.float32("nan"))
+
+
+def test_the_most_tiles_are_in_the_fingerprint_and_named_where_spaces_differ(small_weights: Path) -> None:
+    plain, tiled = (load_embedder(SMALL, small_weights, threads=1, tiles=tiles).space for tiles in (0, 4))
+    assert plain.fingerprint != tiled.fingerprint
+    assert (plain.tiles, plain.kinds) == (0, (Kind.WHOLE, Kind.CHANNEL))
+    assert (tiled.tiles, tiled.kinds) == (4, (Kind.WHOLE, Kind.CHANNEL, Kind.TILE))
+    assert differences(plain, tiled) == "tiles: 0, here 4"

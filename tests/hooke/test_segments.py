@@ -15,7 +15,8 @@ from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
 from hooke.vectors import kernels, planner
 from hooke.vectors.base import Block
 from hooke.vectors.segments import SegmentStore
-from tests.contract.vector_store import block, random_rows, unit
+from hooke.views import Kind
+from tests.contract.vector_store import block, placed, random_rows, unit
 
 SPACE = "a" * 64
 FILES = ["digests.u64", "meta.json", "ordinals.u32", "rows.f32"]
@@ -62,6 +63,16 @@ def test_a_segment_is_raw_little_endian_arrays_by_ordinal(store: SegmentStore, f
         "dim": 2,
         "byte_order": "little",
     }
+
+
+def test_places_are_a_file_of_their_own_where_a_kind_has_them(store: SegmentStore, folder: Path) -> None:
+    name = store.append(placed(random_rows(2), [9, 2], Kind.CHANNEL, [[1], [3]]))
+    assert name.startswith("channel-")
+    assert sorted(path.name for path in (folder / name).iterdir()) == sorted([*FILES, "places.u32"])
+    assert (folder / name / "places.u32").read_bytes() == bytes.fromhex("03000000 01000000")
+    flip_a_byte(folder / name / "places.u32")
+    with pytest.raises(CorruptIndex, match=r"places\.u32"):
+        store.read([name], Kind.CHANNEL)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -4,12 +4,15 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
+from search_api.engine import nullmodel
 from tests.search_api.pages import MARKUP, Seen, index_small_archive, index_unread_archive, serving, stripes, watched
+from tests.small_index import image_id, shared_index
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +304,25 @@ def test_an_indexed_image_has_look_alikes_and_a_combined_ranking(seen: Seen) -> 
     expect(page.locator(".ranks").first).to_contain_text("look rank 1")
     assert seen.query["like"] == ["stripes/mouse-1.png"]
     assert seen.query["rank"] == ["combined"]
+
+
+def test_look_alikes_of_other_studies_and_the_best_of_each(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(shared_index()) as address, watched(browser, address) as seen:
+        page = _open(
+            seen, f"/?level=images&like={quote(image_id('plain.png'))}", "11 look-alikes: exact, 11 candidates"
+        )
+        expect(page.locator(".percentile").first).to_have_text(re.compile(r"more alike than [\d.]+ % of pairs"))
+        expect(page.locator("#hits .nothing")).to_have_count(0)
+        monkeypatch.setattr(nullmodel, "FEWEST_FOR_TAIL", 1)  # the same few pairs, taken to be enough
+        page.get_by_label("Not from the same study").check()
+        expect(page.locator("#count")).to_have_text("8 look-alikes: exact, 8 candidates")
+        expect(page.locator("#hits .nothing")).to_contain_text("Nothing here is meaningfully similar")
+        page.get_by_label("Best of each study").check()
+        expect(page.locator("#count")).to_have_text("2 look-alikes: exact, 8 candidates")
+        assert (seen.query["exclude"], seen.query["group"]) == (["study"], ["study"])
+        page.reload()
+        expect(page.get_by_label("Best of each study")).to_be_checked()
+        expect(page.locator("#count")).to_have_text("2 look-alikes: exact, 8 candidates")
 
 
 def test_a_typing_error_offers_what_was_meant(seen: Seen) -> None:

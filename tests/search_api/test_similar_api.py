@@ -1,6 +1,8 @@
 """Look-alikes over HTTP: uploads, ids, and both with text and choices."""
 
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -20,12 +22,75 @@ def test_an_upload_with_text_and_choices(http: httpx.Client, index: Path, path: 
     fields = [("q", "light microscopy"), ("facet.organism", "human"), ("facets", "organism"), ("k", "2")]
     parts = [upload(index), *((name, (None, value.encode())) for name, value in fields)]
     body = http.post(f"/v1/search/{path}", files=parts).raise_for_status().json()
-    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
-    assert set(body) == keys
+    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot", "views"}
+    assert set(body) == keys | ({"similar", "meaningful", "reranked"} if path == "similar" else {"weight"})
     assert len(body["hits"]) == 2
     assert body["exact"] is True
     assert {hit["study_id"] for hit in body["hits"]} <= {"people", "lost"}
     assert next(v for v in body["facets"]["organism"] if v["label"] == "Homo sapiens")["count"] == 2
+
+
+def post(http: httpx.Client, path: str, **fields: str) -> dict[str, Any]:
+    body: dict[str, Any] = http.post(f"/v1/search/{path}", data={"positive": PLAIN, **fields}).raise_for_status().json()
+    return body
+
+
+def test_options_of_looks_are_form_fields(http: httpx.Client) -> None:
+    apart = post(http, "similar", exclude="study", group="study", k="10")
+    assert sorted(hit["study_id"] for hit in apart["hits"]) == ["people", "yeasts"]
+    chosen = {"min_percentile": "0.3", "facets": "organism", "facet.organism": "human", "k": "1"}
+    alike = post(http, "similar", **chosen)
+    assert alike["similar"] == next(v for v in alike["facets"]["organism"] if v["label"] == "Homo sapiens")["count"]
+    assert {v["label"] for v in alike["facets"]["organism"]} > {"Homo sapiens"}
+    assert post(http, "similar", similar_set="7", k="2")["similar"] == 7
+    meant = post(http, "similar", semantic="1", k="3")
+    assert meant["reranked"] == len(PICTURES) - 1
+    assert meant["hits"][0]["study_id"] == "mice"
+    weighed = post(http, "combined", weight="0.25", q="mouse", group="study", exclude="study")
+    assert weighed["weight"] == 0.25
+    assert len({hit["study_id"] for hit in weighed["hits"]}) == len(weighed["hits"])
+
+
+def test_an_indexed_image_is_asked_for_with_the_same_options(http: httpx.Client) -> None:
+    options = {"exclude": "study", "group": "study", "min_percentile": "0.1", "facets": "organism"}
+    by_path = http.get(f"/v1/images/{quote(PLAIN, safe='')}/similar", params=options).raise_for_status().json()
+    assert by_path == post(http, "similar", **options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"exclude": "lab"}, "study, dataset or plate"),
+        ({"exclude": "plate"}, "of no plate"),
+        ({"group": "dataset"}, "group is study"),
+        ({"min_percentile": "99"}, "from 0 to 1"),
+        ({"min_percentile": "high"}, "number from 0 to 1"),
+        ({"similar_set": "0"}, "from 1 to 50,000"),
+        ({"similar_set": "1.5"}, "whole number"),
+        ({"semantic": "-1"}, "from 0 to 1"),
+        ({"weight": "0.5"}, "combined"),
+        ({"min_percentil": "0.5"}, "min_percentile"),
+    ],
+)
+def test_options_that_make_no_sense_are_problems(http: httpx.Client, fields: dict[str, str], detail: str) -> None:
+    assert detail in problem(http.post("/v1/search/similar", data={"positive": PLAIN, **fields}), 400)
+
+
+def test_an_upload_has_no_annotations_to_compare_but_text_may_name_terms(http: httpx.Client, index: Path) -> None:
+    refused = http.post("/v1/search/similar", files=[upload(index)], data={"semantic": "0.5"})
+    assert "give the id of an annotated image" in problem(refused, 400)
+    named = {"semantic": "0.5", "q": "mouse"}
+    assert http.post("/v1/search/similar", files=[upload(index)], data=named).raise_for_status().json()["reranked"]
+
+
+def test_openapi_describes_the_options(http: httpx.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    content = {"exclude", "group"}
+    for path, more in (("similar", {"min_percentile", "similar_set", "semantic"}), ("combined", {"weight"})):
+        body = paths[f"/v1/search/{path}"]["post"]["requestBody"]["content"]
+        assert content | more <= set(body["multipart/form-data"]["schema"]["properties"])
+    query = {each["name"] for each in paths["/v1/images/{image_id}/similar"]["get"]["parameters"]}
+    assert {"image_id", "k", "exclude", "group", "min_percentile", "similar_set", "semantic"} == query
 
 
 @pytest.mark.parametrize("name", ["plain.png", "yeast2.tif", "yeast3.jpg"])
