@@ -37,7 +37,7 @@ from indexer.report import peak_memory_bytes, silent
 from tests.hooke.zarrs import write_image
 from tests.indexer.archives import held
 
-IMAGES = 100
+IMAGES = 60
 CHANNELS = 2
 MODELS = (("vit_small_patch16_224", 0.9), ("tf_efficientnet_lite0", 0.75))
 RECORDS = 200_000
