@@ -65,7 +65,7 @@ Exclude = Annotated[
     str, typer.Option(help="Leave out what shares the study, dataset or plate of an example: study, dataset or plate.")
 ]
 Group = Annotated[str, typer.Option(help="study: the best image of each study.")]
-ModelName = Annotated[str | None, typer.Option("--model", help="A timm model name.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="A preset (fast, balanced, best) or a timm model name.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A local weights file (.safetensors, .pth).")]
 
 OntologyField = Annotated[str | None, typer.Option("--field", help="Only this field, such as anatomy.")]
@@ -141,7 +141,7 @@ def index(
     from indexer.pipeline import IndexJob, run
 
     settings = read_settings()
-    chosen = Model(model or settings.model, weights or settings.weights, tiles) if embed else None
+    chosen = Model(model or settings.model, weights or settings.weights, tiles, settings.device) if embed else None
     with show.progress(_errors) as progress:
         location = read_location(store) if store else None
         place = Place(read_location(vectors), vector_method) if vectors else None

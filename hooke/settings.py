@@ -39,7 +39,8 @@ class Settings:
     """What the environment says, read once by a program's outer edge.
 
     shared_data: real data for tests and benchmarks. model: the default timm model.
-    weights: a local weights file for it, or None. upload_*: limits on an uploaded image. cluster: Elasticsearch.
+    weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
+    uploaded image. cluster: Elasticsearch.
     """
 
     shared_data: Path
@@ -50,11 +51,12 @@ class Settings:
     upload_channels: int
     upload_seconds: float
     cluster: ClusterSettings = DEFAULT_CLUSTER
+    device: str = "auto"
 
 
 def read_settings() -> Settings:
-    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_UPLOAD_*`, and
-    `HOOKE_ELASTICSEARCH_*`.
+    """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_DEVICE`,
+    `HOOKE_UPLOAD_*`, and `HOOKE_ELASTICSEARCH_*`.
 
     Raises BadInput for a limit that is no number, or half a pair of user and password.
     """
@@ -68,6 +70,7 @@ def read_settings() -> Settings:
         upload_channels=_number("HOOKE_UPLOAD_CHANNELS", int, 32),
         upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20.0),
         cluster=_cluster_settings(),
+        device=os.environ.get("HOOKE_DEVICE") or "auto",
     )
 
 

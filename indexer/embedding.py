@@ -1,9 +1,16 @@
-"""The pixel half of a run: images to thumbnails and vectors, a segment and a commit at a time."""
+"""The pixel half of a run: images to thumbnails and vectors, a segment and a commit at a time.
+
+    images → load (threads) → batches of what is new → embed (two batches at once) → the open segment → publish
+
+Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads: what is remembered is
+touched by one thread alone.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +24,56 @@ from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, VectorStore
 from hooke.vectors.place import open_vectors
+from hooke.vectors.workers import usable_threads
 from hooke.views import Kind
+from indexer.ledger import Ledger, PackedImages
+from indexer.overlap import overlapped
 from indexer.report import Progress
 from indexer.sources import Quarantined
 
 BATCH = 32
+BATCH_BYTES = 2**27
+"""A batch has no more images than that, and ends with the raster that brings it to these bytes."""
 SEGMENT_IMAGES = 4_096
 SEGMENT_SECONDS = 60.0
+_MORE_LOADERS = 2
+"""Threads that load, beside one a core: some wait for a disk or the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The timm model to embed with, and a local weights file where its weights are in no package or hub.
+    """The preset or timm model to embed with, and a weights file where its weights are in no package or hub.
 
     tiles: the most tiles of an image that get rows of their own; None: as many as the index has, of a new one none.
+    device: where it runs, auto, cpu or cuda.
     """
 
     name: str
     weights: Path | None = None
     tiles: int | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An image to look at; known: the digest of what its rows in the index were made of."""
+
+    ordinal: int
+    path: str
+    known: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    ordinal: int
+    """An image's content, and the images that have it: more of them join while it waits to be embedded."""
+
     digest: int
     raster: Raster
+    ordinals: list[int]
+    path: str
+
+
+_Embedded = tuple[_Loaded, Views | Quarantined]
 
 
 @dataclass(slots=True)
@@ -52,10 +83,30 @@ class _Open:
     views: list[Views] = field(default_factory=list)
     ordinals: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
+
+    def add(self, ordinal: int, digest: int, views: Views) -> None:
+        self.places.setdefault(digest, len(self.ordinals))
+        self.views.append(views)
+        self.ordinals.append(ordinal)
+        self.digests.append(digest)
 
     def is_full(self) -> bool:
         return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
+
+    def blocks(self) -> Iterator[Block]:
+        """The rows of all its images, a block for each kind."""
+        for kind in (kind for kind in Kind if kind in self.views[0]):
+            rows = [views[kind] for views in self.views]
+            counts = [len(each.vectors) for each in rows]
+            yield Block(
+                np.concatenate([each.vectors for each in rows]),
+                np.repeat(np.array(self.ordinals, np.uint32), counts),
+                np.repeat(np.array(self.digests, np.uint64), counts),
+                kind,
+                np.concatenate([each.places for each in rows]),
+            )
 
 
 def embedded_ordinals(index: IndexDirectory, reader: MetadataReader, cluster: ClusterSettings) -> BitMap:
@@ -95,31 +146,38 @@ class EmbeddingRun:
             self._embedder(reader.snapshot.manifest)
 
     def run(self, writer: MetadataWriter) -> None:
-        """Do all that is left to do."""
+        """Do all that is left to do. What Ctrl-C finds gathered is published first."""
         with self._store.read() as reader:
-            images = list(reader.images_with_pixels())
+            images = PackedImages(reader.images_with_pixels())
             manifest = reader.snapshot.manifest
         if not images:
             return
         embedder = self._embedder(manifest)
         vectors = open_vectors(self._index, embedder.space.fingerprint, self._cluster)
         vectors.discard_except(manifest.segments)
-        publish = _Publisher(vectors, writer, replace(manifest, space=embedder.space.fingerprint))
-        self._embed(images, embedder, vectors.read(manifest.segments).digests(), publish)
+        ledger = Ledger(vectors, manifest.segments, embedder.space.kinds)
+        gathered = _Gathered(ledger, vectors, writer, replace(manifest, space=embedder.space.fingerprint))
+        try:
+            self._embed(images, embedder, gathered)
+        except KeyboardInterrupt:
+            gathered.publish()
+            raise
+        gathered.publish()
+        self._progress("embedding", len(images), len(images))
 
     def _embedder(self, manifest: Manifest) -> Embedder:
-        from hooke.embed.fingerprint import differences, golden_vector, load_space, save_space
+        from hooke.embed.fingerprint import check_golden, differences, golden_vector, load_space, save_space
 
         try:
             from hooke.embed.timm import load_embedder
         except ModuleNotFoundError as exc:
             raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
-        known = load_space(self._index.spaces / f"{manifest.space}.json")[0] if manifest.space else None
-        if self._loaded is None:
-            own = known.tiles if known else 0
-            tiles = own if self._model.tiles is None else self._model.tiles
-            self._loaded = load_embedder(self._model.name, self._model.weights, tiles=tiles)
-        embedder = self._loaded
+        if self._loaded is not None:
+            return self._loaded
+        known, golden = load_space(self._index.spaces / f"{manifest.space}.json") if manifest.space else (None, None)
+        own = known.tiles if known else 0
+        tiles = own if self._model.tiles is None else self._model.tiles
+        embedder = load_embedder(self._model.name, self._model.weights, tiles=tiles, device=self._model.device)
         found = embedder.space.fingerprint
         if known is not None and known.fingerprint != found:
             raise SpaceMismatch(
@@ -127,55 +185,61 @@ class EmbeddingRun:
                 f" ({differences(known, embedder.space)}): "
                 "use the model and settings it was made with, or index into a new directory"
             )
+        if golden is not None:
+            check_golden(embedder, golden)
         path = self._index.spaces / f"{found}.json"
         if not path.exists():
             with _room_for(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_space(embedder.space, golden_vector(embedder), path)
+        self._loaded = embedder
         return embedder
 
-    def _embed(
-        self, images: list[tuple[int, str]], embedder: Embedder, known: dict[int, int], publish: "_Publisher"
-    ) -> None:
-        pending = _Open()
-        batch: list[_Loaded] = []
-        for loaded in self._changed(images, known, embedder.space):
-            batch.append(loaded)
-            if len(batch) == BATCH:
-                self._add(batch, embedder, pending)
-                batch = []
-                if pending.is_full():
-                    publish(pending)
-                    pending = _Open()
-        self._add(batch, embedder, pending)
-        publish(pending)
-        self._progress("embedding", len(images), len(images))
+    def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
+        threads = usable_threads() + _MORE_LOADERS
+        load = partial(self._load, space=embedder.space)
+        asked = self._asked(images, gathered)
+        with closing(overlapped(load, asked, threads=threads, ahead=threads)) as loaded:
+            batches = _batches(self._new(loaded, gathered))
+            # while one batch ends, with less and less to do at once, another has begun
+            with closing(overlapped(partial(_embedded, embedder), batches, threads=2, ahead=1)) as done:
+                for batch in done:
+                    self._add(batch, gathered)
 
-    def _changed(self, images: list[tuple[int, str]], known: dict[int, int], space: Space) -> Iterator[_Loaded]:
+    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[_Asked]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            loaded = self._load(ordinal, path, known.get(ordinal), space)
-            if loaded is not None:
-                yield loaded
+            yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, ordinal: int, path: str, known: int | None, space: Space) -> _Loaded | None:
-        """The image's pixels, its thumbnail made on the way; None when it is known already or cannot be read."""
+    def _load(self, asked: _Asked, space: Space) -> _Loaded | Quarantined | None:
+        """The image's pixels, its thumbnail made on the way; None when what is known of it still holds."""
         from hooke.pixels import Limits, read_changed, thumbnail
 
+        path = asked.path
         try:
-            changed = read_changed(path, Limits(), known, space.input_side, parts=space.tiles)
+            changed = read_changed(path, Limits(), asked.known, space.input_side, parts=space.tiles)
             if changed is None:
                 return None
             digest, raster = changed
             picture = thumbnail(raster)
-        except (UnreadableImage, TooLarge) as exc:
-            self._quarantine(Quarantined(path, str(exc).removeprefix(f"{path}: ")))
-            return None
-        except MemoryError:
-            self._quarantine(Quarantined(path, "it needs more memory than there is; write smaller levels"))
-            return None
-        self._write_thumbnail(ordinal, picture)
-        return _Loaded(ordinal, digest, raster)
+        except (UnreadableImage, TooLarge, MemoryError) as exc:
+            return _quarantined(path, exc)
+        self._write_thumbnail(asked.ordinal, picture)
+        return _Loaded(digest, raster, [asked.ordinal], path)
+
+    def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
+        """The images of content that has no rows yet, and gets none already."""
+        for loaded in found:
+            if isinstance(loaded, Quarantined):
+                self._quarantine(loaded)
+            elif loaded is not None and gathered.is_new(loaded):
+                yield loaded
+
+    def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
+        for loaded, views in batch:
+            if isinstance(views, Quarantined):
+                self._quarantine(views)
+            gathered.add(loaded, None if isinstance(views, Quarantined) else views)
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
         path = self._index.thumbnail(ordinal)
@@ -184,12 +248,6 @@ class EmbeddingRun:
             temporary = path.with_suffix(".tmp")
             temporary.write_bytes(content)
             temporary.replace(path)
-
-    def _add(self, batch: list[_Loaded], embedder: Embedder, pending: _Open) -> None:
-        if batch:
-            pending.views.extend(embedder.embed_views([loaded.raster for loaded in batch]))
-            pending.ordinals.extend(loaded.ordinal for loaded in batch)
-            pending.digests.extend(loaded.digest for loaded in batch)
 
 
 @contextmanager
@@ -200,31 +258,83 @@ def _room_for(path: Path) -> Iterator[None]:
         raise NoSpace(f"cannot write {path}: {exc.strerror}; free some space and run the same command again") from exc
 
 
-class _Publisher:
-    """Writes segments and commits them one by one."""
+class _Gathered:
+    """The open segment and what was published before it: rows by content, so that no content is embedded twice."""
 
-    def __init__(self, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
+    def __init__(self, ledger: Ledger, vectors: VectorStore, writer: MetadataWriter, manifest: Manifest) -> None:
+        self.ledger = ledger
         self._vectors = vectors
         self._writer = writer
         self._manifest = manifest
+        self._waiting: dict[int, _Loaded] = {}
+        self._open = _Open()
 
-    def __call__(self, pending: _Open) -> None:
-        if not pending.ordinals:
+    def is_new(self, loaded: _Loaded) -> bool:
+        """Whether an image must be embedded; else it has, or shall have, the rows that its content has."""
+        twin = self._waiting.setdefault(loaded.digest, loaded)
+        if twin is not loaded:
+            twin.ordinals.extend(loaded.ordinals)
+            return False
+        views = self._views_with(loaded.digest)
+        if views is not None:
+            self.add(loaded, views)
+        return views is None
+
+    def add(self, loaded: _Loaded, views: Views | None) -> None:
+        """Take in an image's rows (None: it could not be embedded), and publish a segment that is full."""
+        del self._waiting[loaded.digest]
+        if views is None:
             return
-        kinds = [kind for kind in Kind if kind in pending.views[0]]
-        segments = [self._vectors.append(_block(pending, kind)) for kind in kinds]
+        for ordinal in loaded.ordinals:
+            self._open.add(ordinal, loaded.digest, views)
+        if self._open.is_full():
+            self.publish()
+
+    def publish(self) -> None:
+        """Write the open segment, if it holds anything, and commit it."""
+        if not self._open.ordinals:
+            return
+        segments = tuple(self._vectors.append(block) for block in self._open.blocks())
         self._manifest = replace(self._manifest, segments=(*self._manifest.segments, *segments))
         self._writer.commit(self._manifest)
+        self.ledger.add(segments, np.array(self._open.digests, np.uint64), np.array(self._open.ordinals, np.uint32))
+        self._open = _Open()
+
+    def _views_with(self, digest: int) -> Views | None:
+        place = self._open.places.get(digest)
+        return self.ledger.views_with(digest) if place is None else self._open.views[place]
 
 
-def _block(pending: _Open, kind: Kind) -> Block:
-    """The rows of one kind of all images of a segment."""
-    rows = [views[kind] for views in pending.views]
-    counts = [len(each.vectors) for each in rows]
-    return Block(
-        np.concatenate([each.vectors for each in rows]),
-        np.repeat(np.array(pending.ordinals, np.uint32), counts),
-        np.repeat(np.array(pending.digests, np.uint64), counts),
-        kind,
-        np.concatenate([each.places for each in rows]),
-    )
+def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
+    """What is embedded together: at most so many images, and not much more than so many bytes."""
+    batch: list[_Loaded] = []
+    size = 0
+    for loaded in images:
+        batch.append(loaded)
+        size += _bytes(loaded.raster)
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _bytes(raster: Raster) -> int:
+    return sum(each.nbytes for each in (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles)))
+
+
+def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
+    """Each image's rows; where a batch fails each image is tried alone, so that only what is at fault is lost."""
+    try:
+        found = embedder.embed_views([loaded.raster for loaded in batch])
+    except (UnreadableImage, MemoryError) as exc:
+        if len(batch) == 1:
+            return [(batch[0], _quarantined(batch[0].path, exc))]
+        return [result for loaded in batch for result in _embedded(embedder, [loaded])]
+    return list(zip(batch, found, strict=True))
+
+
+def _quarantined(path: str, exc: Exception) -> Quarantined:
+    if isinstance(exc, MemoryError):
+        return Quarantined(path, "it needs more memory than there is; write smaller levels")
+    return Quarantined(path, str(exc).removeprefix(f"{path}: "))

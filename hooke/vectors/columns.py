@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from hooke.vectors.base import Ordinals, Places, Vectors
+from hooke.vectors.base import Digests, Ordinals, Places, Vectors
 from hooke.vectors.codes import Codes
 from hooke.vectors.planner import Positions, Scores
 
@@ -157,10 +157,11 @@ def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
     return tuple(reversed(live))
 
 
-def latest_digests(segments: Sequence[Columns]) -> dict[int, int]:
+def latest_digests(segments: Sequence[Columns]) -> Digests:
     """The digest of every image by ordinal, as the last of the segments that has it says."""
-    found: dict[int, int] = {}
-    for segment in segments:
-        digests = segment.digests[segment.starts[:-1]]
-        found.update(zip(segment.images.tolist(), digests.tolist(), strict=True))
-    return found
+    newest_first = [segment for segment in reversed(segments) if len(segment.images)]
+    if not newest_first:
+        return Digests(np.empty(0, np.uint32), np.empty(0, np.uint64))
+    # of equal values `unique` keeps the first
+    ordinals, places = np.unique(np.concatenate([each.images for each in newest_first]), return_index=True)
+    return Digests(ordinals, np.concatenate([each.digests[each.starts[:-1]] for each in newest_first])[places])

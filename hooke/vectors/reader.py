@@ -9,7 +9,7 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.base import Block, Neighbours, Places, Vectors
+from hooke.vectors.base import Block, Digests, Neighbours, Places, Vectors
 from hooke.vectors.columns import Segment, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
@@ -39,7 +39,7 @@ class SegmentReader:
         """The images that have a vector."""
         return BitMap.union(BitMap(), *self._live)
 
-    def digests(self) -> dict[int, int]:
+    def digests(self) -> Digests:
         """The content digest of every image that has a vector, by ordinal."""
         return latest_digests(self._segments)
 

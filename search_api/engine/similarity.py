@@ -26,6 +26,7 @@ class EmbedderChoice:
 
     model: str | None = None
     weights: Path | None = None
+    device: str = "cpu"
 
 
 class Visuals:
@@ -115,7 +116,8 @@ class Visuals:
         from hooke.embed.timm import load_embedder
 
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
-        embedder = load_embedder(self._choice.model or known.model, self._choice.weights, tiles=known.tiles)
+        choice = self._choice
+        embedder = load_embedder(choice.model or known.model, choice.weights, tiles=known.tiles, device=choice.device)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)
         return embedder

@@ -160,7 +160,7 @@ class VectorStoreContract:
 
     def test_no_segments_is_an_empty_reader(self, store: VectorStore) -> None:
         reader = store.read([])
-        assert (reader.dim, reader.ordinals(), reader.digests()) == (0, BitMap(), {})
+        assert (reader.dim, reader.ordinals(), dict(reader.digests())) == (0, BitMap(), {})
         assert reader.search(random_rows(1), 3) == Neighbours((), exact=True, method="gather", candidates=0)
         assert reader.vectors_of(0).shape == (0, 0)
 

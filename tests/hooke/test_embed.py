@@ -14,12 +14,14 @@ from torch.nn.functional import interpolate
 from hooke.embed.base import Raster, Tile
 from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
 from hooke.embed.preprocess import pictures, square_rows, stretch
+from hooke.embed.presets import PRESETS, Preset, preset_of
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
-from hooke.errors import CorruptIndex, SpaceMismatch, UnknownModel
+from hooke.errors import BadInput, CorruptIndex, SpaceMismatch, UnknownModel
 from hooke.views import Box, Kind
 from tests.contract.embedder import noise
 
 SMALL = "test_efficientnet"
+REPOSITORY = Path(__file__).parents[2]
 
 
 def peak(work: Callable[[], object]) -> int:
@@ -196,6 +198,64 @@ class TestWeights:
         torch.save({"weight": Path("an object that is no tensor")}, trap)
         with pytest.raises(UnknownModel, match="tensors only"):
             load_embedder(SMALL, trap)
+
+    def test_a_preset_is_the_model_that_it_names(self, embedder: TimmEmbedder) -> None:
+        assert load_embedder("fast", threads=1).space == embedder.space
+
+    def test_a_name_timm_lacks_is_told_the_presets(self) -> None:
+        with pytest.raises(UnknownModel, match="fast, balanced, best"):
+            load_embedder("slow")
+
+    def test_weights_of_another_size_of_input_are_resampled_for_a_preset(self, tmp_path: Path) -> None:
+        balanced = preset_of("balanced")
+        assert balanced is not None
+        at_518 = timm.create_model(balanced.model, pretrained=False)
+        save_file(at_518.state_dict(), tmp_path / "dino.safetensors")
+        space = load_embedder("balanced", tmp_path / "dino.safetensors", threads=1).space
+        assert (space.model, space.dim, space.input_side) == (balanced.model, balanced.dim, 224)
+        assert space.recipe["architecture"] == {"num_classes": 0, "img_size": 224}
+
+    @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+    def test_what_the_table_says_of_a_preset_is_what_timm_says(self, preset: Preset) -> None:
+        config = timm.get_pretrained_cfg(preset.model)
+        assert config is not None
+        assert preset.licence.lower() == config.license
+        with torch.device("meta"):
+            model = timm.create_model(preset.model, pretrained=False, num_classes=0, **preset.arguments)
+        assert model.num_features == preset.dim
+        row = f"| `{preset.name}` | `{preset.model}` | {preset.licence} | {preset.megabytes} MB | {preset.dim} |"
+        assert row in (REPOSITORY / "docs" / "embedding.md").read_text()
+
+
+class TestDevice:
+    def test_batches_across_rasters_give_the_rows_of_each_alone(self, embedder: TimmEmbedder) -> None:
+        tile = noise(2, "uint16", seed=9)
+        tiled = Raster(tile.pixels, tile.rgb, tiles=(Tile(Box(0, 0, 8, 8), tile.pixels[:, :8, :8]),))
+        itself = Raster(tile.pixels, tile.rgb, tiles=(Tile(Box(0, 0, 64, 48), tile.pixels),))
+        rasters = [noise(3, "uint8", rgb=True), tiled, itself, noise(4, "uint8", seed=3)]
+        across = TimmEmbedder(embedder._model, DEFAULT_MODEL, threads=2, batch=3)
+        assert across.space == embedder.space
+        for together, alone in zip(across.embed_views(rasters), embedder.embed_views(rasters), strict=True):
+            assert together.keys() == alone.keys()
+            for kind in alone:
+                np.testing.assert_allclose(together[kind].vectors, alone[kind].vectors, atol=1e-5)
+                np.testing.assert_array_equal(together[kind].places, alone[kind].places)
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without(self, embedder: TimmEmbedder) -> None:
+        with pytest.raises(BadInput, match="HOOKE_DEVICE"):
+            load_embedder(DEFAULT_MODEL, device="cuda")
+        assert load_embedder(DEFAULT_MODEL, threads=1, device="auto").space == embedder.space
+
+    def test_a_device_that_is_none_is_refused(self) -> None:
+        with pytest.raises(BadInput, match="auto, cpu, cuda"):
+            load_embedder(DEFAULT_MODEL, device="tpu")
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+    def test_half_precision_on_a_gpu_holds_the_golden_rows_of_a_cpu(self, embedder: TimmEmbedder) -> None:
+        on_gpu = load_embedder(DEFAULT_MODEL, device="cuda")
+        assert on_gpu.space == embedder.space
+        check_golden(on_gpu, golden_vector(embedder))
 
 
 class TestFingerprint:

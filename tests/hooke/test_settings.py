@@ -31,10 +31,11 @@ def test_settings_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOKE_MODEL", "resnet18")
     monkeypatch.setenv("HOOKE_WEIGHTS", "weights.pth")
+    monkeypatch.setenv("HOOKE_DEVICE", "cuda")
     monkeypatch.setenv("HOOKE_UPLOAD_BYTES", "1000")
     monkeypatch.setenv("HOOKE_UPLOAD_SECONDS", "0.5")
     settings = read_settings()
-    assert (settings.model, settings.weights) == ("resnet18", Path("weights.pth"))
+    assert (settings.model, settings.weights, settings.device) == ("resnet18", Path("weights.pth"), "cuda")
     assert (settings.upload_bytes, settings.upload_seconds) == (1000, 0.5)
 
 

@@ -39,7 +39,7 @@ POINTS = {
     "image read": (Annotator, "image"),
     "studies put": (SqliteWriter, "put_studies"),
     "commit": (SqliteWriter, "commit"),
-    "image loaded": (embedding.EmbeddingRun, "_load"),
+    "batch embedded": (embedding.EmbeddingRun, "_add"),
     "segment written": (SegmentStore, "append"),
     "rows copied": (compact, "_block"),
     "rows merged": (SegmentStore, "append_sorted"),

@@ -1,13 +1,15 @@
 """The pixel half of a run: what is embedded, what is embedded again, and what is not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hooke import pixels
-from hooke.embed.base import Raster
-from hooke.embed.timm import load_embedder
+from hooke.embed.base import Embedder, Raster, Views
+from hooke.embed.fingerprint import golden_rasters
+from hooke.embed.timm import TimmEmbedder, load_embedder
 from hooke.index import IndexDirectory
 from hooke.pixels import Limits, read_raster, thumbnail
 from indexer import embedding
@@ -133,3 +135,67 @@ def test_an_image_that_memory_does_not_suffice_for_is_quarantined(
     report = index_all(tmp_path / "index", images, model=MODEL)
     assert [(Path(line.path).name, "memory" in line.reason) for line in report.quarantined] == [("field000.png", True)]
     assert list(held(tmp_path / "index").vectors) == ["images/field001.png"]
+
+
+def test_the_same_content_under_two_ids_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "SEGMENT_IMAGES", 3)
+    monkeypatch.setattr(embedding, "BATCH", 2)
+    images, index = write_images(tmp_path / "images", 8), tmp_path / "index"
+    twins = {1: 0, 4: 0, 7: 3}  # in the same batch, in a segment that is published, in another batch
+    for twin, first in twins.items():
+        (images / f"field{twin:03}.png").write_bytes((images / f"field{first:03}.png").read_bytes())
+    embedded: list[int] = []
+    embed = TimmEmbedder.embed_views
+
+    def counted(self: TimmEmbedder, rasters: Sequence[Raster]) -> list[Views]:
+        embedded.append(len(rasters))
+        return embed(self, rasters)
+
+    monkeypatch.setattr(TimmEmbedder, "embed_views", counted)
+    index_all(index, images, model=MODEL)
+    vectors = held(index).vectors
+    assert len(vectors) == 8
+    assert len(set(vectors.values())) == 5
+    for twin, first in twins.items():
+        assert vectors[f"images/field{twin:03}.png"] == vectors[f"images/field{first:03}.png"]
+    assert sum(embedded) == 5 + len(golden_rasters())
+
+    # later, too: content that the index has is copied from it
+    (images / "field005.png").write_bytes((images / "field002.png").read_bytes())
+    embedded.clear()
+    index_all(index, images, model=MODEL)
+    after = held(index).vectors
+    assert after == {**vectors, "images/field005.png": vectors["images/field002.png"]}
+    assert sum(embedded) == len(golden_rasters()), "held against the golden rows before the work, and no more"
+
+
+def test_an_image_that_cannot_be_embedded_costs_no_other_of_its_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = write_images(tmp_path / "images", 5)
+    bad = read_raster(images / "field003.png", Limits()).pixels
+    alone = TimmEmbedder._alone
+
+    def starved(self: TimmEmbedder, raster: Raster) -> Views:
+        if raster.pixels.shape == bad.shape and (raster.pixels == bad).all():
+            raise MemoryError
+        return alone(self, raster)
+
+    monkeypatch.setattr(TimmEmbedder, "_alone", starved)
+    report = index_all(tmp_path / "index", images, model=MODEL)
+    assert [(Path(line.path).name, "memory" in line.reason) for line in report.quarantined] == [("field003.png", True)]
+    assert len(held(tmp_path / "index").vectors) == 4
+
+
+def test_large_rasters_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "BATCH_BYTES", 2 * 24 * 24)
+    batches: list[int] = []
+    embed = embedding._embedded
+
+    def counted(embedder: Embedder, batch: Sequence[embedding._Loaded]) -> list[embedding._Embedded]:
+        batches.append(len(batch))
+        return embed(embedder, batch)
+
+    monkeypatch.setattr(embedding, "_embedded", counted)
+    index_all(tmp_path / "index", write_images(tmp_path / "images", 5), model=MODEL)
+    assert sorted(batches) == [1, 2, 2]

@@ -276,6 +276,7 @@ def test_a_model_of_another_space_is_refused_and_the_index_answers(tmp_path: Pat
     write_images(images, 3)
     with pytest.raises(SpaceMismatch, match="new directory") as error:
         index_all(tmp_path / "index", images, model=Model("test_resnet", weights))
+    assert "model: tf_efficientnet_lite0, here test_resnet" in str(error.value)
     assert error.value.exit_code == 1
     assert held(tmp_path / "index") == before
     assert len(found(tmp_path / "index", "Homo sapiens", Level.IMAGE)) == 2

@@ -93,7 +93,7 @@ def everything(directory: Path, level: Level) -> SearchResult:
         ("studies put", 1, 0),
         ("image read", 12, 7),
         ("commit", 4, None),
-        ("image loaded", 9, IMAGES + 3),
+        ("batch embedded", 3, IMAGES + 3),
         ("segment written", 3, IMAGES + 3),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_killed_run_answers_meanwhile_and_is_finished_by_the_same_command(
     assert {hit.id for hit in meanwhile.hits} <= undisturbed.images.keys()
     partial = held(tmp_path)
     assert partial.vectors.items() <= undisturbed.vectors.items()
-    assert len(partial.vectors) == {"image loaded": 6, "segment written": 6}.get(at, len(partial.vectors))
+    assert len(partial.vectors) == {"batch embedded": 6, "segment written": 6}.get(at, len(partial.vectors))
 
     finished = finish(tmp_path, archive)
     assert finished.studies == undisturbed.studies
@@ -121,14 +121,30 @@ def test_a_killed_run_answers_meanwhile_and_is_finished_by_the_same_command(
 def test_ctrl_c_says_so_in_one_line_and_the_same_command_goes_on(
     archive: Path, tmp_path: Path, undisturbed: Held
 ) -> None:
-    stopped = interrupt(tmp_path, archive, at="image loaded", times=13, by=signal.SIGINT)
+    stopped = interrupt(tmp_path, archive, at="batch embedded", times=5, by=signal.SIGINT)
     assert stopped.returncode == 130
     assert "Traceback" not in stopped.stderr
     assert stopped.stderr.strip().splitlines()[-1] == (
         "stopped; what was committed is kept, the same command goes on from there"
     )
-    assert len(held(tmp_path).vectors) == 12
+    assert len(held(tmp_path).vectors) == 15, "what was embedded, but is no whole segment yet, is kept too"
     assert finish(tmp_path, archive).vectors == undisturbed.vectors
+
+
+def test_whatever_kills_a_run_whenever_the_index_becomes_the_same_and_little_is_lost(tmp_path: Path) -> None:
+    folder, killed, calm = write_images(tmp_path / "images", 40), tmp_path / "killed", tmp_path / "calm"
+    segment, batch, kills = 6, 3, 3
+    driver = [sys.executable, "-m", "tests.indexer.killed", str(folder), str(killed), str(calm), str(kills), "7"]
+    done = subprocess.run(
+        [*driver, str(segment), str(batch)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    runs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert len(runs) == kills + 1
+    # an open segment, and the batches that are being embedded or wait to be gathered
+    assert all(embedded - kept <= segment + 3 * batch for embedded, kept in runs)
+    assert sum(kept for _, kept in runs) == 40
+    assert held(killed) == held(calm)
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------

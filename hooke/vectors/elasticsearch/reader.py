@@ -13,7 +13,7 @@ from pyroaring import BitMap
 
 from hooke.errors import CorruptIndex
 from hooke.vectors import planner
-from hooke.vectors.base import Neighbour, Neighbours, Ordinals, Places, Vectors
+from hooke.vectors.base import Digests, Neighbour, Neighbours, Ordinals, Places, Vectors
 from hooke.vectors.columns import Columns, latest_digests, live_images
 from hooke.vectors.elasticsearch.filters import images_filter, segments_filter
 from hooke.vectors.elasticsearch.layout import FLAT, Method, row_ids
@@ -69,9 +69,9 @@ class ElasticsearchReader:
         """The images that have a vector."""
         return self._all.copy()
 
-    def digests(self) -> dict[int, int]:
+    def digests(self) -> Digests:
         """The content digest of every image that has a vector, by ordinal."""
-        return dict(self._digests)
+        return self._digests
 
     def vectors_of(self, ordinal: int) -> Vectors:
         """The rows of one image, a copy; shape (0, dim) when it has none."""

@@ -1,0 +1,184 @@
+"""What a run costs beside its model: images a second of the whole pipeline over those of the bare model, and more.
+
+`python -m benchmarks.embedding` prints, each from one run on this machine:
+- overlap: index runs over local OME-Zarrs (decode, project, normalise, resize, thumbnail, forward, write, commit)
+  against `model(x)` over as many pictures, in as many threads and the same batches; with random weights, which cost
+  what others do. Both by the clock and by processor time: on a busy machine only the second says much.
+- presets: processor time of a forward pass of each over that of `fast`.
+- memory: what a run remembers of images that it need not read.
+- kills: runs killed at random, and whether the index becomes that of an undisturbed run.
+`python -m benchmarks.embedding overlap kills` prints those alone.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from PIL import Image as Picture
+from safetensors.torch import save_file
+
+from hooke.embed.presets import PRESETS
+from hooke.index import IndexDirectory
+from hooke.model import Image, Pixels, Study
+from hooke.store.sqlite import SqliteStore
+from hooke.vectors.workers import usable_threads
+from indexer.embedding import EmbeddingRun, Model, _Asked
+from indexer.pipeline import IndexJob, run
+from indexer.report import peak_memory_bytes, silent
+from tests.hooke.zarrs import write_image
+from tests.indexer.archives import held
+
+IMAGES = 60
+CHANNELS = 2
+MODELS = (("vit_small_patch16_224", 0.9), ("tf_efficientnet_lite0", 0.75))
+RECORDS = 200_000
+KILLS = 20
+BATCH = 2
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock and of the processor."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def write_archive(folder: Path) -> None:
+    """OME-Zarrs of two 16-bit channels, 1,024 x 1,024, in three levels of chunks of 256 x 256."""
+    random = np.random.default_rng(0)
+    for number in range(IMAGES):
+        shapes = random.random((CHANNELS, 64, 64)).repeat(16, axis=1).repeat(16, axis=2) ** 3
+        pixels = (shapes * 40_000 + random.integers(0, 2_000, (CHANNELS, 1024, 1024))).astype(np.uint16)
+        levels = [pixels[:, :: 2**n, :: 2**n] for n in range(3)]
+        write_image(folder / f"field{number:03}.zarr", levels, "cyx", chunks=(1, 256, 256))
+
+
+def bare(model: torch.nn.Module, pictures: int, threads: int) -> None:
+    """The model alone over so many pictures."""
+    batch = torch.rand(BATCH, 3, 224, 224)
+
+    @torch.inference_mode()
+    def forward(_: int) -> None:
+        model(batch)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(forward, range(pictures // BATCH)))
+
+
+def overlap(folder: Path) -> Iterator[str]:
+    archive, threads = folder / "archive", usable_threads()
+    write_archive(archive)
+    for name, target in MODELS:
+        torch.manual_seed(0)
+        network = timm.create_model(name, pretrained=False, num_classes=0).eval()
+        weights, index = folder / f"{name}.safetensors", folder / name
+        save_file(network.state_dict(), weights)
+        run(IndexJob((archive,), index))
+        torch.set_num_threads(1)
+        bare(network, 20, threads)
+        before = timed(lambda model=network: bare(model, IMAGES * CHANNELS, threads))  # type: ignore[misc]
+        with closing(SqliteStore(IndexDirectory(index).metadata)) as store, store.write() as writer:
+            embedding = EmbeddingRun(IndexDirectory(index), store, Model(name, weights), print, silent)
+            embedding.load()
+            whole = timed(lambda work=embedding, to=writer: work.run(to))  # type: ignore[misc]
+        after = timed(lambda model=network: bare(model, IMAGES * CHANNELS, threads))  # type: ignore[misc]
+        alone = [(one + other) / 2 for one, other in zip(before, after, strict=True)]
+        yield (
+            f"{name}: {IMAGES / whole[0]:.1f} images/s of {IMAGES / alone[0]:.1f} of the bare model: "
+            f"{alone[0] / whole[0]:.2f} by the clock, {alone[1] / whole[1]:.2f} of processor time (target {target}); "
+            f"busy cores: bare {alone[1] / alone[0]:.2f}, pipeline {whole[1] / whole[0]:.2f} of {threads}"
+        )
+
+
+def presets(_: Path) -> Iterator[str]:
+    torch.set_num_threads(1)
+    first = 0.0
+    for preset in PRESETS:
+        network = timm.create_model(preset.model, pretrained=False, num_classes=0, **preset.arguments).eval()
+        bare(network, 4, 1)
+        seconds = min(timed(lambda model=network: bare(model, 8, 1))[1] for _ in range(5)) / 8  # type: ignore[misc]
+        first = first or seconds
+        parameters = sum(each.numel() for each in network.parameters()) / 1e6
+        cost = f"{seconds * 1e3:.0f} ms of processor time a picture, {seconds / first:.1f} x"
+        yield f"{preset.name}: {cost}; {parameters:.1f} M parameters"
+
+
+class Unread(EmbeddingRun):
+    """A run that finds every image as it was."""
+
+    def _load(self, asked: _Asked, space: object) -> None:
+        return None
+
+
+def memory(folder: Path) -> Iterator[str]:
+    index = IndexDirectory(folder)
+    folder.mkdir(exist_ok=True)
+    with closing(SqliteStore(index.metadata)) as store, store.write() as writer:
+        writer.put_studies([Study("s", "s")])
+        paths = (
+            f"/data/archive/plates/BR0011{n // 3456:04}/r{n % 16:02}c{n % 24:02}f{n:07}.tiff" for n in range(RECORDS)
+        )
+        writer.put_images(Image(f"s/{path[1:]}", "s", path, pixels=Pixels(path)) for path in paths)
+        with store.read() as reader:
+            writer.commit(reader.snapshot.manifest)
+        work = Unread(index, store, Model("fast"), print, silent)
+        work.load()
+        before = peak_memory_bytes()
+        tracemalloc.start()
+        work.run(writer)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        with store.read() as reader:
+            tracemalloc.start()
+            listed = list(reader.images_with_pixels())
+            former, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    mine, theirs = (size / 1e6 / (RECORDS / 1e5) for size in (most, former))
+    yield (
+        f"{len(listed):,} images: at most {mine:.1f} MB per 100,000 in a run, where a list of their paths takes "
+        f"{theirs:.1f}; the process grew by {(peak_memory_bytes() - before) / 1e6:.0f} MB"
+    )
+
+
+def kills(folder: Path) -> Iterator[str]:
+    folder.mkdir(exist_ok=True)
+    images, killed, calm, segment, batch = folder / "images", folder / "killed", folder / "calm", 16, 4
+    images.mkdir()
+    for number in range(240):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
+        Picture.fromarray(pixels).save(images / f"field{number:03}.png")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.indexer.killed",
+        *map(str, (images, killed, calm, KILLS, 1, segment, batch)),
+    ]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    lost = [int(embedded) - int(kept) for embedded, kept in (line.split() for line in lines)]
+    kept = [int(line.split()[1]) for line in lines]
+    yield (
+        f"{KILLS} kills: {'the same' if held(killed) == held(calm) else 'ANOTHER'} index as undisturbed; "
+        f"{sum(k > 0 for k in kept)} of {len(lines)} runs kept something; images embedded in vain: "
+        f"at most {max(lost)} a kill, {sum(lost)} in all (segments of {segment}, batches of {batch})"
+    )
+
+
+def main() -> None:
+    parts = {"overlap": overlap, "presets": presets, "memory": memory, "kills": kills}
+    for name in sys.argv[1:] or parts:
+        with tempfile.TemporaryDirectory() as folder:
+            for line in parts[name](Path(folder)):
+                print(f"{name}: {line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

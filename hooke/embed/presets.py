@@ -1,0 +1,40 @@
+"""The models that Hooke recommends, by name. What they cost and how well they do, measured: docs/embedding.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_AT_224 = MappingProxyType({"img_size": 224})
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A timm model under a name of its own.
+
+    licence: of the weights. megabytes: of their file. dim: the length of a row. arguments: for timm, beside its own.
+    """
+
+    name: str
+    model: str
+    licence: str
+    megabytes: int
+    dim: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS = (
+    Preset("fast", "tf_efficientnet_lite0", "Apache-2.0", 19, 1280),
+    # DINOv2 was trained to look at 518 pixels a side: 224 take a sixth of the time
+    Preset("balanced", "vit_small_patch14_reg4_dinov2.lvd142m", "Apache-2.0", 88, 384, _AT_224),
+    Preset("best", "vit_base_patch14_reg4_dinov2.lvd142m", "Apache-2.0", 346, 768, _AT_224),
+)
+
+
+def preset_of(model: str) -> Preset | None:
+    """The preset of a name, or of the timm model that it stands for: both make the same space.
+
+    >>> preset_of("fast") is preset_of("tf_efficientnet_lite0"), preset_of("resnet50")
+    (True, None)
+    """
+    return next((preset for preset in PRESETS if model in (preset.name, preset.model)), None)

@@ -1,0 +1,83 @@
+"""Runs of `hooke index` that are killed at random, and what each of them lost.
+
+python -m tests.indexer.killed FOLDER INDEX CALM KILLS SEED SEGMENT_IMAGES BATCH: index the images of a folder into
+CALM, undisturbed; then KILLS times into INDEX, killed at any time that the calm run took, and at last to the end.
+Print, for each of these, the images embedded and those of them kept.
+
+What is slow to load is loaded once: each run is a fork of this process, which has started no thread.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from hooke.embed.base import Embedder
+from hooke.embed.timm import DEFAULT_MODEL
+from hooke.index import IndexDirectory
+from hooke.settings import DEFAULT_CLUSTER
+from hooke.store.sqlite import SqliteStore
+from indexer import embedding
+from indexer.embedding import Model, embedded_ordinals
+from indexer.pipeline import IndexJob, run
+
+
+def kept(index: Path) -> int:
+    """The images that have rows."""
+    with closing(SqliteStore(IndexDirectory(index).metadata)) as store, store.read() as reader:
+        return len(embedded_ordinals(IndexDirectory(index), reader, DEFAULT_CLUSTER))
+
+
+def run_counted(folder: Path, index: Path, count: int) -> None:
+    """Index a folder; a byte goes to the file `count` for each image that is embedded."""
+    embed = embedding._embedded
+
+    def counted(embedder: Embedder, batch: Sequence[embedding._Loaded]) -> list[embedding._Embedded]:
+        found = embed(embedder, batch)
+        os.write(count, b"." * len(batch))
+        return found
+
+    embedding._embedded = counted
+    run(IndexJob((folder,), index, model=Model(DEFAULT_MODEL)))
+
+
+def killed_after(seconds: float | None, folder: Path, index: Path) -> int:
+    """Fork a run and kill it after so many seconds; the images that it embedded."""
+    with tempfile.TemporaryFile() as count:
+        child = os.fork()
+        if child == 0:
+            try:
+                run_counted(folder, index, count.fileno())
+                os._exit(0)
+            finally:
+                os._exit(1)
+        if seconds is not None:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if seconds is None and status != 0:
+            sys.exit(f"the run to the end failed: {status}")
+        return count.seek(0, 2)
+
+
+def main() -> None:
+    folder, index, calm = map(Path, sys.argv[1:4])
+    kills, seed, embedding.SEGMENT_IMAGES, embedding.BATCH = map(int, sys.argv[4:])
+    random, started = Random(seed), time.monotonic()
+    killed_after(None, folder, calm)
+    whole = time.monotonic() - started
+    before = 0
+    for seconds in (*(random.uniform(0, whole) for _ in range(kills)), None):
+        embedded = killed_after(seconds, folder, index)
+        now = kept(index) if (index / "metadata.sqlite").exists() else 0
+        sys.stdout.write(f"{embedded} {now - before}\n")
+        before = now
+
+
+if __name__ == "__main__":
+    main()
