@@ -70,6 +70,10 @@ class VectorReader(Protocol):
         """The rows of one image, a copy; shape (0, dim) when it has none."""
         ...
 
+    def matrix(self, images: BitMap) -> tuple[Vectors, Ordinals]:
+        """All rows of those of some images that have any, a copy, by ordinal; and the image of each row."""
+        ...
+
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
