@@ -10,7 +10,7 @@ from hooke.model import Level
 from hooke.request import MAX_LIMIT, SearchRequest
 from hooke.results import QueryReport
 
-NEAR_DUPLICATE = 0.98
+NEAR_DUPLICATE = 0.97
 """The similarity from which two images are near-duplicates; `docs/comparisons.md` says what was measured for it."""
 MAX_NEIGHBOURS = 100
 MAX_SAMPLE = 1_000
@@ -68,7 +68,7 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, slots=True)
 class DuplicatesResult:
-    """Groups of near-duplicates, those across studies first, then the largest.
+    """Groups of near-duplicates, those across studies first, then the largest, then the most alike.
 
     across, within: how many groups have images of several studies, and of one. images: how many are in a group, of the
     `candidates` that were compared, each with every other.
@@ -200,6 +200,13 @@ class StudiesResult:
     notices: tuple[str, ...]
     space: str
     snapshot: int
+
+
+def read_by(text: str) -> By:
+    """What studies are to be alike by, of a parameter."""
+    if text not in list(By):
+        raise BadInput(f"by is look, meaning or both, not {text!r}")
+    return By(text)
 
 
 def read_threshold(text: str) -> float:

@@ -63,7 +63,7 @@ def progress(console: Console) -> Iterator[Callable[[str, int, int | None], None
 
 def search_result(result: SearchResult, console: Console) -> None:
     """Hits with the first reason of each, then facets."""
-    _query(result.query, console)
+    query_report(result.query, console)
     console.print(f"{result.total} found")
     table = Table("id", "title", "why", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
@@ -77,7 +77,7 @@ def search_result(result: SearchResult, console: Console) -> None:
 
 def similar_result(result: SimilarResult, console: Console) -> None:
     """Look-alikes, nearest first."""
-    _query(result.query, console)
+    query_report(result.query, console)
     kind = "exact" if result.exact else "approximate"
     console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method})")
     table = Table("similarity", "id", "title", box=None, padding=(0, 2, 0, 0))
@@ -90,7 +90,7 @@ def similar_result(result: SimilarResult, console: Console) -> None:
 
 def facet_level(level: FacetLevel, console: Console) -> None:
     """A level of a facet: where it stands, ranges of numbers, values; `+` before what has more below it."""
-    _query(level.query, console)
+    query_report(level.query, console)
     above = (*level.skipped, *((level.parent,) if level.parent else ()))
     for node in above:
         console.print(f"{node.count:,} {node.label} ({node.id})", soft_wrap=True)
@@ -284,7 +284,8 @@ def _reason(reason: Reason) -> str:
     return f"{reason.field}: {reason.value!r} = " + ", ".join(steps)
 
 
-def _query(query: QueryReport, console: Console) -> None:
+def query_report(query: QueryReport, console: Console) -> None:
+    """What a query was understood to mean, where that is not just what it says."""
     for found in query.terms:
         ours = f" (Hooke's own name {found.name!r})" if found.named_by not in ("", found.ontology) else ""
         console.print(f"{found.text!r} is {found.id} ({found.label}), by {found.method}{ours}", style="dim")

@@ -51,7 +51,7 @@ def find_duplicates(
         _group(members, pairs[number], int(links.partners[[m.position for m in members]].sum()) // 2, links, digests)
         for number, members in grouped.items()
     ]
-    ordered = sorted(groups, key=lambda group: (len(group.studies) == 1, -len(group.images)))
+    ordered = sorted(groups, key=lambda g: (len(g.studies) == 1, -len(g.images), -g.pairs[0].similarity))
     across = sum(len(group.studies) > 1 for group in groups)
     return DuplicatesResult(
         tuple(ordered),

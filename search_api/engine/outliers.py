@@ -1,9 +1,8 @@
 """The images of a study that are least like the rest of it.
 
-An image is judged by its similarity to its k-th nearest image of the study (Ramaswamy et al. 2000). The mean direction
-of a study would be no measure: a study of several stains or phenotypes has several centres, and all images of the
-smaller ones would be far from the mean. Nor is the nearest image alone: two copies of one odd image would vouch for each
-other.
+An image is judged by its similarity to its k-th nearest image of the study (Ramaswamy et al. 2000). The study's mean
+direction would be no measure: a study of several stains or phenotypes has several centres, and all images of the
+smaller ones would be far from the mean. Nor would the nearest image: two copies of one odd image vouch for each other.
 """
 
 import numpy as np
