@@ -44,9 +44,8 @@ def _documented(
     summary="Near-duplicates",
     dependencies=[Depends(_documented)],
     description="Groups of near-duplicates among the images that text and choices allow, those across studies first: "
-    "what leaks from a training set into its test set. Every pair above the threshold counts. "
-    + _TOO_MANY
-    + "Choices and bounds are those of a search.",
+    "what leaks from a training set into its test set. Every pair of images is compared. Choices and bounds are those "
+    "of a search. " + _TOO_MANY,
 )
 def duplicates(request: Request, engine: TheEngine) -> DuplicatesResult:
     """Groups, and how many are across studies and within."""

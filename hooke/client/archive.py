@@ -156,7 +156,7 @@ class Archive:
         return Outliers(self._backend.outliers(OutliersRequest(study_id, limit, neighbours)))
 
     def similar_studies(self, study_id: str, *, by: str = "both", limit: int = 10, sample: int = 100) -> SimilarStudies:
-        """The studies most like one, by `look`, `meaning` or `both`; of a study at most `sample` images are looked at."""
+        """The studies most like one, by `look`, `meaning` or `both`; at most `sample` images of each are looked at."""
         return SimilarStudies(self._backend.similar_studies(StudiesRequest(study_id, read_by(by), limit, sample)))
 
     def facet(

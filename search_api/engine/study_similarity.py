@@ -73,7 +73,7 @@ def find_similar_studies(
     unseen = by is not By.MEANING and study.ordinal not in looks.sampled
     if unseen and by is By.LOOK:
         raise BadInput(f"no image of {study.id!r} has a vector: index its pixels, or compare by meaning")
-    by = By.MEANING if unseen else by
+    by, looks = (By.MEANING, _NO_LOOKS) if unseen else (by, looks)
     meaning = {} if by is By.LOOK else _meaning(study.ordinal, known)
     scores = {By.LOOK: looks.means, By.MEANING: meaning, By.BOTH: _both(looks.means, meaning)}[by]
     best = sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[: request.limit]
