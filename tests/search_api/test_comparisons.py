@@ -59,7 +59,7 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             picture(seed).save(root / study / f"{seed}.png")
     shutil.copyfile(root / "left" / "0.png", root / "left" / "copy of 0.png")
     shutil.copyfile(root / "left" / "1.png", root / "right" / "copied 1.png")
-    picture(2).save(root / "right" / "nearly 2.jpg", quality=95)
+    picture(2).save(root / "right" / "nearly 2.jpg", quality=100, subsampling=0)
     Image.new("RGB", (64, 64), (250, 250, 250)).save(root / "left" / "blank.png")
     run(IndexJob((root / "left", root / "right"), root / "index", None, (), Model(DEFAULT_MODEL)))
     with closing(Engine(root / "index", EmbedderChoice())) as engine:
