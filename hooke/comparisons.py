@@ -170,9 +170,9 @@ class SharedTerm:
 class StudyLikeness:
     """A study and how alike it is.
 
-    look: the symmetric mean of best-match similarities of its images; None without vectors, or where it was not asked.
-    meaning: the semantic similarity of its annotations; None where it was not asked. shared: terms that both have, the
-    most informative first.
+    look: the symmetric mean of best-match similarities of its images, of which so many were looked at. meaning: the
+    semantic similarity of its annotations. Either is None without vectors or annotations, or where it was not asked.
+    shared: terms that both have, the most informative first.
     """
 
     id: str

@@ -20,7 +20,7 @@ from search_api.parameters import json_pairs, read_duplicates
 from search_api.routes import TheEngine
 
 MOST_IMAGES = 20_000
-"""The most that a request may compare with each other: half a minute of two processors."""
+"""The most that a request may compare with each other: some seconds."""
 
 router = APIRouter(prefix="/v1")
 

@@ -70,28 +70,23 @@ def find_similar_studies(
     study = reader.get(Level.STUDY, request.study_id)
     known, by = meanings.of(reader, catalogue), request.by
     looks = _NO_LOOKS if by is By.MEANING else _looks(study.ordinal, request.sample, reader, vectors)
-    unseen = by is not By.MEANING and study.ordinal not in looks.sampled
-    if unseen and by is By.LOOK:
-        raise BadInput(f"no image of {study.id!r} has a vector: index its pixels, or compare by meaning")
-    by, looks = (By.MEANING, _NO_LOOKS) if unseen else (by, looks)
+    notices: list[str] = []
+    if by is not By.MEANING and study.ordinal not in looks.sampled:
+        if by is By.LOOK:
+            raise BadInput(f"no image of {study.id!r} has a vector: index its pixels, or compare by meaning")
+        by, looks = By.MEANING, _NO_LOOKS
+        notices.append(f"no image of {study.id!r} has a vector: ranked by meaning alone")
+    if by is not By.LOOK and not known.terms[study.ordinal]:
+        notices.append(f"{study.id!r} is annotated with no term: its meaning is like nothing")
     meaning = {} if by is By.LOOK else _meaning(study.ordinal, known)
     scores = {By.LOOK: looks.means, By.MEANING: meaning, By.BOTH: _both(looks.means, meaning)}[by]
     best = sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[: request.limit]
+    shared = {ordinal: _shared(known.terms[study.ordinal] & known.terms[ordinal], known, catalogue) for ordinal in best}
     hits = tuple(
-        StudyLikeness(
-            record.id,
-            record.title,
-            scores[record.ordinal],
-            looks.means.get(record.ordinal),
-            meaning.get(record.ordinal),
-            looks.sampled.get(record.ordinal, 0),
-            _shared(known.terms[study.ordinal] & known.terms[record.ordinal], known.similarity, catalogue),
-        )
-        for record in reader.records(Level.STUDY, best)
+        StudyLikeness(found.id, found.title, scores[at], looks.means.get(at), meaning.get(at), images, shared[at])
+        for found in reader.records(Level.STUDY, best)
+        for at, images in [(found.ordinal, looks.sampled.get(found.ordinal, 0))]
     )
-    unannotated = by is not By.LOOK and not known.terms[study.ordinal]
-    notices = [f"no image of {study.id!r} has a vector: ranked by meaning alone"] * unseen
-    notices += [f"{study.id!r} is annotated with no term: its meaning is like nothing"] * unannotated
     space, snapshot = reader.snapshot.manifest.space or "", reader.snapshot.id
     return StudiesResult(study.id, str(by), hits, len(scores), looks.exact, tuple(notices), space, snapshot)
 
@@ -184,6 +179,6 @@ def _both(looks: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int,
     }
 
 
-def _shared(terms: frozenset[TermId], similarity: SemanticSimilarity, catalogue: Catalogue) -> tuple[SharedTerm, ...]:
-    best = sorted(terms, key=lambda term: (-similarity.information(term), term))[:_SHARED]
+def _shared(terms: frozenset[TermId], known: StudyMeanings, catalogue: Catalogue) -> tuple[SharedTerm, ...]:
+    best = sorted(terms, key=lambda term: (-known.similarity.information(term), term))[:_SHARED]
     return tuple(SharedTerm(term, catalogue.label(term)) for term in best)

@@ -50,6 +50,12 @@ def groups_of(found: DuplicatesResult) -> list[set[str]]:
 
 
 @pytest.fixture(scope="module")
+def engine(embedded_engine: Engine) -> Engine:
+    """One store is enough: what is asked of stores here is in their contract."""
+    return embedded_engine
+
+
+@pytest.fixture(scope="module")
 def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Two studies of pictures: each of its own, one odd one, a copy of a file within, a copy and a likeness across."""
     root = tmp_path_factory.mktemp("leaky")
