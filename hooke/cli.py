@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from hooke import show
+from hooke import cli_comparisons, show
+from hooke.cli_options import Filters, Index, Json, Nots
 from hooke.curation import worklist_table
 from hooke.errors import BadInput, HookeError, UnknownRecord
 from hooke.index import existing_index
@@ -50,12 +51,6 @@ app.add_typer(curation_app, name="curation")
 
 _errors = Console(stderr=True)
 
-Index = Annotated[Path, typer.Option("--index", help="The index directory.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Filters = Annotated[
-    list[str], typer.Option("--filter", metavar="FIELD=VALUE", help="Keep what has the value; also FIELD>=NUMBER.")
-]
-Nots = Annotated[list[str], typer.Option("--not", metavar="FIELD=VALUE", help="Leave out what has the value.")]
 FacetNames = Annotated[list[str], typer.Option("--facet", metavar="FIELD", help="Count the values of a field.")]
 Examples = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Image files, or ids of indexed images, to look like.")
@@ -267,6 +262,10 @@ def combined(
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
         show.emit(archive.combined(look, request, options), json, show.combined_result)
+
+
+for _comparison in (cli_comparisons.duplicates, cli_comparisons.outliers, cli_comparisons.similar_studies):
+    _command(app)(_comparison)
 
 
 @_command(app)

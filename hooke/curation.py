@@ -172,7 +172,7 @@ def write_decisions(path: Path, decisions: Decisions, label: Callable[[TermId], 
     lines = ((d.field, d.text, d.ids, d.written, "; ".join(map(label, d.terms))) for d in decisions)
     unfinished = path.with_name(path.name + ".tmp")
     with unfinished.open("w", encoding="utf-8", newline="") as file:
-        file.write(_table(_KEPT, lines))
+        file.write(guarded_csv(_KEPT, lines))
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -180,7 +180,7 @@ def write_decisions(path: Path, decisions: Decisions, label: Callable[[TermId], 
 
 def worklist_table(entries: Iterable[CurationEntry]) -> str:
     """Entries of the worklist as CSV, with a column for decisions."""
-    return _table(_WORKLIST, map(_worklist_line, entries))
+    return guarded_csv(_WORKLIST, map(_worklist_line, entries))
 
 
 def _worklist_line(entry: CurationEntry) -> Iterator[str]:
@@ -191,7 +191,8 @@ def _worklist_line(entry: CurationEntry) -> Iterator[str]:
     yield entry.decision
 
 
-def _table(columns: tuple[str, ...], lines: Iterable[Iterable[str]]) -> str:
+def guarded_csv(columns: tuple[str, ...], lines: Iterable[Iterable[str]]) -> str:
+    """CSV of which no cell is a formula to a spreadsheet."""
     written = io.StringIO(newline="")
     # quoted whole: where spreadsheets part cells at semicolons, an unquoted text becomes several, unguarded
     writer = csv.writer(written, quoting=csv.QUOTE_ALL)

@@ -67,7 +67,7 @@ def progress(console: Console) -> Iterator[Callable[[str, int, int | None], None
 
 def search_result(result: SearchResult, console: Console) -> None:
     """Hits with the first reason of each, then facets."""
-    _query(result.query, console)
+    query_report(result.query, console)
     console.print(f"{result.total} found")
     table = Table("id", "title", "why", box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
@@ -81,7 +81,7 @@ def search_result(result: SearchResult, console: Console) -> None:
 
 def similar_result(result: SimilarResult, console: Console) -> None:
     """Look-alikes, nearest first."""
-    _query(result.query, console)
+    query_report(result.query, console)
     kind = "exact" if result.exact else "approximate"
     console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method})")
     if result.reranked:
@@ -108,7 +108,7 @@ def similar_result(result: SimilarResult, console: Console) -> None:
 
 def combined_result(result: CombinedResult, console: Console) -> None:
     """Images by text and look, each with its parts."""
-    _query(result.query, console)
+    query_report(result.query, console)
     kind = "exact" if result.exact else "approximate"
     how = "by reciprocal rank" if result.weight is None else f"look weighs {result.weight:g}"
     console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method}), {how}")
@@ -138,7 +138,7 @@ def _place(place: Place, kind: Kind) -> str:
 
 def facet_level(level: FacetLevel, console: Console) -> None:
     """A level of a facet: where it stands, ranges of numbers, values; `+` before what has more below it."""
-    _query(level.query, console)
+    query_report(level.query, console)
     above = (*level.skipped, *((level.parent,) if level.parent else ()))
     for node in above:
         console.print(f"{node.count:,} {node.label} ({node.id})", soft_wrap=True)
@@ -332,7 +332,8 @@ def _reason(reason: Reason) -> str:
     return f"{reason.field}: {reason.value!r} = " + ", ".join(steps)
 
 
-def _query(query: QueryReport, console: Console) -> None:
+def query_report(query: QueryReport, console: Console) -> None:
+    """What a query was understood to mean, where that is not just what it says."""
     for found in query.terms:
         ours = f" (Hooke's own name {found.name!r})" if found.named_by not in ("", found.ontology) else ""
         console.print(f"{found.text!r} is {found.id} ({found.label}), by {found.method}{ours}", style="dim")

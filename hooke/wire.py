@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from cattrs import Converter
 
+from hooke.comparisons import DuplicatesRequest
 from hooke.request import CompletionRequest, FacetRequest, SearchRequest, sort_name
 
 T = TypeVar("T")
@@ -57,6 +58,13 @@ def facet_parameters(request: FacetRequest) -> list[tuple[str, str]]:
     """A request as the query parameters of `/v1/facets/...`; its field is in the path."""
     search = [(name, value) for name, value in query_parameters(request.search) if name != "limit"]
     return [*search, ("level", str(request.search.level)), *([("parent", request.parent)] if request.parent else [])]
+
+
+def duplicates_parameters(request: DuplicatesRequest) -> list[tuple[str, str]]:
+    """A request as the query parameters of `/v1/duplicates`."""
+    search = [(name, value) for name, value in query_parameters(request.search) if name not in ("limit", "facet_limit")]
+    across = [("across_studies", "true")] if request.across_studies else []
+    return [*search, ("threshold", repr(request.threshold)), *across]
 
 
 def completion_parameters(request: CompletionRequest) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 
 from hooke.pixels import UploadReader
 from hooke.settings import Settings
+from search_api.comparison_routes import router as comparisons
 from search_api.engine import Engine
 from search_api.limits import BodyLimit
 from search_api.metrics import add_metrics
@@ -37,6 +38,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     add_problem_handlers(app)
     add_metrics(app)
     app.add_middleware(BodyLimit, limit=settings.upload_bytes + _FORM_OVERHEAD)
+    app.include_router(comparisons)  # first: a study's id may hold slashes, and its route takes them all
     app.include_router(router)
     _add_operations(app, engine)
     _add_page(app)

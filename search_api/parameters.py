@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+from hooke.comparisons import NEAR_DUPLICATE, DuplicatesRequest, read_threshold
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.query import Range
@@ -37,6 +38,7 @@ _PLAIN = (
     "count",
 )
 _COUNTED = ("records", "studies")
+_UNUSED_BY_DUPLICATES = ("limit", "k", "cursor", "sort", "facets", "facet_limit", "explain", "count")
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -84,6 +86,21 @@ def read_facet(field: str, pairs: Pairs) -> FacetRequest:
         else:
             search.append((name, value))
     return FacetRequest(field, own["parent"], read_request(_level(own["level"]), search))
+
+
+def read_duplicates(pairs: Pairs) -> DuplicatesRequest:
+    """The request for near-duplicates: what a search is restricted by, `threshold` and `across_studies`."""
+    own: dict[str, str] = {}
+    search: list[tuple[str, str]] = []
+    for name, value in pairs:
+        if name in ("threshold", "across_studies"):
+            own[name] = value
+        elif name in _UNUSED_BY_DUPLICATES:
+            raise BadInput(f"{name}: duplicates come all at once, in groups; leave it out")
+        else:
+            search.append((name, value))
+    threshold = read_threshold(own.get("threshold", str(NEAR_DUPLICATE)))
+    return DuplicatesRequest(read_request(Level.IMAGE, search), threshold, _switch("across_studies", own))
 
 
 def read_completion(pairs: Pairs) -> CompletionRequest:

@@ -203,8 +203,8 @@ def test_every_setting_is_in_the_readme_with_its_default(monkeypatch: pytest.Mon
 
 
 def test_every_route_is_in_the_readme() -> None:
-    routes = (ROOT / "search_api" / "routes.py").read_text(encoding="utf-8")
-    found = {f"/v1{path.replace(':path', '')}" for path in re.findall(r"@router\.\w+\(\"([^\"]+)\"", routes)}
+    routes = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "search_api").glob("*routes.py"))
+    found = {f"/v1{path.replace(':path', '')}" for path in re.findall(r"@router\.\w+\(\s*\"([^\"]+)\"", routes)}
     operations = set(re.findall(r"@app\.get\(\"(/\w+)\"", (ROOT / "search_api" / "app.py").read_text(encoding="utf-8")))
     named = README.replace("{image_id}", "{id}").replace("{study_id}", "{id}")
     for path in found | operations:

@@ -2,13 +2,16 @@
 
 import base64
 import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hooke.client.backend import Backend, HttpBackend, Look
+from hooke.client.comparisons import Duplicates, Outliers, SimilarStudies
+from hooke.client.table import table
+from hooke.comparisons import NEAR_DUPLICATE, DuplicatesRequest, OutliersRequest, StudiesRequest, read_by
 from hooke.errors import HookeError
 from hooke.model import Level
 from hooke.request import (
@@ -155,6 +158,33 @@ class Archive:
         options = LookOptions(leave_out, by_study, weight=weight)
         return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
 
+    def duplicates(
+        self,
+        text: str = "",
+        *,
+        threshold: float = NEAR_DUPLICATE,
+        across_studies: bool = False,
+        expand: str | None = None,
+        where: Iterable[str] = (),
+        exclude: Mapping[str, Choice] | None = None,
+        **fields: Choice,
+    ) -> Duplicates:
+        """Groups of near-duplicates among the images that text and fields allow: what leaks between parts of a set.
+
+        An image of a training set and one of its test set should not be of one group. With `across_studies` only
+        images of two studies make a pair.
+        """
+        search = _request(text, fields, exclude, where, (), expand, level="image", limit=1)
+        return Duplicates(self._backend.duplicates(DuplicatesRequest(search, threshold, across_studies)))
+
+    def outliers(self, study_id: str, *, limit: int = 10, neighbours: int = 5) -> Outliers:
+        """The images of a study that are least like the rest of it, by their k-th nearest: k is `neighbours`."""
+        return Outliers(self._backend.outliers(OutliersRequest(study_id, limit, neighbours)))
+
+    def similar_studies(self, study_id: str, *, by: str = "both", limit: int = 10, sample: int = 100) -> SimilarStudies:
+        """The studies most like one, by `look`, `meaning` or `both`; at most `sample` images of each are looked at."""
+        return SimilarStudies(self._backend.similar_studies(StudiesRequest(study_id, read_by(by), limit, sample)))
+
     def facet(
         self,
         field: str,
@@ -238,7 +268,7 @@ class Results:
     def to_pandas(self, limit: int | None = None) -> "pd.DataFrame":
         """The hits as a table, all of them or the first `limit`."""
         hits = self if limit is None else islice(self, limit)
-        return _table(hits, ("id", "study_id", "title", "score"))
+        return table(hits, ("id", "study_id", "title", "score"))
 
     def _repr_html_(self) -> str:
         return _gallery(self._backend, self._first.hits[:_SHOWN], f"{self.total} {self._request.level} hits")
@@ -270,7 +300,7 @@ class LookAlikes:
     def to_pandas(self) -> "pd.DataFrame":
         """The hits as a table."""
         kind = CombinedHit if isinstance(self.result, CombinedResult) else SimilarHit
-        return _table(self.result.hits, [each.name for each in fields(kind)])
+        return table(self.result.hits, [each.name for each in fields(kind)])
 
     def _repr_html_(self) -> str:
         exact = "exact" if self.result.exact else "approximate"
@@ -310,13 +340,6 @@ def _look(like: Iterable[str | Path], unlike: Iterable[str]) -> Look:
     files = tuple(Path(item) for item in like if Path(item).is_file())
     images = tuple(str(item) for item in like if not Path(item).is_file())
     return Look(files, images, tuple(unlike))
-
-
-def _table(hits: Iterable[object], columns: Sequence[str]) -> "pd.DataFrame":
-    import pandas as pd
-
-    # columns by name, so that an empty table has them too
-    return pd.DataFrame([[getattr(hit, name) for name in columns] for hit in hits], columns=list(columns))
 
 
 def _gallery(backend: Backend, hits: Iterable[SearchHit | SimilarHit | CombinedHit], caption: str) -> str:

@@ -7,6 +7,14 @@ from urllib.parse import quote
 
 import httpx
 
+from hooke.comparisons import (
+    DuplicatesRequest,
+    DuplicatesResult,
+    OutliersRequest,
+    OutliersResult,
+    StudiesRequest,
+    StudiesResult,
+)
 from hooke.errors import (
     BackendUnavailable,
     BadInput,
@@ -27,7 +35,13 @@ from hooke.results import (
     SearchResult,
     SimilarResult,
 )
-from hooke.wire import completion_parameters, facet_parameters, from_plain, query_parameters
+from hooke.wire import (
+    completion_parameters,
+    duplicates_parameters,
+    facet_parameters,
+    from_plain,
+    query_parameters,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,18 @@ class Backend(Protocol):
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become."""
+        ...
+
+    def duplicates(self, request: DuplicatesRequest) -> DuplicatesResult:
+        """Groups of near-duplicates."""
+        ...
+
+    def outliers(self, request: OutliersRequest) -> OutliersResult:
+        """The images of a study least like the rest of it."""
+        ...
+
+    def similar_studies(self, request: StudiesRequest) -> StudiesResult:
+        """The studies most like one."""
         ...
 
     def detail(self, level: str, record_id: str) -> RecordDetail:
@@ -119,6 +145,23 @@ class HttpBackend:
         """What the last words of a text can become."""
         response = self._send("GET", "/v1/autocomplete", params=completion_parameters(request))
         return from_plain(response.json(), CompletionResult)
+
+    def duplicates(self, request: DuplicatesRequest) -> DuplicatesResult:
+        """Groups of near-duplicates."""
+        response = self._send("GET", "/v1/duplicates", params=duplicates_parameters(request))
+        return from_plain(response.json(), DuplicatesResult)
+
+    def outliers(self, request: OutliersRequest) -> OutliersResult:
+        """The images of a study least like the rest of it."""
+        params = {"limit": request.limit, "neighbours": request.neighbours}
+        response = self._send("GET", f"/v1/studies/{quote(request.study_id, safe='')}/outliers", params=params)
+        return from_plain(response.json(), OutliersResult)
+
+    def similar_studies(self, request: StudiesRequest) -> StudiesResult:
+        """The studies most like one."""
+        params = {"by": str(request.by), "limit": request.limit, "sample": request.sample}
+        response = self._send("GET", f"/v1/studies/{quote(request.study_id, safe='')}/similar", params=params)
+        return from_plain(response.json(), StudiesResult)
 
     def detail(self, level: str, record_id: str) -> RecordDetail:
         """One record."""

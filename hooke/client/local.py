@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hooke.client.backend import Look
+from hooke.comparisons import (
+    DuplicatesRequest,
+    DuplicatesResult,
+    OutliersRequest,
+    OutliersResult,
+    StudiesRequest,
+    StudiesResult,
+)
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest
@@ -70,6 +78,18 @@ class LocalBackend:
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become."""
         return self._engine.complete(request)
+
+    def duplicates(self, request: DuplicatesRequest) -> DuplicatesResult:
+        """Groups of near-duplicates."""
+        return self._engine.duplicates(request)
+
+    def outliers(self, request: OutliersRequest) -> OutliersResult:
+        """The images of a study least like the rest of it."""
+        return self._engine.outliers(request)
+
+    def similar_studies(self, request: StudiesRequest) -> StudiesResult:
+        """The studies most like one."""
+        return self._engine.similar_studies(request)
 
     def why(self, record_id: str, request: SearchRequest) -> Explanation:
         """Why a record matches, or why it does not."""

@@ -171,6 +171,10 @@ class MetadataReader(Protocol):
         """The live images of the studies."""
         ...
 
+    def owners(self, images: BitMap) -> npt.NDArray[np.uint32]:
+        """The ordinal of the study of each of some live images, by the image's ordinal."""
+        ...
+
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist: values that wait for a curator and how many records have them, most frequent first."""
         ...

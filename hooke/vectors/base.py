@@ -106,6 +106,10 @@ class VectorReader(Protocol):
         """Where in the image each of its rows is."""
         ...
 
+    def matrix(self, images: BitMap) -> tuple[Vectors, Ordinals]:
+        """All rows of those of some images that have any, a copy, by ordinal; and the image of each row."""
+        ...
+
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 

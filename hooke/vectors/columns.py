@@ -157,6 +157,13 @@ def live_images(segments: Sequence[Columns]) -> tuple[BitMap, ...]:
     return tuple(reversed(live))
 
 
+def joined(parts: Sequence[tuple[Vectors, Ordinals]]) -> tuple[Vectors, Ordinals]:
+    """Rows of several segments, each with its image, as one by ordinal."""
+    rows, ordinals = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    order = np.argsort(ordinals, kind="stable")
+    return rows[order], ordinals[order]
+
+
 def latest_digests(segments: Sequence[Columns]) -> Digests:
     """The digest of every image by ordinal, as the last of the segments that has it says."""
     newest_first = [segment for segment in reversed(segments) if len(segment.images)]

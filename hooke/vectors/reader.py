@@ -9,8 +9,8 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.base import Block, Digests, Neighbours, Places, Vectors
-from hooke.vectors.columns import Segment, latest_digests, live_images, shard_of, whole_shard
+from hooke.vectors.base import Block, Digests, Neighbours, Ordinals, Places, Vectors
+from hooke.vectors.columns import Segment, joined, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
 from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
@@ -54,6 +54,15 @@ class SegmentReader:
         for segment, rows in self._stored(ordinal):
             return np.array(segment.places[rows])
         return np.empty((0, 0), dtype=np.uint32)
+
+    def matrix(self, images: BitMap) -> tuple[Vectors, Ordinals]:
+        """All rows of those of some images that have any, a copy, by ordinal; and the image of each row."""
+        found = [(np.empty((0, self.dim), dtype=np.float32), np.empty(0, dtype=np.uint32))]
+        for segment, live in zip(self._segments, self._live, strict=True):
+            if here := live & images:
+                rows, _ = segment.rows_of(segment.positions(here))
+                found.append((segment.rows[rows], segment.ordinals[rows]))
+        return joined(found)
 
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).

@@ -9,6 +9,14 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
+from hooke.comparisons import (
+    DuplicatesRequest,
+    DuplicatesResult,
+    OutliersRequest,
+    OutliersResult,
+    StudiesRequest,
+    StudiesResult,
+)
 from hooke.curation import Decisions, read_decisions
 from hooke.embed.base import Raster
 from hooke.errors import BadInput, CorruptIndex, UnknownRecord
@@ -33,12 +41,14 @@ from hooke.results import (
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
+from hooke.vectors.pairs import Progress
 from hooke.views import Box, Kind
 from ontologies.catalogue import Catalogue
 from search_api.engine.autocomplete import Completer
 from search_api.engine.curation import Curation
 from search_api.engine.cursor import make_cursor, read_cursor
 from search_api.engine.describe import describe_index, describe_record, describe_term, list_terms
+from search_api.engine.duplicates import find_duplicates, refuse_more
 from search_api.engine.explain import Explainer, Parts
 from search_api.engine.facets import Facets
 from search_api.engine.fusion import fuse
@@ -54,9 +64,12 @@ from search_api.engine.lookalikes import (
     weighed,
 )
 from search_api.engine.looking import Looking
-from search_api.engine.meaning import Meanings
+from search_api.engine.meaning import corpus
 from search_api.engine.nullmodel import NullModels
+from search_api.engine.outliers import find_outliers
+from search_api.engine.per_snapshot import PerSnapshot
 from search_api.engine.similarity import EmbedderChoice, Visuals, towards
+from search_api.engine.study_similarity import find_similar_studies, study_meanings
 from search_api.engine.understand import Understood, known_field, understand
 from search_api.engine.views import Examples, see
 
@@ -84,9 +97,10 @@ class Engine:
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
         self._completer = Completer()
+        self._meanings = PerSnapshot(corpus)
+        self._study_meanings = PerSnapshot(study_meanings)
         self._visuals = Visuals(self._index, choice, cluster)
         self._nulls = NullModels()
-        self._meanings = Meanings()
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
 
@@ -177,6 +191,38 @@ class Engine:
                 options.weight,
                 seen.kind,
             )
+
+    def duplicates(
+        self, request: DuplicatesRequest, *, most: int | None = None, progress: Progress | None = None
+    ) -> DuplicatesResult:
+        """Groups of near-duplicates among the images that text and filters allow; most: how many may be compared.
+
+        Raises TooLarge for more; BadInput for an index without embedded images.
+        """
+        search = replace(request.search, level=Level.IMAGE)
+        with self._reading() as (reader, catalogue):
+            understood = understand(search, reader, catalogue)
+            vectors = self._visuals.vectors(reader.snapshot)
+            allowed = reader.ordinals(Level.IMAGE, understood.where()) & vectors.ordinals()
+            refuse_more(len(allowed), most, "restrict them by text or filters")
+            return find_duplicates(request, allowed, understood.report, reader, vectors, progress)
+
+    def outliers(
+        self, request: OutliersRequest, *, most: int | None = None, progress: Progress | None = None
+    ) -> OutliersResult:
+        """The images of a study least like the rest of it. Raises UnknownRecord, TooLarge as `duplicates`, BadInput."""
+        with self._reading() as (reader, _):
+            vectors = self._visuals.vectors(reader.snapshot)
+            return find_outliers(request, reader, vectors, most=most, progress=progress)
+
+    def similar_studies(self, request: StudiesRequest) -> StudiesResult:
+        """The studies most like one, by look, meaning or both. Raises UnknownRecord; BadInput for a study to look at
+        without vectors.
+        """
+        with self._reading() as (reader, catalogue):
+            embedded = reader.snapshot.manifest.space is not None
+            vectors = self._visuals.vectors(reader.snapshot) if embedded else None
+            return find_similar_studies(request, reader, catalogue, self._study_meanings.of(reader, catalogue), vectors)
 
     def facet(self, request: FacetRequest) -> FacetLevel:
         """One level of a facet among what matches. Raises UnknownField, UnknownTerm; BadInput for a field of prose."""

@@ -1,7 +1,6 @@
 """How alike images are in what they are annotated with, by how rare that is in the index."""
 
 from collections.abc import Collection, Sequence
-from threading import Lock
 
 from hooke.errors import BadInput
 from hooke.fields import ONTOLOGY_FIELDS
@@ -13,24 +12,8 @@ from ontologies.catalogue import Catalogue
 from ontologies.similarity import SemanticSimilarity, closure_counts
 
 
-class Meanings:
-    """The corpus of the newest snapshot that was asked for; safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: tuple[tuple[int, str], SemanticSimilarity] | None = None
-
-    def of(self, reader: MetadataReader, catalogue: Catalogue) -> SemanticSimilarity:
-        """The comparison of two sets of terms, by how many images of the index have each."""
-        key = (reader.snapshot.id, catalogue.version)
-        with self._lock:
-            if self._kept is None or self._kept[0] != key:
-                self._kept = (key, corpus(reader, catalogue))
-            return self._kept[1]
-
-
 def corpus(reader: MetadataReader, catalogue: Catalogue) -> SemanticSimilarity:
-    """How frequent every term is among all images, with what is below it."""
+    """The comparison of two sets of terms, by how many images of the index have each term or one below it."""
     fields = [field for field in ONTOLOGY_FIELDS if field in reader.fields(Level.IMAGE)]
     counts = reader.count_sets(Level.IMAGE, fields, Everything())
     sets = [

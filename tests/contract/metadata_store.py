@@ -517,6 +517,19 @@ class StoreContract:
         study = BitMap([reader.get(Level.STUDY, "S1").ordinal])
         assert reader.study_ordinals(BitMap([images[0]])) == study
         assert reader.image_ordinals(study) == images
+        assert reader.owners(images).tolist() == [study[0]] * len(images)
+
+    def test_each_image_has_its_study(self, store: MetadataStore) -> None:
+        with store.write() as writer:
+            writer.put_studies([Study("A", "a"), Study("B", "b"), Study("C", "c")])
+            writer.put_images([Image(f"{study}/{number}", study, "") for number, study in enumerate("CABBAC")])
+            writer.commit(Manifest())
+        with store.read() as reader:
+            study = {name: reader.get(Level.STUDY, name).ordinal for name in "ABC"}
+            some = [reader.get(Level.IMAGE, name) for name in ("B/2", "C/0", "A/4")]
+            owners = reader.owners(BitMap(image.ordinal for image in some))
+            assert owners.tolist() == [study[i.study_id] for i in sorted(some, key=lambda image: image.ordinal)]
+            assert reader.owners(BitMap()).tolist() == []
 
     def test_studies_come_back_as_they_were_put(self, reader: MetadataReader) -> None:
         assert reader.studies(["S1", "S9"]) == (STUDY,)

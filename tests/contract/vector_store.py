@@ -158,6 +158,21 @@ class VectorStoreContract:
         reader.vectors_of(5)[:] = 0
         assert reader.vectors_of(5).any()
 
+    def test_rows_of_several_images_come_by_ordinal(self, store: VectorStore) -> None:
+        old, new = random_rows(5), random_rows(3, seed=1)
+        reader = store.read([store.append(block(old, [7, 7, 3, 9, 5])), store.append(block(new, [3, 3, 8]))])
+        rows, ordinals = reader.matrix(BitMap([3, 4, 7, 8, 9]))
+        assert ordinals.tolist() == [3, 3, 7, 7, 8, 9]
+        np.testing.assert_array_equal(rows, np.stack([new[0], new[1], old[0], old[1], new[2], old[3]]))
+        rows[:] = 0
+        assert reader.matrix(BitMap([9]))[0].any()
+
+    def test_no_rows_are_a_matrix_too(self, store: VectorStore) -> None:
+        reader = store.read([store.append(block(random_rows(1), [5]))])
+        rows, ordinals = reader.matrix(BitMap([4]))
+        assert (rows.shape, ordinals.shape) == ((0, DIM), (0,))
+        assert store.read([]).matrix(BitMap([5]))[0].shape == (0, 0)
+
     def test_no_segments_is_an_empty_reader(self, store: VectorStore) -> None:
         reader = store.read([])
         assert (reader.dim, reader.ordinals(), dict(reader.digests())) == (0, BitMap(), {})

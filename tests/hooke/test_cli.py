@@ -1,5 +1,6 @@
 """The command line: help with examples, exit codes, one-line errors, tables also in a pipe."""
 
+import csv
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from typer.testing import CliRunner, Result
 from hooke.cli import app
 from tests.small_index import PICTURES, image_id, shared_index
 
-COMMANDS = ("index", "search", "complete", "similar", "combined", "info", "why", "serve", "demo")
+COMPARISONS = ("duplicates", "outliers", "similar-studies")
+COMMANDS = ("index", "search", "complete", "similar", "combined", *COMPARISONS, "info", "why", "serve", "demo")
 ONTOLOGY_COMMANDS = ("add", "list", "show")
 CURATION_COMMANDS = ("unresolved", "conflicts", "accept")
 
@@ -75,6 +77,12 @@ def test_help_lists_every_command() -> None:
         (["similar", "mice/plain.png", "nowhere.png"], 1, "nowhere.png"),
         (["combined", "mouse", "mice/plain.png", "--weight", "2"], 2, "from 0 to 1"),
         (["why", "nothing", "mouse"], 1, "nothing"),
+        (["duplicates", "--threshold", "1.5"], 2, "at most 1"),
+        (["duplicates", "--filter", "organsm=x"], 2, "did you mean organism"),
+        (["outliers", "lost"], 2, "index its pixels"),
+        (["outliers", "mice", "--neighbours", "0"], 2, "1 to 100"),
+        (["similar-studies", "nowhere"], 1, "nowhere"),
+        (["similar-studies", "idr9001", "--by", "look"], 2, "compare by meaning"),
         (["ontologies", "show", "UBERON:00009555"], 2, "UBERON:0000955"),
         (["curation", "unresolved", "--field", "organsm"], 2, "those are organism, "),
         (["curation", "conflicts", "--limit", "0"], 2, "1 to 10000"),
@@ -141,6 +149,26 @@ def test_similar_takes_a_file_or_an_id(index: Path) -> None:
     assert len(by_id["hits"]) == len(PICTURES) - 1
     keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
     assert set(by_id) == keys | {"similar", "meaningful", "reranked"}
+
+
+def test_comparisons_print_tables_csv_and_json(index: Path) -> None:
+    shown = hooke("duplicates", "light microscopy", "--not", "organism=human", "--threshold", "0.5", "--index", index)
+    assert "'light microscopy' is FBbi:00000345" in shown.stdout
+    assert "1 groups across studies, 0 within: 5 of 5 images" in shown.stdout
+    rows = list(
+        csv.DictReader(hooke("duplicates", "--csv", "--threshold", "0.5", "--index", index).stdout.splitlines())
+    )
+    assert {row["id"] for row in rows} == {f"{row[1]}/{row[0]}" for row in PICTURES}
+    assert {(row["group"], row["kind"], row["across_studies"]) for row in rows} == {("1", "similar", "yes")}
+    found = json.loads(hooke("duplicates", "--across-studies", "--json", "--index", index).stdout)
+    assert (found["within"], found["candidates"]) == (0, len(PICTURES))
+
+    assert "4 images of mice" in hooke("outliers", "mice", "--index", index).stdout
+    assert len(json.loads(hooke("outliers", "mice", "--limit", "2", "--json", "--index", index).stdout)["hits"]) == 2
+    assert "4 of 4 studies, by both" in hooke("similar-studies", "mice", "--index", index).stdout
+    without = hooke("similar-studies", "idr9001", "--index", index).stdout
+    assert "ranked by meaning alone" in without
+    assert "confocal microscopy" in without
 
 
 def test_why_prints_the_path_to_the_term(index: Path) -> None:

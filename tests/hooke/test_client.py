@@ -122,6 +122,38 @@ def test_look_alikes_are_equal_over_http_and_in_process(local: Archive, remote: 
     assert len(answers[0][0].hits) == 4
 
 
+def test_comparisons_are_equal_over_http_and_in_process(local: Archive, remote: Archive) -> None:
+    asked = {"threshold": 0.5, "across_studies": True, "where": ["size_x>=100"], "exclude": {"anatomy": "heart"}}
+    answers = [
+        (
+            archive.duplicates("microscopy", gene=["TP53", "Trp53", "CDC28"], **asked).result,  # type: ignore[arg-type]
+            archive.outliers("mice", limit=2, neighbours=2).result,
+            archive.similar_studies("mice", by="look", sample=3).result,
+            archive.similar_studies("idr9001").result,
+        )
+        for archive in (local, remote)
+    ]
+    assert answers[0] == answers[1]
+    assert (answers[0][0].across, answers[0][3].by) == (1, "meaning")
+    for archive in (local, remote):
+        with pytest.raises(BadInput, match="look, meaning or both"):
+            archive.similar_studies("mice", by="colour")
+        with pytest.raises(NotFound, match="nowhere"):
+            archive.outliers("nowhere")
+
+
+def test_comparisons_become_tables(local: Archive) -> None:
+    found = local.duplicates(threshold=0.5)
+    table = found.to_pandas()
+    assert list(table.columns) == ["group", "across_studies", "identical", "id", "study_id", "title"]
+    assert len(table) == found.result.images == len(PICTURES)
+    assert table.group.nunique() == len(found) == len(list(found))
+    odd = local.outliers("mice").to_pandas()
+    assert list(odd.columns[3:]) == ["similarity", "percentile", "deviation"]
+    assert list(odd.similarity) == sorted(odd.similarity)
+    assert list(local.similar_studies("mice", by="meaning").to_pandas().id) == ["people", "idr9001", "yeasts", "lost"]
+
+
 def test_records_and_thumbnails_are_equal_over_http_and_in_process(local: Archive, remote: Archive) -> None:
     for row in PICTURES:
         record = f"{row[1]}/{row[0]}"

@@ -337,6 +337,11 @@ class ElasticsearchReader:
         """The live images of the studies."""
         return self._lookup.ordinals(Part.IMAGES, body.among(list(studies), "study"))
 
+    def owners(self, images: BitMap) -> npt.NDArray[np.uint32]:
+        """The ordinal of the study of each of some live images."""
+        pairs = self._lookup.pairs(Part.IMAGES, body.among(list(images)), "ordinal", "study")
+        return np.array([int(study) for _, study in pairs], np.uint32)
+
     def unresolved(self, limit: int = 100) -> tuple[tuple[Unresolved, int], ...]:
         """The worklist, most frequent first."""
         return self._worklist.most_frequent(limit)

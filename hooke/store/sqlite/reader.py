@@ -231,6 +231,11 @@ class SqliteReader:
         ordinals, owners = self._ownership()
         return BitMap(ordinals[np.isin(owners, np.array(studies.to_array(), np.uint32))])
 
+    def owners(self, images: BitMap) -> npt.NDArray[np.uint32]:
+        """The ordinal of the study of each of some live images."""
+        ordinals, owners = self._ownership()
+        return owners[np.searchsorted(ordinals, np.array(images.to_array(), np.uint32))]
+
     def _ownership(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         return self._cache.get("ownership", lambda: read_owners(self._connection))
 

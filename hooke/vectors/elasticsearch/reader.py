@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from hooke.errors import CorruptIndex
 from hooke.vectors import planner
 from hooke.vectors.base import Digests, Neighbour, Neighbours, Ordinals, Places, Vectors
-from hooke.vectors.columns import Columns, latest_digests, live_images
+from hooke.vectors.columns import Columns, joined, latest_digests, live_images
 from hooke.vectors.elasticsearch.filters import images_filter, segments_filter
 from hooke.vectors.elasticsearch.layout import FLAT, Method, row_ids
 from hooke.vectors.elasticsearch.view import WIDEST, View
@@ -85,6 +85,13 @@ class ElasticsearchReader:
             if ordinal in self._live[name] and (rows := columns.rows_at(ordinal)):
                 return np.array(columns.places[rows])
         return np.empty((0, 0), dtype=np.uint32)
+
+    def matrix(self, images: BitMap) -> tuple[Vectors, Ordinals]:
+        """All rows of those of some images that have any, a copy, by ordinal; and the image of each row."""
+        found = [(np.empty((0, self._dim), dtype=np.float32), np.empty(0, dtype=np.uint32))]
+        for ids, begins, some in self._stored(images):
+            found.append((self._view.rows(ids), np.repeat(some, np.diff(begins, append=len(ids)))))
+        return joined(found)
 
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
