@@ -34,7 +34,7 @@ from indexer.sources import Discovery, Input, Quarantined, Source, digest, disco
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
-PIPELINE_VERSION = "3"
+PIPELINE_VERSION = "4"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
 _UNFINISHED = "unfinished"

@@ -28,6 +28,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "CL:0000540|neuron|nerve cell",
         "CL:0000084|T cell|T-cell;T lymphocyte",
         "CL:0000057|fibroblast|",
+        "CL:0002609|brain fibroblast|",
         "CL:0000000|cell|",
     ),
     "uberon.obo": (
@@ -125,6 +126,24 @@ def test_offsets_count_characters_also_where_accents_are_apart(tagger: Tagger) -
 )
 def test_the_longest_name_on_word_boundaries_counts(tagger: Tagger, text: str, terms: list[tuple[str, str]]) -> None:
     assert found(tagger, text) == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("U-2 OS brain fibroblasts", []),
+        ("HeLa S-3 brain fibroblasts", []),
+        ("HeLa brain fibroblasts", []),
+        ("HeLa fibroblasts", ["fibroblasts"]),
+        ("HeLa, brain fibroblasts", ["brain fibroblasts"]),
+        ("HeLa with brain fibroblasts", ["brain fibroblasts"]),
+        ("brain fibroblasts", ["brain fibroblasts"]),
+    ],
+)
+def test_an_organ_s_cells_behind_a_line_only_say_what_the_line_is(tagger: Tagger, text: str, cells: list[str]) -> None:
+    tags = tagger.tag(text)
+    assert [text[tag.start : tag.end] for tag in tags if tag.field == "cell_type"] == cells
+    assert [tag.field for tag in tags if tag.field != "cell_type"] == ["cell_line"] * text.startswith(("U", "H"))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from hooke.index import IndexDirectory
-from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Study, Value
+from hooke.model import Image, Level, Manifest, Mention, Method, Study, Value
 from hooke.request import SearchRequest
 from hooke.store.sqlite import SqliteStore
 from search_api.engine import EmbedderChoice, Engine
