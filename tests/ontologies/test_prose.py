@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ontologies.catalogue import Catalogue
-from ontologies.prose import Tagger
+from ontologies.prose import Tagger, is_read
 from tests.ontologies.samples import catalogue_of, obo
 
 TERMS: dict[str, tuple[str, ...]] = {
@@ -264,3 +264,17 @@ def test_flies_speak_only_where_there_are_flies(tagger: Tagger) -> None:
 
 def test_without_ontologies_nothing_is_named() -> None:
     assert Tagger(Catalogue("", None)).tag("human brain in E. coli (EC) U-2 OS") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "terms", "read"),
+    [
+        ("kidney", ("UBERON:0002113",), True),
+        ("elongated", ("PATO:0001154",), False),
+        ("elongated", ("PATO:0001154", "CMPO:0000077"), True),
+        ("Cells", ("CL:0000000",), False),
+        ("screen", (), False),
+    ],
+)
+def test_generic_names_and_adjectives_are_not_read(name: str, terms: tuple[str, ...], read: bool) -> None:
+    assert is_read(name, terms) == read
