@@ -34,6 +34,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     "uberon.obo": (
         "UBERON:0000955|brain|",
         "UBERON:0002107|liver|",
+        "UBERON:0002113|kidney|",
         "UBERON:0001016|nervous system|",
         "UBERON:0022364|occipital fusiform gyrus|OF",
         "UBERON:0000033|head|",
@@ -70,6 +71,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "EFO:0001639|cancer cell line|",
         "EFO:0001185|HeLa||EFO:0001639",
         "EFO:0002869|U2OS|U-2 OS|EFO:0001639",
+        "EFO:0022746|MDCK||EFO:0001639",
     ),
     "cvcl.obo": ("CVCL:S361|C|", "CVCL:1675|SAS|", "CVCL:0062|MDA-MB-231|", "CVCL:B777|YAP|"),
     "pato.obo": ("PATO:0001236|wild type|",),
@@ -126,6 +128,11 @@ def test_offsets_count_characters_also_where_accents_are_apart(tagger: Tagger) -
 )
 def test_the_longest_name_on_word_boundaries_counts(tagger: Tagger, text: str, terms: list[tuple[str, str]]) -> None:
     assert found(tagger, text) == terms
+
+
+def test_the_name_of_a_line_is_longer_than_the_organ_in_it(tagger: Tagger) -> None:
+    for text in ("Madin-Darby canine kidney", "Madin Darby Canine Kidney Cells"):
+        assert found(tagger, text) == [(text, "EFO:0022746")]
 
 
 @pytest.mark.parametrize(
