@@ -8,6 +8,7 @@ several that begin at one word the longest counts, and nothing inside it. What i
 - short names and names in capitals must be written as their ontology writes them, so `was` is no syndrome, and a word
   in capitals is a gene, `CAT`, unless its term is written so;
 - a name of a cell line that only Cellosaurus has needs "cells" or the like beside it;
+- an organ's cells right behind a line's name say where the line is from, not what is shown: `Vero E-6 kidney cells`;
 - an abbreviation that the text explains stands for what it explains, and if that is no term, for none;
 - not what is denied (`no tumour`, `non-neuronal`), hosts of antibodies (`anti-mouse`), products (`nerve growth
   factor`), institutions, addresses and file names.
@@ -16,7 +17,7 @@ several that begin at one word the longest counts, and nothing inside it. What i
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,6 +77,11 @@ _GAP = re.compile(r"[ \t\xa0]*[-\u2010\u2011\u2013_'\u2019]?[ \t\xa0]*(?:\r?\n[ 
 _WORD = re.compile(r"[^\W_]+")
 _SPECIES = re.compile(r"[A-Z][a-z]?\.\s?[a-z]+")
 _EXPLAINED = re.compile(r"\(\s*([A-Za-z][\w\-/+]{0,9})\s*[);,]")
+
+
+def is_read(name: str, terms: Iterable[TermId]) -> bool:
+    """Whether texts are read for a name of these terms: what is generic is not, nor what PATO has, adjectives."""
+    return normal(name) not in GENERIC and any(prefix_of(term) in _ORDER for term in terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +172,18 @@ class Tagger:
             for place, word in enumerate(words)
             if place not in taken and (reading := explained.get(word.plain)) and _is_abbreviation(text, word)
         ]
+        behind_lines = {_behind(words, last) for _, last, reading in found if reading.field == "cell_line"}
         return tuple(
             Tag(reading.field, reading.term, reading.label, reading.score, words[first].start, words[last].end)
             for first, last, reading in sorted(found, key=lambda named: named[0])
-            if reading.term and not any(rule(_Place(reading, first, last, words, text)) for rule in _BARRED)
+            if reading.term
+            and not (first in behind_lines and reading.field == "cell_type" and self._is_organ(words[first], text))
+            and not any(rule(_Place(reading, first, last, words, text)) for rule in _BARRED)
         )
+
+    def _is_organ(self, word: _Word, text: str) -> bool:
+        reading = self._reading(text[word.start : word.end], word.plain)
+        return reading is not None and reading.field == "anatomy"
 
     def _in_clade(self, reading: _Reading, organisms: frozenset[TermId]) -> bool:
         if reading.clade is None:
@@ -287,6 +300,16 @@ class Tagger:
         if any(label.endswith("cell line") for label in above):
             return "cell_line"
         return "disease" if any(label.endswith(("disease", "disorder")) for label in above) else None
+
+
+def _behind(words: list[_Word], last: int) -> int | None:
+    """The place of the word behind a line's name and the letters and numbers of its clone: `Vero E-6`."""
+    place = last
+    while words[place].joined:
+        place += 1
+        if len(words[place].plain) > 2:
+            return place
+    return None
 
 
 def _words(text: str) -> list[_Word]:

@@ -26,6 +26,7 @@ OWN_NAMES = {
         ("organism", "NCBITaxon:9986", ("rabbit",)),
         ("organism", "NCBITaxon:50557", ("insect",)),
         ("organism", "NCBITaxon:11676", ("HIV",)),
+        ("cell_line", "EFO:0022746", ("Madin-Darby canine kidney", "Madin-Darby canine kidney cell")),
         ("imaging_method", "FBbi:00000246", ("epifluorescence", "epi-fluorescence", "epifluorescence microscopy")),
         ("imaging_method", "FBbi:00000251", ("confocal", "laser scanning confocal", "confocal laser scanning")),
         ("imaging_method", "FBbi:00000253", ("spinning disk confocal", "spinning disc confocal", "spinning disk")),

@@ -38,6 +38,7 @@ from hooke.text import tokens
 from ontologies.catalogue import Catalogue
 from ontologies.more_names import more_names
 from ontologies.names import normal, spellings
+from ontologies.prose import is_read
 from search_api.engine.terms import QueryTerms
 
 MAX_EXPANSIONS = 400
@@ -240,11 +241,11 @@ class _Reader:
         return self._terms.named(phrase, name) or self._terms.headed(run, name)
 
     def _atom(self, run: Sequence[str], name: str | None, targets: tuple[TermId, ...]) -> Node:
-        sayings = self._sayings(run, targets)
+        phrase, sayings = " ".join(run), self._sayings(run, targets)
         terms = self._terms.closure(targets)
-        # what a study's text says of its images was read off it as terms; a term that no image has was not read
-        prose = name is not None or terms.isdisjoint(self._reader.terms_in_use(self._level))
-        atom = Atom(" ".join(run), name, sayings, targets=targets, terms=terms, inherited_prose=prose)
+        # what a study's text names is a term of its images already, wherever it may be believed
+        prose = name is not None or not is_read(phrase, targets)
+        atom = Atom(phrase, name, sayings, targets=targets, terms=terms, inherited_prose=prose)
         node = Best((*_said(sayings, name, prose), *self._annotated(atom)))
         if not targets and not self._reader.count(self._level, node):
             self._terms.report_unknown(atom.text, name)

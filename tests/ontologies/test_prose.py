@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ontologies.catalogue import Catalogue
-from ontologies.prose import Tagger
+from ontologies.prose import Tagger, is_read
 from tests.ontologies.samples import catalogue_of, obo
 
 TERMS: dict[str, tuple[str, ...]] = {
@@ -28,11 +28,13 @@ TERMS: dict[str, tuple[str, ...]] = {
         "CL:0000540|neuron|nerve cell",
         "CL:0000084|T cell|T-cell;T lymphocyte",
         "CL:0000057|fibroblast|",
+        "CL:0002609|brain fibroblast|",
         "CL:0000000|cell|",
     ),
     "uberon.obo": (
         "UBERON:0000955|brain|",
         "UBERON:0002107|liver|",
+        "UBERON:0002113|kidney|",
         "UBERON:0001016|nervous system|",
         "UBERON:0022364|occipital fusiform gyrus|OF",
         "UBERON:0000033|head|",
@@ -69,6 +71,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "EFO:0001639|cancer cell line|",
         "EFO:0001185|HeLa||EFO:0001639",
         "EFO:0002869|U2OS|U-2 OS|EFO:0001639",
+        "EFO:0022746|MDCK||EFO:0001639",
     ),
     "cvcl.obo": ("CVCL:S361|C|", "CVCL:1675|SAS|", "CVCL:0062|MDA-MB-231|", "CVCL:B777|YAP|"),
     "pato.obo": ("PATO:0001236|wild type|",),
@@ -125,6 +128,29 @@ def test_offsets_count_characters_also_where_accents_are_apart(tagger: Tagger) -
 )
 def test_the_longest_name_on_word_boundaries_counts(tagger: Tagger, text: str, terms: list[tuple[str, str]]) -> None:
     assert found(tagger, text) == terms
+
+
+def test_the_name_of_a_line_is_longer_than_the_organ_in_it(tagger: Tagger) -> None:
+    for text in ("Madin-Darby canine kidney", "Madin Darby Canine Kidney Cells"):
+        assert found(tagger, text) == [(text, "EFO:0022746")]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("U-2 OS brain fibroblasts", []),
+        ("HeLa S-3 brain fibroblasts", []),
+        ("HeLa brain fibroblasts", []),
+        ("HeLa fibroblasts", ["fibroblasts"]),
+        ("HeLa, brain fibroblasts", ["brain fibroblasts"]),
+        ("HeLa with brain fibroblasts", ["brain fibroblasts"]),
+        ("brain fibroblasts", ["brain fibroblasts"]),
+    ],
+)
+def test_an_organ_s_cells_behind_a_line_only_say_what_the_line_is(tagger: Tagger, text: str, cells: list[str]) -> None:
+    tags = tagger.tag(text)
+    assert [text[tag.start : tag.end] for tag in tags if tag.field == "cell_type"] == cells
+    assert [tag.field for tag in tags if tag.field != "cell_type"] == ["cell_line"] * text.startswith(("U", "H"))
 
 
 @pytest.mark.parametrize(
@@ -245,3 +271,17 @@ def test_flies_speak_only_where_there_are_flies(tagger: Tagger) -> None:
 
 def test_without_ontologies_nothing_is_named() -> None:
     assert Tagger(Catalogue("", None)).tag("human brain in E. coli (EC) U-2 OS") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "terms", "read"),
+    [
+        ("kidney", ("UBERON:0002113",), True),
+        ("elongated", ("PATO:0001154",), False),
+        ("elongated", ("PATO:0001154", "CMPO:0000077"), True),
+        ("Cells", ("CL:0000000",), False),
+        ("screen", (), False),
+    ],
+)
+def test_generic_names_and_adjectives_are_not_read(name: str, terms: tuple[str, ...], read: bool) -> None:
+    assert is_read(name, terms) == read

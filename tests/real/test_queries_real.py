@@ -70,6 +70,8 @@ def test_every_name_of_hookes_own_is_of_a_term_and_finds_it(engine: Engine) -> N
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len({(row["name"], row["term"]) for row in rows}) == len(rows)
     for row in rows:
+        if row["term"].startswith(("EFO:", "CVCL:")):
+            continue  # none of this index's ontologies
         detail = engine.term(row["term"])
         assert key(str(detail["id"])) == key(row["term"]), row
         assert row["source"], row

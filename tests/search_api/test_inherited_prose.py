@@ -15,7 +15,7 @@ from tests.small_index import shared_index
 HEART = Value("anatomy", "heart", (), (Mention("anatomy", "heart", "UBERON:0000948", "heart", Method.LABEL, 1.0),))
 READ = Mention("anatomy", "brain", "UBERON:0000955", "brain", Method.TEXT, 0.8, source="description", start=8)
 TOLD = (
-    Value("description", "Unlike brain of other mammals, see doi 10.1/zzz by Ada Lovelace"),
+    Value("description", "Unlike brain, by an imaging method, see doi 10.1/zzz by Ada Lovelace"),
     Value("phenotype_description", "smaller than brain"),
     Value("strain", "brain line 7"),
 )
@@ -62,9 +62,9 @@ def test_other_words_quotes_and_fields_find_images_by_the_prose_of_their_study(t
     assert "S1/1" in ids(told, text)
 
 
-def test_a_term_that_no_image_has_leaves_its_words_to_the_prose(told: Engine) -> None:
-    assert told.search(SearchRequest(Level.IMAGE, "mammals")).query.terms
-    assert ids(told, "mammals") == {"S1/1", "S1/2", "S2/1"}
+def test_a_name_that_no_text_is_read_for_is_a_word(told: Engine) -> None:
+    assert told.search(SearchRequest(Level.IMAGE, "imaging method")).query.terms
+    assert ids(told, "imaging method") == {"S1/1", "S1/2", "S2/1"}
 
 
 def test_without_expansion_words_name_nothing_and_find_prose(told: Engine) -> None:

@@ -4,6 +4,7 @@ A change of a body on purpose: `python -m tests.store.test_body` writes them ane
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,26 @@ def asked() -> dict[str, dict[str, Body]]:
         "rankings": {name: body.ranking(node, KNOWN) for name, node in TREES.items()},
         "requests": REQUESTS,
     }
+
+
+@pytest.mark.parametrize(
+    ("node", "clause"),
+    [
+        (MITOSIS, body.leaf(MITOSIS)),
+        (MOUSE, body.leaf(MOUSE)),
+        (Words(frozenset({"b", "a"}), None, inherited_prose=False), {"terms": {"stated.word": ["a", "b"]}}),
+        (Phrase(("a",), None, inherited_prose=False), {"terms": {"stated.word": ["a"]}}),
+        (Phrase(("b", "a"), None, inherited_prose=False), {"match_phrase": {"stated.phrase": {"query": "b a"}}}),
+        (Phrase((), None, inherited_prose=False), {"match_none": {}}),
+        (Words(frozenset({"a"}), "title", inherited_prose=False), {"match_none": {}}),
+        (Phrase(("b", "a"), "data_description", inherited_prose=False), {"match_none": {}}),
+        (Words(frozenset({"a"}), "gene", inherited_prose=False), body.leaf(Words(frozenset({"a"}), "gene"))),
+    ],
+)
+def test_prose_is_passed_over_in_heirlooms_alone(node: Leaf, clause: Body) -> None:
+    assert body.inherited(node) == clause
+    if isinstance(node, Words | Phrase):
+        assert body.leaf(node) == body.leaf(replace(node, inherited_prose=True))
 
 
 @pytest.mark.parametrize("file", asked())
