@@ -44,11 +44,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _warm_up(engine: Engine) -> None:
-    try:
-        engine.warm_up_embedder()
-    except HookeError as exc:
-        logger.warning("image uploads cannot be answered: %s", exc)
-    try:
-        engine.warm_up_completions()
-    except HookeError as exc:
-        logger.warning("autocomplete is not ready: %s", exc)
+    """What the page asks for first comes first: all of it competes with the first requests for one core."""
+    for make, unready in (
+        (engine.warm_up_facets, "facets are not ready"),
+        (engine.warm_up_embedder, "image uploads cannot be answered"),
+        (engine.warm_up_completions, "autocomplete is not ready"),
+    ):
+        try:
+            make()
+        except HookeError as exc:
+            logger.warning("%s: %s", unready, exc)
