@@ -56,17 +56,21 @@ class Annotator:
     def _values(
         self, values: Iterable[Value], *, count: bool = True, dragged: frozenset[Value] = frozenset()
     ) -> tuple[Value, ...]:
-        grounded = [
-            self._ground_dragged(value) if dragged and value in dragged else self._ground(value) for value in values
-        ]
+        grounded, waiting = list[Value](), set[Unresolved]()
+        for value in values:
+            if value.ids or value.field in ONTOLOGY_FIELDS:
+                is_dragged = dragged and value in dragged  # nearly always empty: a value's hash is dear
+                made, unresolved = self._ground_dragged(value) if is_dragged else self._ground(value)
+                grounded.append(made)
+                waiting.update(unresolved)
+            else:
+                grounded.append(value)
         if count:
-            for odd in {odd for _, unresolved in grounded for odd in unresolved}:
+            for odd in waiting:
                 self.unresolved[odd] += 1
-        return tuple(value for value, _ in grounded)
+        return tuple(grounded)
 
     def _ground(self, value: Value) -> _Grounded:
-        if not value.ids and value.field not in ONTOLOGY_FIELDS:
-            return value, ()
         # sources repeat the same object: it is found without hashing its text; kept, so that its id() stays its own
         seen = self._seen.get(id(value))
         if seen is not None:

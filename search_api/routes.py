@@ -262,10 +262,11 @@ def terms(
     engine: TheEngine,
     expand: _EXPAND = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="the most terms; `total` counts all")] = 1000,
+    offset: Annotated[int, Query(ge=0, description="how many terms to pass over: what the pages before held")] = 0,
 ) -> dict[str, object]:
     """By label, each with its parents over the relations of `expand`."""
     view = request.url.path.rpartition("/")[2]
-    return dict(engine.terms(curie, view, read_expand(expand), limit))
+    return dict(engine.terms(curie, view, read_expand(expand), limit, offset))
 
 
 @router.get("/terms/{curie:path}", summary="One ontology term")

@@ -27,7 +27,7 @@ def serve_engine(engine: Engine, settings: Settings, *, host: str, port: int) ->
         logger.warning("not ready: %s", exc)
     with _listen(host, port) as listening:
         # the page is there at once; an upload that comes before the model is loaded waits for it
-        threading.Thread(target=_warm_up, args=(engine,), daemon=True).start()
+        threading.Thread(target=warm_up, args=(engine,), daemon=True).start()
         config = uvicorn.Config(create_app(engine, settings), host=host, port=port, log_level="info")
         logger.info("Hooke running on http://%s:%s", host, listening.getsockname()[1])
         uvicorn.Server(config).run(sockets=[listening])
@@ -43,12 +43,14 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from exc
 
 
-def _warm_up(engine: Engine) -> None:
-    try:
-        engine.warm_up_embedder()
-    except HookeError as exc:
-        logger.warning("image uploads cannot be answered: %s", exc)
-    try:
-        engine.warm_up_completions()
-    except HookeError as exc:
-        logger.warning("autocomplete is not ready: %s", exc)
+def warm_up(engine: Engine) -> None:
+    """What the page asks for first comes first: all of it competes with the first requests for one core."""
+    for make, unready in (
+        (engine.warm_up_facets, "facets are not ready"),
+        (engine.warm_up_embedder, "image uploads cannot be answered"),
+        (engine.warm_up_completions, "autocomplete is not ready"),
+    ):
+        try:
+            make()
+        except HookeError as exc:
+            logger.warning("%s: %s", unready, exc)

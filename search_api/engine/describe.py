@@ -49,11 +49,12 @@ def describe_term(text: str, reader: MetadataReader, catalogue: Catalogue) -> Ma
 
 
 def list_terms(
-    text: str, view: str, relations: tuple[str, ...], limit: int, catalogue: Catalogue
+    text: str, view: str, relations: tuple[str, ...], page: slice, catalogue: Catalogue
 ) -> Mapping[str, object]:
     """The terms around a term, each with its parents, by label. Raises UnknownTerm.
 
     view: children, ancestors, descendants (both without the term), or tree: its ancestors, itself and its children.
+    page: which of them are named.
     """
     catalogue.check_relations(relations)
     resolution = catalogue.resolve(text)
@@ -68,7 +69,7 @@ def list_terms(
     if view != "tree":
         found.discard(term)
     listed = sorted((_labelled(each, catalogue) for each in found), key=lambda each: (each["label"], each["id"]))
-    terms = [{**each, "parents": list(catalogue.parents(each["id"], relations))} for each in listed[:limit]]
+    terms = [{**each, "parents": list(catalogue.parents(each["id"], relations))} for each in listed[page]]
     return {**_labelled(term, catalogue), "total": len(found), "terms": terms}
 
 

@@ -20,7 +20,7 @@ from hooke.comparisons import (
 from hooke.curation import Decisions, read_decisions
 from hooke.embed.base import Raster
 from hooke.errors import BadInput, CorruptIndex, UnknownRecord
-from hooke.fields import UNCOUNTED_FIELDS
+from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
@@ -268,10 +268,12 @@ class Engine:
         with self._reading() as (reader, catalogue):
             return describe_term(text, reader, catalogue)
 
-    def terms(self, text: str, view: str, relations: tuple[str, ...], limit: int) -> Mapping[str, object]:
+    def terms(
+        self, text: str, view: str, relations: tuple[str, ...], limit: int, offset: int = 0
+    ) -> Mapping[str, object]:
         """The children, ancestors, descendants or tree of a term. Raises UnknownTerm."""
         with self._reading() as (_, catalogue):
-            return list_terms(text, view, relations, limit, catalogue)
+            return list_terms(text, view, relations, slice(offset, offset + limit), catalogue)
 
     def info(self) -> IndexInfo:
         """What the index holds."""
@@ -315,6 +317,12 @@ class Engine:
             reader.check()
             if reader.snapshot.manifest.space is not None:
                 self._visuals.vectors(reader.snapshot)
+
+    def warm_up_facets(self) -> None:
+        """Make what the page counts first, the usual facets of studies and then of images: it need not wait for it."""
+        for level in Level:
+            known = {str(field["name"]) for field in self.fields(level)}
+            self.search(SearchRequest(level, limit=1, facets=tuple(name for name in FACET_FIELDS if name in known)))
 
     def warm_up_completions(self) -> None:
         """Make what autocomplete looks in, which takes seconds: the first keystroke need not wait for it."""

@@ -1,7 +1,7 @@
 """Facet counts: a product of how many records have each set of values and of what each set amounts to."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -77,13 +77,49 @@ class FacetTable:
         return [int(value) for value in values[order[:limit]]]
 
     def values(self, held: Held, limit: int) -> tuple[FacetValue, ...]:
-        """The most frequent values."""
+        """The most frequent values; the upper terms that the top of the tree passes over come after all others."""
         counts = self.count(held)
+        passed = np.array(self.parted(counts, self.groups)[1], np.int64)
+        listed = self.best(counts, np.setdiff1d(np.flatnonzero(counts.records), passed), limit)
+        last = self.best(counts, passed, limit - len(listed)) if len(listed) < limit else []
+        # what begins below a term that is not listed has nothing above it here
+        cut = {self.ids[i] for i in passed.tolist()} - {self.ids[i] for i in last}
         return tuple(
-            FacetValue(self.ids[i], self.labels[i], records, direct, self.parents[i], studies)
-            for i in self.best(counts, np.flatnonzero(counts.records), limit)
+            FacetValue(self.ids[i], self.labels[i], records, direct, parents, studies)
+            for i in (*listed, *last)
             for records, direct, studies in [counts.of(i)]
+            for parents in [tuple(parent for parent in self.parents[i] if parent not in cut)]
         )
+
+    def parted(self, counts: Counts, values: Iterable[int]) -> tuple[list[int], list[int]]:
+        """What to show in the place of some values, and the terms that are passed over for it, outermost first.
+
+        A term that nothing is annotated with parts no records as long as it has one child, or is the only group there.
+        """
+        shown, passed = dict.fromkeys(self.occurring(counts, values)), dict[int, None]()
+
+        def below(value: int) -> list[int]:
+            return self.occurring(counts, self.children[value])
+
+        def opened(value: int) -> list[int]:
+            del shown[value]
+            passed[value] = None
+            fresh = [child for child in below(value) if child not in passed and child not in shown]
+            shown.update(dict.fromkeys(fresh))
+            return fresh
+
+        waiting = list(shown)
+        while waiting:
+            for value in waiting:  # which grows
+                if not counts.direct[value] and len(below(value)) == 1:
+                    waiting += opened(value)
+            groups = [value for value in shown if below(value)]
+            waiting = opened(groups[0]) if len(groups) == 1 and not counts.direct[groups[0]] else []
+        return list(shown), list(passed)
+
+    def occurring(self, counts: Counts, values: Iterable[int]) -> list[int]:
+        """Those of some values that a counted record has."""
+        return [value for value in values if counts.records[value]]
 
     @cached_property
     def has_terms(self) -> bool:
@@ -115,6 +151,11 @@ class FacetTable:
                 reached |= self.below([number])
         return tuple(roots)
 
+    @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """Those of the roots that something is below."""
+        return tuple(root for root in self.roots if self.children[root])
+
     def below(self, values: Sequence[int]) -> set[int]:
         """The values and everything below them."""
         found, waiting = set(values), list(values)
@@ -142,6 +183,7 @@ class Facets:
     def __init__(self) -> None:
         self._tables: OrderedDict[Key, FacetTable] = OrderedDict()
         self._lock = Lock()
+        self._making: dict[Key, Lock] = {}
 
     def count(
         self,
@@ -163,15 +205,22 @@ class Facets:
     def table(
         self, reader: MetadataReader, catalogue: Catalogue, level: Level, field: str, relations: tuple[str, ...]
     ) -> FacetTable:
-        """The table of a field."""
+        """The table of a field; who asks for one that is being made waits for it."""
         key = (reader.snapshot.id, catalogue.version, level, field, relations)
         with self._lock:
             table = self._tables.get(key)
-        return table or self._keep(key, build_table(reader, catalogue, level, field, relations))
+            if table is not None:
+                return table
+            making = self._making.setdefault(key, Lock())
+        with making:
+            with self._lock:
+                table = self._tables.get(key)
+            return table or self._keep(key, build_table(reader, catalogue, level, field, relations))
 
     def _keep(self, key: Key, table: FacetTable) -> FacetTable:
         with self._lock:
             self._tables[key] = table
+            self._making.pop(key, None)
             while len(self._tables) > _KEPT:
                 self._tables.popitem(last=False)
         return table

@@ -1,4 +1,4 @@
-"""A facet level by level: the children of a term, or the top, which begins where the matching records part."""
+"""A facet level by level: what is below a term, or the top, each where the matching records part."""
 
 from collections.abc import Iterable, Sequence
 
@@ -36,26 +36,11 @@ class FacetTree:
 
     def children(self, value: int) -> list[int]:
         """What occurs right below a value."""
-        return self._occurring(self._table.children[value])
+        return self._table.occurring(self._counts, self._table.children[value])
 
-    def top(self) -> tuple[list[int], list[int]]:
-        """The values to begin with, and the terms above them that were passed over, outermost first.
-
-        A term that nothing is annotated with parts no records as long as it has one child, or is the only one there.
-        """
-        shown, passed = dict.fromkeys(self._occurring(self._table.roots)), list[int]()
-        while (hollow := self._hollow(shown)) is not None:
-            del shown[hollow]
-            passed.append(hollow)
-            shown |= dict.fromkeys(child for child in self.children(hollow) if child not in passed)
-        return list(shown), passed
-
-    def _hollow(self, shown: Iterable[int]) -> int | None:
-        parted = {value: children for value in shown if (children := self.children(value))}
-        for value, children in parted.items():
-            if not self._counts.direct[value] and (len(children) == 1 or len(parted) == 1):
-                return value
-        return None
+    def level(self, above: int | None) -> tuple[list[int], list[int]]:
+        """The values under one, or at the top, and the terms in between that were passed over, outermost first."""
+        return self._table.parted(self._counts, self._table.roots if above is None else self._table.children[above])
 
     def ranges(self) -> tuple[FacetRange, ...]:
         """The numbers that occur."""
@@ -70,9 +55,6 @@ class FacetTree:
     def words(self, values: Iterable[int]) -> list[int]:
         """The values that are no numbers."""
         return [value for value in values if number(self._table.ids[value]) is None]
-
-    def _occurring(self, values: Iterable[int]) -> list[int]:
-        return [value for value in values if self._counts.records[value]]
 
 
 def facet_level(
@@ -89,15 +71,16 @@ def facet_level(
     [held] = hold(reader, where, level=asked.level, fields=[field], studies=asked.count_studies)
     tree = FacetTree(table, held)
     parent: FacetNode | None = None
-    passed: list[int] = []
+    values, passed = list[int](), list[int]()
     if request.parent:
         term, number_of_it = _place(request.parent, field, table, catalogue)
-        values = [] if number_of_it is None else tree.children(number_of_it)
-        studies = 0 if asked.count_studies else None
-        absent = FacetNode(term, catalogue.label(term), 0, 0, studies=studies)
-        parent = absent if number_of_it is None else tree.node(number_of_it)
+        if number_of_it is None:
+            parent = FacetNode(term, catalogue.label(term), 0, 0, studies=0 if asked.count_studies else None)
+        else:
+            parent = tree.node(number_of_it)
+            values, passed = tree.level(number_of_it)
     else:
-        values, passed = tree.top()
+        values, passed = tree.level(None)
     numeric = not request.parent and not table.has_terms
     values = tree.words(values) if numeric else values
     total = reader.count(asked.level, where)

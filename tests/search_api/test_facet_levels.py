@@ -52,8 +52,8 @@ def test_a_term_with_records_of_its_own_is_not_passed_over(engine: Engine) -> No
 def test_the_children_of_a_term_are_given_whatever_its_spelling(engine: Engine, parent: str) -> None:
     found = level_of(engine, "organism", parent)
     assert found.parent is not None
-    assert (found.parent.id, found.skipped) == ("NCBITaxon:40674", ())
-    assert [node.label for node in found.values] == ["Homo sapiens", "Rodentia"]
+    assert (found.parent.id, [node.label for node in found.skipped]) == ("NCBITaxon:40674", ["Rodentia"])
+    assert [node.label for node in found.values] == ["Homo sapiens", "Mus musculus"]
 
 
 def test_the_whole_tree_has_the_counts_of_the_flat_facet(engine: Engine, search: Search) -> None:
@@ -65,10 +65,35 @@ def test_the_whole_tree_has_the_counts_of_the_flat_facet(engine: Engine, search:
         while waiting:
             node = waiting.pop()
             walked[node.id] = (node.count, node.direct_count)
-            below = level_of(engine, field, node.id).values if node.children else ()
-            assert len(below) == node.children
-            waiting.extend(below)
+            below = level_of(engine, field, node.id)
+            assert bool(below.values) == bool(node.children)
+            walked |= {passed.id: (passed.count, passed.direct_count) for passed in below.skipped}
+            waiting.extend(below.values)
         assert walked == flat
+
+
+def test_a_flat_facet_lists_last_what_the_top_passes_over(engine: Engine, search: Search) -> None:
+    whole = search("", facets=("organism",)).facets["organism"]
+    assert [value.label for value in (whole[0], whole[-1])] == ["Mammalia", "Eukaryota"]
+    assert whole[-1].count == max(value.count for value in whole)
+    assert whole[0].parents == ("NCBITaxon:2759",)
+
+
+def test_a_cut_facet_names_no_parent_that_was_passed_over(engine: Engine) -> None:
+    asked = SearchRequest(Level.IMAGE, facets=("organism",), facet_limit=2)
+    cut = engine.search(asked).facets["organism"]
+    assert [(value.label, value.parents) for value in cut] == [
+        ("Mammalia", ()),
+        ("Homo sapiens", ("NCBITaxon:40674",)),
+    ]
+
+
+def test_a_level_below_a_term_begins_where_records_part_too(engine: Engine) -> None:
+    found = level_of(engine, "organism", "Eukaryota", "organism:Mammalia")
+    assert [node.label for node in found.skipped] == ["Mammalia", "Rodentia"]
+    assert [node.label for node in found.values] == ["Homo sapiens", "Mus musculus"]
+    assert found.parent is not None
+    assert (found.parent.children, found.skipped[0].children) == (1, 2)
 
 
 def test_a_level_ignores_what_is_chosen_in_it_and_obeys_the_rest(engine: Engine) -> None:
@@ -76,7 +101,7 @@ def test_a_level_ignores_what_is_chosen_in_it_and_obeys_the_rest(engine: Engine)
     chosen = level_of(engine, "organism", "Mammalia", "brain", "organism=Fungi")
     assert replace(chosen, query=free.query) == free
     assert counts(level_of(engine, "organism", "Mammalia", "", "anatomy=heart").values) == {
-        "Rodentia": (1, 0),
+        "Mus musculus": (1, 1),
         "Homo sapiens": (1, 1),
     }
 

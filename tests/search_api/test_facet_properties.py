@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hooke.index import new_or_existing_index
 from hooke.model import Image, Level, Manifest, Mention, Method, Study, Value
 from hooke.request import FacetRequest, Filter, SearchRequest
-from hooke.results import FacetNode
+from hooke.results import FacetLevel, FacetNode
 from hooke.settings import DEFAULT_CLUSTER
 from hooke.store.choose import open_store
 from ontologies.snapshot import add_ontologies
@@ -100,19 +100,22 @@ def by_hand(records: Records, parents: Parents, place: int) -> dict[str, tuple[i
     return {each: (count, direct[each], len(studies[each])) for each, count in images.items()}
 
 
-def tree_of(engine: Engine, field: str) -> tuple[list[FacetNode], dict[str, list[FacetNode]]]:
-    """The top with what it passed over, and the children of every term that is reached from there."""
+def tree_of(engine: Engine, field: str) -> tuple[list[FacetNode], dict[str, FacetLevel]]:
+    """The top with what it passed over, and the level below every term that is reached from there."""
     top = engine.facet(FacetRequest(field, "", asked(studies=True)))
-    below: dict[str, list[FacetNode]] = {}
+    below: dict[str, FacetLevel] = {}
     waiting = [*top.skipped, *top.values]
     for node in waiting:
         if node.id not in below:
-            found = engine.facet(FacetRequest(field, node.id, asked(studies=True)))
+            found = below[node.id] = engine.facet(FacetRequest(field, node.id, asked(studies=True)))
             assert found.parent == node
-            below[node.id] = list(found.values)
-            assert len(found.values) == found.size == node.children
-            waiting.extend(found.values)
+            assert len(found.values) == found.size
+            waiting.extend((*found.skipped, *found.values))
     return [*top.skipped, *top.values], below
+
+
+def children_of(name: str, parents: Parents, wanted: Iterable[str]) -> set[str]:
+    return {child for child, above in parents.items() if name in above and child in wanted}
 
 
 @settings(deadline=None, max_examples=25)
@@ -126,11 +129,16 @@ def test_flat_facets_and_trees_count_as_brute_force_does(drawn: frozenset[tuple[
             flat = {found.id: (found.count, found.direct_count, found.studies) for found in facets[field]}
             assert flat == wanted
             top, below = tree_of(engine, field)
-            nodes = [*top, *(node for found in below.values() for node in found)]
+            nodes = [*top, *(node for found in below.values() for node in (*found.skipped, *found.values))]
             assert {node.id: (node.count, node.direct_count, node.studies) for node in nodes} == wanted
             for name, found in below.items():
-                children = {child for child, above in parents.items() if name in above and child in wanted}
-                assert {node.id for node in found} == children
+                children = children_of(name, parents, wanted)
+                assert found.parent is not None
+                assert found.parent.children == len(children)
+                passed = {node.id for node in found.skipped}
+                assert all(wanted[each][1] == 0 for each in passed)
+                shown = children.union(*(children_of(each, parents, wanted) for each in passed)) - passed
+                assert {node.id for node in found.values} == shown
 
 
 @settings(deadline=None, max_examples=15)

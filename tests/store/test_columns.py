@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
+from hooke.errors import CorruptIndex
 from hooke.store.sqlite.columns import (
     drop_from_columns,
     images_of,
@@ -90,3 +91,11 @@ def test_what_many_records_have_alike_takes_no_room(connection: Connection) -> N
     put(connection, dict.fromkeys(range(100_000), 4))
     [(size,)] = connection.execute("SELECT sum(length(ords) + length(codes)) FROM columns")
     assert size < 4_000
+
+
+def test_a_file_of_an_older_layout_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.sqlite"
+    with closing(connect(path)) as opened:
+        opened.execute("PRAGMA user_version = 2")
+    with pytest.raises(CorruptIndex, match=r"schema version 2.*index again into a new directory"):
+        connect(path)
