@@ -6,14 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from hooke.vectors.base import Vectors
 from search_api.engine.nullmodel import FEWEST_FOR_TAIL, FEWEST_PAIRS, RATE, NullModel, _alike, fit, meaningful
 
 DIM = 8
 
 
-def unit(generator: np.random.Generator, count: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def unit(generator: np.random.Generator, count: int) -> Vectors:
     rows = generator.normal(size=(count, DIM))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    scaled: Vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def sampled(count: int) -> NullModel:
