@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space, Views
@@ -22,7 +23,7 @@ from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
-from hooke.vectors.base import Block, VectorStore
+from hooke.vectors.base import Block, Ordinals, VectorStore
 from hooke.vectors.place import open_vectors
 from hooke.vectors.workers import usable_threads
 from hooke.views import Kind
@@ -65,45 +66,49 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """An image's content, and the images that have it: more of them join while it waits to be embedded."""
+    """A content, and the images that have it, by ordinal and path: more join while it waits to be embedded."""
 
     digest: int
     raster: Raster
-    ordinals: list[int]
-    path: str
+    images: list[tuple[int, str]]
 
 
-_Embedded = tuple[_Loaded, Views | Quarantined]
+_Embedded = tuple[_Loaded, Views | Exception]
 
 
 @dataclass(slots=True)
 class _Open:
     """The segment being gathered; what a kill loses."""
 
-    views: list[Views] = field(default_factory=list)
-    ordinals: list[int] = field(default_factory=list)
-    digests: list[int] = field(default_factory=list)
+    images: list[tuple[int, int, Views]] = field(default_factory=list)
+    """Ordinal, digest and rows of each: Ctrl-C between two lists would leave one of them longer."""
     places: dict[int, int] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
 
     def add(self, ordinal: int, digest: int, views: Views) -> None:
-        self.places.setdefault(digest, len(self.ordinals))
-        self.views.append(views)
-        self.ordinals.append(ordinal)
-        self.digests.append(digest)
+        self.places.setdefault(digest, len(self.images))
+        self.images.append((ordinal, digest, views))
 
     def is_full(self) -> bool:
-        return len(self.ordinals) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
+        return len(self.images) >= SEGMENT_IMAGES or time.monotonic() - self.since > SEGMENT_SECONDS
+
+    @property
+    def ordinals(self) -> Ordinals:
+        return np.array([ordinal for ordinal, _, _ in self.images], np.uint32)
+
+    @property
+    def digests(self) -> npt.NDArray[np.uint64]:
+        return np.array([digest for _, digest, _ in self.images], np.uint64)
 
     def blocks(self) -> Iterator[Block]:
         """The rows of all its images, a block for each kind."""
-        for kind in (kind for kind in Kind if kind in self.views[0]):
-            rows = [views[kind] for views in self.views]
+        for kind in (kind for kind in Kind if kind in self.images[0][2]):
+            rows = [views[kind] for _, _, views in self.images]
             counts = [len(each.vectors) for each in rows]
             yield Block(
                 np.concatenate([each.vectors for each in rows]),
-                np.repeat(np.array(self.ordinals, np.uint32), counts),
-                np.repeat(np.array(self.digests, np.uint64), counts),
+                np.repeat(self.ordinals, counts),
+                np.repeat(self.digests, counts),
                 kind,
                 np.concatenate([each.places for each in rows]),
             )
@@ -225,7 +230,7 @@ class EmbeddingRun:
         except (UnreadableImage, TooLarge, MemoryError) as exc:
             return _quarantined(path, exc)
         self._write_thumbnail(asked.ordinal, picture)
-        return _Loaded(digest, raster, [asked.ordinal], path)
+        return _Loaded(digest, raster, [(asked.ordinal, path)])
 
     def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
         """The images of content that has no rows yet, and gets none already."""
@@ -236,10 +241,11 @@ class EmbeddingRun:
                 yield loaded
 
     def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
-        for loaded, views in batch:
-            if isinstance(views, Quarantined):
-                self._quarantine(views)
-            gathered.add(loaded, None if isinstance(views, Quarantined) else views)
+        for loaded, found in batch:
+            if isinstance(found, Exception):
+                for _, path in loaded.images:
+                    self._quarantine(_quarantined(path, found))
+            gathered.add(loaded, None if isinstance(found, Exception) else found)
 
     def _write_thumbnail(self, ordinal: int, content: bytes) -> None:
         path = self._index.thumbnail(ordinal)
@@ -273,7 +279,7 @@ class _Gathered:
         """Whether an image must be embedded; else it has, or shall have, the rows that its content has."""
         twin = self._waiting.setdefault(loaded.digest, loaded)
         if twin is not loaded:
-            twin.ordinals.extend(loaded.ordinals)
+            twin.images.extend(loaded.images)
             return False
         views = self._views_with(loaded.digest)
         if views is not None:
@@ -285,24 +291,24 @@ class _Gathered:
         del self._waiting[loaded.digest]
         if views is None:
             return
-        for ordinal in loaded.ordinals:
+        for ordinal, _ in loaded.images:
             self._open.add(ordinal, loaded.digest, views)
         if self._open.is_full():
             self.publish()
 
     def publish(self) -> None:
         """Write the open segment, if it holds anything, and commit it."""
-        if not self._open.ordinals:
+        if not self._open.images:
             return
         segments = tuple(self._vectors.append(block) for block in self._open.blocks())
         self._manifest = replace(self._manifest, segments=(*self._manifest.segments, *segments))
         self._writer.commit(self._manifest)
-        self.ledger.add(segments, np.array(self._open.digests, np.uint64), np.array(self._open.ordinals, np.uint32))
+        self.ledger.add(segments, self._open.digests, self._open.ordinals)
         self._open = _Open()
 
     def _views_with(self, digest: int) -> Views | None:
         place = self._open.places.get(digest)
-        return self.ledger.views_with(digest) if place is None else self._open.views[place]
+        return self.ledger.views_with(digest) if place is None else self._open.images[place][2]
 
 
 def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
@@ -329,7 +335,7 @@ def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
         found = embedder.embed_views([loaded.raster for loaded in batch])
     except (UnreadableImage, MemoryError) as exc:
         if len(batch) == 1:
-            return [(batch[0], _quarantined(batch[0].path, exc))]
+            return [(batch[0], exc)]
         return [result for loaded in batch for result in _embedded(embedder, [loaded])]
     return list(zip(batch, found, strict=True))
 

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,10 +106,11 @@ class TimmEmbedder:
         return np.concatenate(rows) if rows else np.empty((0, self._space.dim), dtype=np.float32)
 
     def embed_views(self, rasters: Sequence[Raster]) -> list[Views]:
-        """The rows of each raster of every kind. Raises UnreadableImage for one without pixels."""
-        if self._across is None:
-            return list(self._pool.map(self._alone, rasters))
-        return self._together(list(self._pool.map(self._prepared, rasters)), self._across)
+        """The rows of each raster of every kind. Raises UnreadableImage for one without pixels, MemoryError."""
+        with memory_errors():
+            if self._across is None:
+                return list(self._pool.map(self._alone, rasters))
+            return self._together(list(self._pool.map(self._prepared, rasters)), self._across)
 
     @torch.inference_mode()
     def _alone(self, raster: Raster) -> Views:
@@ -199,6 +201,17 @@ def load_embedder(
     weights = weights or _packaged_weights(name)
     network = _from_hub(name, arguments) if weights is None else _from_file(name, arguments, weights)
     return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Make torch's errors for want of memory, on any device, Python's."""
+    try:
+        yield
+    except RuntimeError as exc:
+        if "memory" not in str(exc):
+            raise
+        raise MemoryError(str(exc)) from exc
 
 
 def _device(asked: str) -> str:

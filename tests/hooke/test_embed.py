@@ -15,7 +15,7 @@ from hooke.embed.base import Raster, Tile
 from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
 from hooke.embed.preprocess import pictures, square_rows, stretch
 from hooke.embed.presets import PRESETS, Preset, preset_of
-from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder
+from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder, memory_errors
 from hooke.errors import BadInput, CorruptIndex, SpaceMismatch, UnknownModel
 from hooke.views import Box, Kind
 from tests.contract.embedder import noise
@@ -246,6 +246,12 @@ class TestDevice:
         with pytest.raises(BadInput, match="HOOKE_DEVICE"):
             load_embedder(DEFAULT_MODEL, device="cuda")
         assert load_embedder(DEFAULT_MODEL, threads=1, device="auto").space == embedder.space
+
+    def test_want_of_memory_is_pythons_error_and_no_other_is(self) -> None:
+        with pytest.raises(MemoryError, match="allocate"), memory_errors():
+            torch.empty(2**55, dtype=torch.uint8)
+        with pytest.raises(RuntimeError, match="shape"), memory_errors():
+            torch.zeros(2).reshape(3)
 
     def test_a_device_that_is_none_is_refused(self) -> None:
         with pytest.raises(BadInput, match="auto, cpu, cuda"):
