@@ -97,5 +97,5 @@ def test_a_file_of_an_older_layout_is_refused_and_says_what_to_do(tmp_path: Path
     path = tmp_path / "metadata.sqlite"
     with closing(connect(path)) as opened:
         opened.execute("PRAGMA user_version = 2")
-    with pytest.raises(CorruptIndex, match="schema version 2.*index again into a new directory"):
+    with pytest.raises(CorruptIndex, match=r"schema version 2.*index again into a new directory"):
         connect(path)
