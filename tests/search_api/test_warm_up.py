@@ -14,7 +14,7 @@ from hooke.request import SearchRequest
 from search_api.engine import EmbedderChoice, Engine, facets
 from search_api.serve import warm_up
 
-USUAL = ("organism", "imaging_method", "anatomy", "licence", "year")
+USUAL = ("organism", "imaging_method", "anatomy")
 
 
 @pytest.fixture
