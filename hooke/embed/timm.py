@@ -24,6 +24,7 @@ from torch.nn.functional import interpolate, normalize
 from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
 from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
+from hooke.embed.stages import POOLING, STAGES, WithStages, has_stages
 from hooke.errors import UnknownModel
 from hooke.views import Kind
 
@@ -44,6 +45,7 @@ class TimmEmbedder:
 
     def __init__(self, model: nn.Module, name: str, *, threads: int | None = None, tiles: int = 0) -> None:
         self._model = model.eval().requires_grad_(False)
+        self._network = WithStages(self._model) if name.endswith(STAGES) else self._model
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
         self._side = int(config["input_size"][1])
         self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
@@ -105,17 +107,17 @@ class TimmEmbedder:
         return interpolate(pixels, (height, self._side), mode="bicubic", antialias=True, align_corners=False)
 
     def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
-        features: torch.Tensor = self._model((torch.cat(list(pictures)) - self._mean) / self._std)
+        features: torch.Tensor = self._network((torch.cat(list(pictures)) - self._mean) / self._std)
         return features
 
     def _describe(self, name: str, tiles: int) -> Space:
         with torch.inference_mode():
-            dim = int(self._model(torch.zeros(1, 3, self._side, self._side)).shape[-1])
+            dim = int(self._network(torch.zeros(1, 3, self._side, self._side)).shape[-1])
         recipe: dict[str, object] = {
             "model": name,
             "weights": _weights_digest(self._model),
             "architecture": {"num_classes": 0},
-            "pooling": "the model's own",
+            "pooling": POOLING if name.endswith(STAGES) else "the model's own",
             "dim": dim,
             "input_size": self._side,
             "interpolation": "bicubic, antialiased (torch), clamped to 0-1",
@@ -131,10 +133,22 @@ class TimmEmbedder:
 def load_embedder(
     model: str, weights: Path | None = None, *, threads: int | None = None, tiles: int = 0
 ) -> TimmEmbedder:
-    """The embedder of a timm model, with weights from a file, from the package that ships them, or from the hub.
+    """The embedder of a model, with `+stages` behind its name for rows that join its stages (hooke.embed.stages).
 
-    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
-    tiles: the most tiles of an image in its space.
+    threads: rasters at once; None: as many as cores. tiles: the most tiles of an image in its space.
+    Raises UnknownModel as load_network does, and for stages of a model that has none.
+    """
+    name = model.removesuffix(STAGES)
+    network = load_network(name, weights)
+    if name != model and not has_stages(network):
+        raise UnknownModel(f"timm knows no stages of {name}; use it without {STAGES}")
+    return TimmEmbedder(network, model, threads=threads, tiles=tiles)
+
+
+def load_network(model: str, weights: Path | None = None) -> nn.Module:
+    """A timm model without its classifier, with weights from a file, from the package that ships them, or from the hub.
+
+    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only.
     Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
     """
     if not timm.is_model(model):
@@ -142,8 +156,7 @@ def load_embedder(
         raise UnknownModel(f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}?")
     if weights is None and model == DEFAULT_MODEL:
         weights = _packaged_weights()
-    network = _from_hub(model) if weights is None else _from_file(model, weights)
-    return TimmEmbedder(network, model, threads=threads, tiles=tiles)
+    return _from_hub(model) if weights is None else _from_file(model, weights)
 
 
 def _means(units: torch.Tensor, groups: Sequence[int]) -> Vectors:
