@@ -28,6 +28,7 @@ from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
 from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
 from hooke.embed.presets import PRESETS, preset_of
+from hooke.embed.stages import POOLING, STAGES, WithStages, has_stages
 from hooke.errors import BadInput, UnknownModel
 from hooke.views import Kind
 
@@ -81,6 +82,7 @@ class TimmEmbedder:
     ) -> None:
         self._model = model.eval().requires_grad_(False)
         self._arguments = dict(arguments or {})
+        self._network = WithStages(self._model) if name.endswith(STAGES) else self._model
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
         self._side = self._arguments.get("img_size", int(config["input_size"][1]))
         self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
@@ -152,21 +154,21 @@ class TimmEmbedder:
     def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         batch = (torch.cat(list(pictures)) - self._mean) / self._std
         if self._device.type == "cpu":
-            features: torch.Tensor = self._model(batch)
+            features: torch.Tensor = self._network(batch)
             return features
         with torch.autocast(self._device.type, torch.float16):
             # from pinned memory the copy does not wait for the batch before it
-            halves: torch.Tensor = self._model(batch.pin_memory().to(self._device, non_blocking=True))
+            halves: torch.Tensor = self._network(batch.pin_memory().to(self._device, non_blocking=True))
         return halves
 
     def _describe(self, name: str, tiles: int) -> Space:
         with torch.inference_mode():
-            dim = int(self._model(torch.zeros(1, 3, self._side, self._side)).shape[-1])
+            dim = int(self._network(torch.zeros(1, 3, self._side, self._side)).shape[-1])
         recipe: dict[str, object] = {
             "model": name,
             "weights": _weights_digest(self._model),
             "architecture": {"num_classes": 0, **self._arguments},
-            "pooling": "the model's own",
+            "pooling": POOLING if name.endswith(STAGES) else "the model's own",
             "dim": dim,
             "input_size": self._side,
             "interpolation": "bicubic, antialiased (torch), clamped to 0-1",
@@ -184,13 +186,17 @@ def load_embedder(
 ) -> TimmEmbedder:
     """The embedder of a preset or a timm model, its weights from a file, the package that ships them, or the hub.
 
+
+    With `+stages` behind a model's name its rows join its stages (hooke.embed.stages).
     weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
     tiles: the most tiles of an image in its space. device: one of DEVICES.
-    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit; BadInput for a
-    device that is not there.
+    Raises UnknownModel for a name timm does not have, weights that cannot be had or do not fit, or stages of a model
+    that has none; BadInput for a device that is not there.
     """
-    preset = preset_of(model)
-    name, arguments = (preset.model, preset.arguments) if preset else (model, {})
+    name = model.removesuffix(STAGES)
+    stages = model.removeprefix(name)
+    preset = preset_of(name)
+    name, arguments = (preset.model, preset.arguments) if preset else (name, {})
     if not timm.is_model(name):
         near = [found for found, _, _ in process.extract(name, timm.list_models(), limit=3)]
         raise UnknownModel(
@@ -198,9 +204,16 @@ def load_embedder(
             f"The presets are {', '.join(each.name for each in PRESETS)}"
         )
     chosen = _device(device)
+    network = load_network(name, weights, arguments)
+    if stages and not has_stages(network):
+        raise UnknownModel(f"timm knows no stages of {name}; use it without {STAGES}")
+    return TimmEmbedder(network, name + stages, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+
+
+def load_network(name: str, weights: Path | None = None, arguments: Mapping[str, Any] | None = None) -> nn.Module:
+    """A timm model without its classifier, with weights as `load_embedder` finds them. Raises UnknownModel."""
     weights = weights or _packaged_weights(name)
-    network = _from_hub(name, arguments) if weights is None else _from_file(name, arguments, weights)
-    return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+    return _from_hub(name, arguments or {}) if weights is None else _from_file(name, arguments or {}, weights)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality import leave_one_out, read_labelled
+from benchmarks.measures import leave_one_out
+from benchmarks.quality import read_labelled
 from hooke.embed.timm import DEFAULT_MODEL
 from hooke.model import Level
 from hooke.request import Filter, SearchRequest
@@ -42,7 +43,7 @@ def test_near_images_of_the_index_are_of_the_same_kind(index: Path, labelled: Pa
     known = read_labelled(labelled)
     vectors = held(index).vectors
     rows = [vectors[f"labelled/{path.relative_to(labelled).as_posix()}"] for path in known.paths]
-    quality = leave_one_out(np.stack([np.frombuffer(row, np.float32) for row in rows]), known, distinct=False)
+    quality = leave_one_out(np.stack([np.frombuffer(row, np.float32) for row in rows]), known.classes)
     assert quality.nearest >= 0.774
     assert quality.precision >= 0.571
 

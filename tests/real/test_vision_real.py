@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality import embed_files, leave_one_out, read_labelled
+from benchmarks.measures import leave_one_out
+from benchmarks.quality import embed_files, read_labelled
 from hooke.embed.timm import DEFAULT_MODEL, load_embedder
 from hooke.errors import HookeError
 from hooke.pixels import Limits, UploadReader, image_facts, read_raster, thumbnail
@@ -76,7 +77,7 @@ def test_near_images_are_of_the_same_kind(tmp_path: Path) -> None:
     """The issue's floors, over all 59 classes; and the store ranks as the matrix of all cosines does."""
     labelled = read_labelled(IMAGES / "labelled")
     vectors = embed_files(load_embedder(DEFAULT_MODEL, threads=2), labelled.paths)
-    quality = leave_one_out(vectors, labelled, distinct=False)
+    quality = leave_one_out(vectors, labelled.classes)
     assert quality.nearest >= 0.774
     assert quality.precision >= 0.571
 
