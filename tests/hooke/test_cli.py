@@ -139,7 +139,7 @@ def test_similar_takes_a_file_or_an_id(index: Path) -> None:
     by_id = json.loads(hooke("similar", image_id("plain.png"), "--index", index, "-k", "100", "--json").stdout)
     assert by_file["hits"][0]["id"] == image_id("plain.png")
     assert len(by_id["hits"]) == len(PICTURES) - 1
-    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
+    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot", "views"}
     assert set(by_id) == keys | {"similar", "meaningful", "reranked"}
 
 
