@@ -13,7 +13,7 @@ from hooke.embed.base import Raster
 from hooke.errors import BadInput, UnknownField, UnknownRecord
 from hooke.model import Level
 from hooke.pixels import Limits, read_raster
-from hooke.request import Filter, SearchRequest
+from hooke.request import Filter, LookOptions, SearchRequest
 from search_api.engine import EmbedderChoice, Engine, Example
 from search_api.engine.fusion import RRF_CONSTANT
 from tests.small_index import PICTURES, build, image_id
@@ -158,6 +158,27 @@ def test_combined_without_text_is_the_look_rank(engine: Engine) -> None:
     found = engine.combined(Example(images=(PLAIN,)), ask(k=4))
     assert [hit.id for hit in found.hits] == [h.id for h in engine.similar(Example(images=(PLAIN,)), ask(k=4)).hits]
     assert {hit.text_rank for hit in found.hits} == {None}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        LookOptions(exclude="study"),
+        LookOptions(by_study=True),
+        LookOptions(min_percentile=0.3),
+        LookOptions(similar_set=6, exclude="study"),
+        LookOptions(semantic=0.5),
+    ],
+)
+def test_options_mean_the_same_in_both_stores(
+    embedded_engine: Engine, clustered_engine: Engine, options: LookOptions
+) -> None:
+    request = ask(k=4, facets=("organism", "gene"), organism="Eukaryota")
+    found, expected = (
+        e.similar(Example(images=(PLAIN,)), request, options) for e in (clustered_engine, embedded_engine)
+    )
+    assert found.hits == expected.hits
+    assert (found.facets, found.similar, found.candidates) == (expected.facets, expected.similar, expected.candidates)
 
 
 def test_an_index_without_images_says_so(tmp_path: Path) -> None:
