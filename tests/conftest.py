@@ -10,7 +10,7 @@ from tests.elasticsearch_server import given_url, running_cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--require-all", action="store_true", help="fail where a test would be skipped")
+    parser.addoption("--require-all", action="store_true", help="fail where a test would be skipped, but for a GPU")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -18,7 +18,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--require-all"):
+    required = item.config.getoption("--require-all") and item.get_closest_marker("gpu") is None
+    if report.skipped and not hasattr(report, "wasxfail") and required:
         report.outcome = "failed"
         report.longrepr = f"skipped where every part is required: {report.longrepr}"
     return report

@@ -241,6 +241,7 @@ class TestDevice:
                 np.testing.assert_allclose(together[kind].vectors, alone[kind].vectors, atol=1e-5)
                 np.testing.assert_array_equal(together[kind].places, alone[kind].places)
 
+    @pytest.mark.gpu
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without(self, embedder: TimmEmbedder) -> None:
         with pytest.raises(BadInput, match="HOOKE_DEVICE"):
@@ -257,6 +258,7 @@ class TestDevice:
         with pytest.raises(BadInput, match="auto, cpu, cuda"):
             load_embedder(DEFAULT_MODEL, device="tpu")
 
+    @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
     def test_half_precision_on_a_gpu_holds_the_golden_rows_of_a_cpu(self, embedder: TimmEmbedder) -> None:
         on_gpu = load_embedder(DEFAULT_MODEL, device="cuda")

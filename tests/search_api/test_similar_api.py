@@ -85,12 +85,12 @@ def test_an_upload_has_no_annotations_to_compare_but_text_may_name_terms(http: h
 
 def test_openapi_describes_the_options(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
-    content = {"exclude", "group"}
+    content = {"exclude", "group", "region", "channel", "views"}
     for path, more in (("similar", {"min_percentile", "similar_set", "semantic"}), ("combined", {"weight"})):
         body = paths[f"/v1/search/{path}"]["post"]["requestBody"]["content"]
         assert content | more <= set(body["multipart/form-data"]["schema"]["properties"])
     query = {each["name"] for each in paths["/v1/images/{image_id}/similar"]["get"]["parameters"]}
-    assert {"image_id", "k", "exclude", "group", "min_percentile", "similar_set", "semantic"} == query
+    assert {"image_id", "k", "explain", "min_percentile", "similar_set", "semantic"} | content == query
 
 
 @pytest.mark.parametrize("name", ["plain.png", "yeast2.tif", "yeast3.jpg"])
