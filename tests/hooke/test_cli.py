@@ -147,7 +147,6 @@ def test_similar_takes_a_file_or_an_id(index: Path) -> None:
     by_id = json.loads(hooke("similar", image_id("plain.png"), "--index", index, "-k", "100", "--json").stdout)
     assert by_file["hits"][0]["id"] == image_id("plain.png")
     assert len(by_id["hits"]) == len(PICTURES) - 1
-<<<<<<< HEAD
     keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
     assert set(by_id) == keys | {"similar", "meaningful", "reranked", "views"}
 
@@ -170,13 +169,6 @@ def test_comparisons_print_tables_csv_and_json(index: Path) -> None:
     without = hooke("similar-studies", "idr9001", "--index", index).stdout
     assert "ranked by meaning alone" in without
     assert "confocal microscopy" in without
-||||||| merged common ancestors
-    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
-    assert set(by_id) == keys | {"similar", "meaningful", "reranked"}
-=======
-    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot", "views"}
-    assert set(by_id) == keys | {"similar", "meaningful", "reranked"}
->>>>>>> 5cfe8c9fd2b6a93f08cdcdb286790935ddf87023
 
 
 def test_why_prints_the_path_to_the_term(index: Path) -> None:
