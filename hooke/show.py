@@ -131,7 +131,8 @@ def _pair(pair: ViewPair) -> str:
 
 def _place(place: Place, kind: Kind) -> str:
     if place.box:
-        return f"{'tile' if kind is Kind.TILE else 'region'} {place.box.x},{place.box.y},{place.box.width},{place.box.height}"
+        box = place.box
+        return f"{'tile' if kind is Kind.TILE else 'region'} {box.x},{box.y},{box.width},{box.height}"
     return f"{kind}" if place.channel is None else f"channel {place.channel}"
 
 

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hooke.errors import TooLarge, UnreadableImage
+from hooke.embed.base import INPUT_SIDE
+from hooke.errors import BadInput, TooLarge
 from hooke.pixels import Limits, UploadReader
+from hooke.views import Box
 
 LIMITS = Limits(pixels=10**7)
 SECONDS = 10
 MEMORY = 2**30
 _LARGEST = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f")
+ASKED: tuple[tuple[int, int | Box], ...] = ((INPUT_SIDE, 0), (8, 4), (8, Box(5, 3, 20, 24)))
+"""The model's input, and what is looked at beside the whole: nothing, tiles of a finer level, a region."""
 _METADATA = (".zarray", ".zattrs", "zarr.json")
 
 
@@ -69,9 +73,10 @@ def fuzz(kinds: Mapping[str, Callable[[random.Random], bytes]], reader: UploadRe
         name = names[number % len(names)]
         content = kinds[name](chance)
         try:
-            reader.read(content, LIMITS, seconds=SECONDS, memory_bytes=MEMORY)
+            side, parts = ASKED[number // len(names) % len(ASKED)]
+            reader.read(content, LIMITS, seconds=SECONDS, memory_bytes=MEMORY, short_side=side, parts=parts)
             end, reason = "read", ""
-        except (TooLarge, UnreadableImage) as error:
+        except (BadInput, TooLarge) as error:  # a region may be outside of what is left
             end, reason = type(error).__name__, str(error)
         ends[end] += 1
         assert not re.search(r"\n|crash|took over", reason), f"{name}, damage {number}: {reason}"

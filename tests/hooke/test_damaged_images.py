@@ -10,6 +10,7 @@ import pytest
 from hooke.pixels import UploadReader
 from tests.hooke.fuzzing import fuzz, mutated, mutated_zarr
 from tests.hooke.test_pixels import SAMPLES
+from tests.hooke.test_tiff_levels import write_pyramid
 from tests.hooke.zarrs import write_image, zipped
 
 TIMES = 500
@@ -33,7 +34,11 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[Rando
     sharded = write_image(
         root / "sharded", levels[:1], "tczyx", version="0.5", chunks=(1, 1, 1, 32, 32), shards=(1, 1, 2, 64, 64)
     )
-    flat = {name: partial(mutated, content) for name, content in {**SAMPLES, "zip": zipped(old)}.items()}
+    write_pyramid(root / "pyramid.ome.tif", pixels[0].transpose(1, 0, 2, 3)[:, 0], tile=(16, 16), compression="zlib")
+    pyramid = (root / "pyramid.ome.tif").read_bytes()
+    flat = {
+        name: partial(mutated, content) for name, content in {**SAMPLES, "zip": zipped(old), "pyramid": pyramid}.items()
+    }
     return {**flat, **{folder.name: partial(mutated_zarr, folder) for folder in (old, new, sharded)}}
 
 
