@@ -1,27 +1,42 @@
-"""How often the nearest image is of the same kind: 1-NN accuracy and mAP@10 on the labelled images.
+"""How often the nearest image is of the same kind: 1-NN accuracy and mAP@10 on the labelled images, with baselines.
 
-`python -m benchmarks.quality` reads every image of `images/labelled` as indexing does, embeds it with the default
-model, and ranks all others by cosine, leave one out. A class is a collection with its label: 59 of them.
+`python -m benchmarks.quality` reads every image of `images/labelled` as indexing does, embeds it with each model
+(`--model NAME`, or `NAME=WEIGHTS`; once or more), and ranks all others by cosine, leave one out. A class is a
+collection with its label: 59 of them. mAP@10 is the mean over queries of the average precision over the 10 nearest,
+normalised by min(10, other images of the query's class). `distinct` leaves out the query's own `group`, where it has
+one. Two baselines stand beside them:
 
-mAP@10 is the mean over queries of the average precision over the 10 nearest, normalised by min(10, other images of the
-query's class). `distinct` leaves out the images of the query's own `group` (cut from one source), where it has one.
+- `pixels`: 32 × 32 colour pixels of the image as a cosine without any model;
+- `plain`: the default model behind what a tutorial does: 8 bits (from smallest to largest value), the first three
+  channels or grey three times, short side to the model's input, centre crop.
+
+Differences are to `plain`, with the 95 % interval of a paired bootstrap over queries. `chosen elsewhere` is the honest
+figure of the best model: for each collection the one that is best on all others. `--cache FOLDER` keeps rows.
 """
 
+import argparse
 import csv
-import time
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
+import torch
+from PIL import Image, ImageOps
+from timm.data.config import resolve_model_data_config
 
+from benchmarks.measures import Quality, by_collection, choose_elsewhere, compare, leave_one_out
 from hooke.embed.base import Embedder, Vectors
-from hooke.embed.timm import load_embedder
+from hooke.embed.timm import DEFAULT_MODEL, load_embedder, load_network
 from hooke.pixels import Limits, read_raster
 from hooke.settings import read_settings
 
 _BATCH = 32
-_NEAREST = 10
+_PIXELS = 32
+PLAIN, PIXELS = "plain", "pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +47,6 @@ class Labelled:
     classes: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
     collections: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Means over all queries, with the 1-NN hit of each."""
-
-    nearest: float
-    precision: float
-    hits: npt.NDArray[np.bool_]
 
 
 def read_labelled(folder: Path) -> Labelled:
@@ -57,7 +63,7 @@ def read_labelled(folder: Path) -> Labelled:
     )
 
 
-def embed_files(embedder: Embedder, paths: tuple[Path, ...]) -> Vectors:
+def embed_files(embedder: Embedder, paths: Sequence[Path]) -> Vectors:
     """One row for each image file."""
     limits = Limits()
     rows = [
@@ -67,38 +73,153 @@ def embed_files(embedder: Embedder, paths: tuple[Path, ...]) -> Vectors:
     return np.concatenate(rows)
 
 
-def leave_one_out(vectors: Vectors, labelled: Labelled, *, distinct: bool) -> Quality:
-    """1-NN accuracy and mAP@10 of every image against all others."""
-    similarity = vectors @ vectors.T
-    np.fill_diagonal(similarity, -np.inf)
-    if distinct:
-        grouped = labelled.groups[:, None] == labelled.groups[None, :]
-        similarity[grouped & (labelled.groups > 0)[:, None]] = -np.inf
-    same = (labelled.classes[:, None] == labelled.classes[None, :]) & np.isfinite(similarity)
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, :_NEAREST]
-    relevant = np.take_along_axis(same, order, axis=1)
-    precision = relevant.cumsum(axis=1) / np.arange(1, _NEAREST + 1)
-    possible = np.maximum(1, np.minimum(_NEAREST, same.sum(axis=1)))
-    average = (precision * relevant).sum(axis=1) / possible
-    hits = relevant[:, 0]
-    return Quality(nearest=float(hits.mean()), precision=float(average.mean()), hits=hits)
+def plain_picture(path: Path) -> Image.Image:
+    """An image as a tutorial reads it: 8 bits, three channels."""
+    if not path.name.endswith(".tif"):
+        return Image.open(path).convert("RGB")
+    channels = np.atleast_3d(tifffile.imread(path).T).T[:3].astype(np.float64)
+    low, high = channels.min(), channels.max()
+    grey = ((channels - low) / max(high - low, 1) * 255).astype(np.uint8)
+    # a missing channel is dark, a single one is grey
+    colour = np.repeat(grey, 3, axis=0) if len(grey) == 1 else np.concatenate([grey, np.zeros_like(grey)])[:3]
+    return Image.fromarray(np.moveaxis(colour, 0, 2))
+
+
+def embed_pixels(paths: Sequence[Path]) -> Vectors:
+    """One row for each image: its colours on a coarse grid, without their mean."""
+    side = (_PIXELS, _PIXELS)
+    rows = np.array([np.asarray(plain_picture(path).resize(side, Image.Resampling.BICUBIC)).ravel() for path in paths])
+    return _unit(rows - rows.mean(axis=1, keepdims=True))
+
+
+@torch.inference_mode()
+def embed_plain(paths: Sequence[Path]) -> Vectors:
+    """One row for each image: the default model's own features behind plain preprocessing."""
+    network = load_network(DEFAULT_MODEL).eval()
+    config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]  # timm does not type it
+    side = (config["input_size"][1], config["input_size"][2])
+    mean, std = (torch.tensor(config[name]).reshape(3, 1, 1) for name in ("mean", "std"))
+    rows = []
+    for path in paths:
+        cropped = np.array(ImageOps.fit(plain_picture(path), side, Image.Resampling.BICUBIC))
+        picture = (torch.from_numpy(cropped).permute(2, 0, 1) / 255 - mean) / std
+        rows.append(network(picture[None])[0].numpy())
+    return _unit(np.stack(rows))
+
+
+def _unit(rows: npt.NDArray[np.generic]) -> Vectors:
+    wide = rows.astype(np.float64)
+    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True), dtype=np.float32)
+
+
+def _embed_model(model: str, paths: Sequence[Path]) -> Vectors:
+    name, _, weights = model.partition("=")
+    return embed_files(load_embedder(name, Path(weights) if weights else None), paths)
+
+
+def _cached(cache: Path | None, name: str, make: Callable[[], Vectors]) -> Vectors:
+    """Rows from a file of the folder, or made and kept there; nobody checks that they are still true."""
+    if cache is None:
+        return make()
+    file = cache / f"{name.replace('/', '_')}.npy"
+    if not file.exists():
+        np.save(file, make())
+    rows: Vectors = np.load(file, allow_pickle=False)
+    return rows
+
+
+def report(rows: dict[str, Vectors], labelled: Labelled) -> dict[str, object]:
+    """Everything measured, ready for JSON."""
+    one_out = {name: leave_one_out(vectors, labelled.classes) for name, vectors in rows.items()}
+    distinct = {name: leave_one_out(vectors, labelled.classes, labelled.groups) for name, vectors in rows.items()}
+    models = {name: quality.averages for name, quality in one_out.items() if name not in (PIXELS, PLAIN)}
+    nested = choose_elsewhere(models, labelled.collections)
+    plain = one_out[PLAIN].averages
+    return {
+        "models": {
+            name: {
+                "dim": rows[name].shape[1],
+                "leave_one_out": _summary(quality, labelled),
+                "distinct_groups": _summary(distinct[name], labelled),
+                "to_plain": _differences(quality.averages, plain, labelled),
+            }
+            for name, quality in one_out.items()
+        },
+        "chosen_elsewhere": {
+            "chosen": nested.chosen,
+            "map": float(nested.values.mean()),
+            "to_plain": _differences(nested.values, plain, labelled),
+        },
+    }
+
+
+def _summary(quality: Quality, labelled: Labelled) -> dict[str, object]:
+    precision = by_collection(quality.averages, labelled.collections)
+    return {
+        "nearest": quality.nearest,
+        "map": quality.precision,
+        "map_mean_of_collections": float(np.mean(list(precision.values()))),
+        "nearest_by_collection": by_collection(quality.hits, labelled.collections),
+        "map_by_collection": precision,
+    }
+
+
+def _differences(
+    ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], labelled: Labelled
+) -> dict[str, object]:
+    found = compare(ours, theirs, labelled.collections)
+    return {name or "overall": {**asdict(each), "sign": each.sign} for name, each in found.items()}
+
+
+def tables(rows: dict[str, Vectors], labelled: Labelled) -> str:
+    """Two Markdown tables: overall, and mAP@10 of each collection with what it is against `plain`."""
+    names = [*rows]
+    one_out = {name: leave_one_out(rows[name], labelled.classes) for name in names}
+    distinct = {name: leave_one_out(rows[name], labelled.classes, labelled.groups) for name in names}
+    models = {name: one_out[name].averages for name in names if name not in (PIXELS, PLAIN)}
+    nested = choose_elsewhere(models, labelled.collections).values
+    differences = {
+        name: compare(one_out[name].averages, one_out[PLAIN].averages, labelled.collections) for name in names
+    }
+    lines = ["| | dim | 1-NN | mAP@10 | distinct groups: 1-NN | mAP@10 | mAP@10 to plain |", "|---|" + "---:|" * 6]
+    for name in names:
+        whole = differences[name][""]
+        lines.append(
+            f"| {name} | {rows[name].shape[1]} | {one_out[name].nearest:.3f} | {one_out[name].precision:.4f} | "
+            f"{distinct[name].nearest:.3f} | {distinct[name].precision:.4f} | "
+            f"{whole.mean:+.4f} ({whole.low:+.4f} to {whole.high:+.4f}) |"
+        )
+    apart = compare(nested, one_out[PLAIN].averages, labelled.collections)[""]
+    lines.append(
+        f"| chosen elsewhere | | | {nested.mean():.4f} | | | "
+        f"{apart.mean:+.4f} ({apart.low:+.4f} to {apart.high:+.4f}) |"
+    )
+    lines += ["", "| mAP@10 | images | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 1)]
+    precision = {name: by_collection(one_out[name].averages, labelled.collections) for name in names}
+    for collection in sorted(set(labelled.collections)):
+        cells = [f"{precision[name][collection]:.3f} {differences[name][collection].sign}" for name in names]
+        lines.append(f"| {collection} | {labelled.collections.count(collection)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    settings = read_settings()
-    labelled = read_labelled(settings.shared_data / "images" / "labelled")
-    embedder = load_embedder(settings.model, settings.weights)
-    start = time.perf_counter()
-    vectors = embed_files(embedder, labelled.paths)
-    seconds = time.perf_counter() - start
-    print(f"{embedder.space.model}, {len(vectors)} images in {seconds:.1f} s, space {embedder.space.fingerprint[:12]}")
-    for name, distinct in (("leave one out", False), ("distinct groups", True)):
-        quality = leave_one_out(vectors, labelled, distinct=distinct)
-        print(f"{name:16} 1-NN {quality.nearest:.4f}  mAP@{_NEAREST} {quality.precision:.4f}")
-    hits = leave_one_out(vectors, labelled, distinct=False).hits
-    for collection in sorted(set(labelled.collections)):
-        members = np.array([name == collection for name in labelled.collections])
-        print(f"  {collection:20} {members.sum():5}  1-NN {hits[members].mean():.3f}")
+    parser = argparse.ArgumentParser(description="Measure look-alikes on the labelled images.")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME[=WEIGHTS]", help="default: the default model, and with +stages"
+    )
+    parser.add_argument("--cache", type=Path, help="a folder that keeps each model's rows between runs")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    arguments = parser.parse_args()
+    labelled = read_labelled(read_settings().shared_data / "images" / "labelled")
+    models: list[str] = arguments.model or [DEFAULT_MODEL, f"{DEFAULT_MODEL}+stages"]
+    rows = {
+        PIXELS: _cached(arguments.cache, PIXELS, lambda: embed_pixels(labelled.paths)),
+        PLAIN: _cached(arguments.cache, PLAIN, lambda: embed_plain(labelled.paths)),
+    }
+    for model in models:
+        name = model.partition("=")[0]
+        rows[name] = _cached(arguments.cache, name, lambda model=model: _embed_model(model, labelled.paths))  # type: ignore[misc]
+    print(json.dumps(report(rows, labelled), indent=1) if arguments.json else tables(rows, labelled))
 
 
 if __name__ == "__main__":

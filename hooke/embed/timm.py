@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
 from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
 from hooke.embed.presets import PRESETS, preset_of
+from hooke.embed.stages import POOLING, STAGES, WithStages, has_stages
 from hooke.errors import BadInput, UnknownModel
 from hooke.views import Kind
 
@@ -41,6 +43,7 @@ _PACKAGED = {
 # On a CPU, activations of a larger batch outgrow malloc's reuse, and page faults then take half of the time.
 _CPU_BATCH = 2
 _GPU_BATCH = 64
+_NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 State = dict[str, torch.Tensor]
 
 
@@ -81,6 +84,7 @@ class TimmEmbedder:
     ) -> None:
         self._model = model.eval().requires_grad_(False)
         self._arguments = dict(arguments or {})
+        self._network = WithStages(self._model) if name.endswith(STAGES) else self._model
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
         self._side = self._arguments.get("img_size", int(config["input_size"][1]))
         self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
@@ -91,7 +95,7 @@ class TimmEmbedder:
         self.versions = {"torch": torch.__version__, "timm": timm.__version__}
         self._space = self._describe(name, tiles)
         self._device = torch.device(device)
-        self._model.to(self._device)
+        self._network.to(self._device)
         self._across = batch or (_GPU_BATCH if self._device.type == "cuda" else None)
 
     @property
@@ -152,21 +156,21 @@ class TimmEmbedder:
     def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         batch = (torch.cat(list(pictures)) - self._mean) / self._std
         if self._device.type == "cpu":
-            features: torch.Tensor = self._model(batch)
+            features: torch.Tensor = self._network(batch)
             return features
         with torch.autocast(self._device.type, torch.float16):
             # from pinned memory the copy does not wait for the batch before it
-            halves: torch.Tensor = self._model(batch.pin_memory().to(self._device, non_blocking=True))
+            halves: torch.Tensor = self._network(batch.pin_memory().to(self._device, non_blocking=True))
         return halves
 
     def _describe(self, name: str, tiles: int) -> Space:
         with torch.inference_mode():
-            dim = int(self._model(torch.zeros(1, 3, self._side, self._side)).shape[-1])
+            dim = int(self._network(torch.zeros(1, 3, self._side, self._side)).shape[-1])
         recipe: dict[str, object] = {
             "model": name,
             "weights": _weights_digest(self._model),
             "architecture": {"num_classes": 0, **self._arguments},
-            "pooling": "the model's own",
+            "pooling": POOLING if name.endswith(STAGES) else "the model's own",
             "dim": dim,
             "input_size": self._side,
             "interpolation": "bicubic, antialiased (torch), clamped to 0-1",
@@ -184,23 +188,34 @@ def load_embedder(
 ) -> TimmEmbedder:
     """The embedder of a preset or a timm model, its weights from a file, the package that ships them, or the hub.
 
-    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
-    tiles: the most tiles of an image in its space. device: one of DEVICES.
-    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit; BadInput for a
-    device that is not there.
+    `+stages` behind a model's name joins its stages to its rows (hooke.embed.stages). threads: rasters at once; None:
+    as many as cores. tiles: the most tiles of an image in its space. device: one of DEVICES.
+    Raises UnknownModel as load_network does, and for stages of a model that has none; BadInput for a device that is
+    not there.
     """
     preset = preset_of(model)
     name, arguments = (preset.model, preset.arguments) if preset else (model, {})
-    if not timm.is_model(name):
-        near = [found for found, _, _ in process.extract(name, timm.list_models(), limit=3)]
+    plain, chosen = name.removesuffix(STAGES), _device(device)
+    network = load_network(plain, weights, arguments)
+    if name != plain and not has_stages(network):
+        raise UnknownModel(f"timm knows no stages of {plain}; use it without {STAGES}")
+    return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+
+
+def load_network(model: str, weights: Path | None = None, arguments: Mapping[str, Any] = _NO_ARGUMENTS) -> nn.Module:
+    """A timm model without its classifier, made with these arguments, with its weights.
+
+    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only; None: its package's, or the hub's.
+    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
+    """
+    if not timm.is_model(model):
+        near = [found for found, _, _ in process.extract(model, timm.list_models(), limit=3)]
         raise UnknownModel(
-            f"no model {name!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
+            f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
             f"The presets are {', '.join(each.name for each in PRESETS)}"
         )
-    chosen = _device(device)
-    weights = weights or _packaged_weights(name)
-    network = _from_hub(name, arguments) if weights is None else _from_file(name, arguments, weights)
-    return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+    weights = weights or _packaged_weights(model)
+    return _from_hub(model, arguments) if weights is None else _from_file(model, arguments, weights)
 
 
 @contextmanager
