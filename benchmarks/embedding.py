@@ -155,7 +155,7 @@ def kills(folder: Path) -> Iterator[str]:
     folder.mkdir(exist_ok=True)
     images, killed, calm, segment, batch = folder / "images", folder / "killed", folder / "calm", 16, 4
     images.mkdir()
-    for number in range(120):
+    for number in range(240):
         pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
         Picture.fromarray(pixels).save(images / f"field{number:03}.png")
     command = [

@@ -84,11 +84,11 @@ def main() -> None:
     random, started = Random(seed), time.monotonic()
     embedded_by(None, folder, calm)
     whole = time.monotonic() - started
-    at = [Kill(0, random.uniform(0, whole)) for _ in range(kills // 2)]
-    at += [
-        Kill(random.randrange(1, 2 * embedding.SEGMENT_IMAGES), random.uniform(0, 0.1)) for _ in range(kills - len(at))
+    # first those that surely find a run at work: one that is killed late may have ended
+    at = [
+        Kill(random.randrange(1, 2 * embedding.SEGMENT_IMAGES), random.uniform(0, 0.1)) for _ in range(-(-kills // 2))
     ]
-    random.shuffle(at)
+    at += [Kill(0, random.uniform(0, whole)) for _ in range(kills // 2)]
     before = 0
     for run_to in (*at, None):
         embedded = embedded_by(run_to, folder, index)
