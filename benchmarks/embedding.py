@@ -27,6 +27,7 @@ from PIL import Image as Picture
 from safetensors.torch import save_file
 
 from hooke.embed.presets import PRESETS
+from hooke.embed.stages import STAGES
 from hooke.index import IndexDirectory
 from hooke.model import Image, Pixels, Study
 from hooke.store.sqlite import SqliteStore
@@ -103,7 +104,8 @@ def presets(_: Path) -> Iterator[str]:
     torch.set_num_threads(1)
     first = 0.0
     for preset in PRESETS:
-        network = timm.create_model(preset.model, pretrained=False, num_classes=0, **preset.arguments).eval()
+        plain = preset.model.removesuffix(STAGES)
+        network = timm.create_model(plain, pretrained=False, num_classes=0, **preset.arguments).eval()
         bare(network, 4, 1)
         seconds = min(timed(lambda model=network: bare(model, 8, 1))[1] for _ in range(5)) / 8  # type: ignore[misc]
         first = first or seconds
@@ -153,7 +155,7 @@ def kills(folder: Path) -> Iterator[str]:
     folder.mkdir(exist_ok=True)
     images, killed, calm, segment, batch = folder / "images", folder / "killed", folder / "calm", 16, 4
     images.mkdir()
-    for number in range(120):
+    for number in range(240):
         pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
         Picture.fromarray(pixels).save(images / f"field{number:03}.png")
     command = [

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ _PACKAGED = {
 # On a CPU, activations of a larger batch outgrow malloc's reuse, and page faults then take half of the time.
 _CPU_BATCH = 2
 _GPU_BATCH = 64
+_NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 State = dict[str, torch.Tensor]
 
 
@@ -93,7 +95,7 @@ class TimmEmbedder:
         self.versions = {"torch": torch.__version__, "timm": timm.__version__}
         self._space = self._describe(name, tiles)
         self._device = torch.device(device)
-        self._model.to(self._device)
+        self._network.to(self._device)
         self._across = batch or (_GPU_BATCH if self._device.type == "cuda" else None)
 
     @property
@@ -186,34 +188,34 @@ def load_embedder(
 ) -> TimmEmbedder:
     """The embedder of a preset or a timm model, its weights from a file, the package that ships them, or the hub.
 
-
-    With `+stages` behind a model's name its rows join its stages (hooke.embed.stages).
-    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only. threads: rasters at once; None: as many as cores.
-    tiles: the most tiles of an image in its space. device: one of DEVICES.
-    Raises UnknownModel for a name timm does not have, weights that cannot be had or do not fit, or stages of a model
-    that has none; BadInput for a device that is not there.
+    `+stages` behind a model's name joins its stages to its rows (hooke.embed.stages). threads: rasters at once; None:
+    as many as cores. tiles: the most tiles of an image in its space. device: one of DEVICES.
+    Raises UnknownModel as load_network does, and for stages of a model that has none; BadInput for a device that is
+    not there.
     """
-    name = model.removesuffix(STAGES)
-    stages = model.removeprefix(name)
-    preset = preset_of(name)
-    name, arguments = (preset.model, preset.arguments) if preset else (name, {})
-    if not timm.is_model(name):
-        near = [found for found, _, _ in process.extract(name, timm.list_models(), limit=3)]
+    preset = preset_of(model)
+    name, arguments = (preset.model, preset.arguments) if preset else (model, {})
+    plain, chosen = name.removesuffix(STAGES), _device(device)
+    network = load_network(plain, weights, arguments)
+    if name != plain and not has_stages(network):
+        raise UnknownModel(f"timm knows no stages of {plain}; use it without {STAGES}")
+    return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
+
+
+def load_network(model: str, weights: Path | None = None, arguments: Mapping[str, Any] = _NO_ARGUMENTS) -> nn.Module:
+    """A timm model without its classifier, made with these arguments, with its weights.
+
+    weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only; None: its package's, or the hub's.
+    Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
+    """
+    if not timm.is_model(model):
+        near = [found for found, _, _ in process.extract(model, timm.list_models(), limit=3)]
         raise UnknownModel(
-            f"no model {name!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
+            f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
             f"The presets are {', '.join(each.name for each in PRESETS)}"
         )
-    chosen = _device(device)
-    network = load_network(name, weights, arguments)
-    if stages and not has_stages(network):
-        raise UnknownModel(f"timm knows no stages of {name}; use it without {STAGES}")
-    return TimmEmbedder(network, name + stages, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
-
-
-def load_network(name: str, weights: Path | None = None, arguments: Mapping[str, Any] | None = None) -> nn.Module:
-    """A timm model without its classifier, with weights as `load_embedder` finds them. Raises UnknownModel."""
-    weights = weights or _packaged_weights(name)
-    return _from_hub(name, arguments or {}) if weights is None else _from_file(name, arguments or {}, weights)
+    weights = weights or _packaged_weights(model)
+    return _from_hub(model, arguments) if weights is None else _from_file(model, arguments, weights)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from hooke.embed.base import Raster, Tile
 from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
 from hooke.embed.preprocess import pictures, square_rows, stretch
 from hooke.embed.presets import PRESETS, Preset, preset_of
+from hooke.embed.stages import STAGES
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder, memory_errors
 from hooke.errors import BadInput, CorruptIndex, SpaceMismatch, UnknownModel
 from hooke.views import Box, Kind
@@ -207,22 +208,26 @@ class TestWeights:
             load_embedder("slow")
 
     def test_weights_of_another_size_of_input_are_resampled_for_a_preset(self, tmp_path: Path) -> None:
-        balanced = preset_of("balanced")
-        assert balanced is not None
-        at_518 = timm.create_model(balanced.model, pretrained=False)
+        best = preset_of("best")
+        assert best is not None
+        at_518 = timm.create_model(best.model, pretrained=False)
         save_file(at_518.state_dict(), tmp_path / "dino.safetensors")
-        space = load_embedder("balanced", tmp_path / "dino.safetensors", threads=1).space
-        assert (space.model, space.dim, space.input_side) == (balanced.model, balanced.dim, 224)
+        space = load_embedder("best", tmp_path / "dino.safetensors", threads=1).space
+        assert (space.model, space.dim, space.input_side) == (best.model, best.dim, 224)
         assert space.recipe["architecture"] == {"num_classes": 0, "img_size": 224}
 
     @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
     def test_what_the_table_says_of_a_preset_is_what_timm_says(self, preset: Preset) -> None:
-        config = timm.get_pretrained_cfg(preset.model)
+        plain = preset.model.removesuffix(STAGES)
+        config = timm.get_pretrained_cfg(plain)
         assert config is not None
         assert preset.licence.lower() == config.license
-        with torch.device("meta"):
-            model = timm.create_model(preset.model, pretrained=False, num_classes=0, **preset.arguments)
-        assert model.num_features == preset.dim
+        if preset.model == plain:
+            with torch.device("meta"):
+                model = timm.create_model(plain, pretrained=False, num_classes=0, **preset.arguments)
+            assert model.num_features == preset.dim
+        else:
+            assert load_embedder(preset.name, threads=1).space.dim == preset.dim
         row = f"| `{preset.name}` | `{preset.model}` | {preset.licence} | {preset.megabytes} MB | {preset.dim} |"
         assert row in (REPOSITORY / "docs" / "embedding.md").read_text()
 

@@ -83,4 +83,4 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path: Path, monkeypat
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(UnknownModel, match="pass a weights file"):
-        load_embedder("balanced", threads=1)
+        load_embedder("best", threads=1)

@@ -1,8 +1,8 @@
 """Runs of `hooke index` that are killed at random, and what each of them lost.
 
 python -m tests.indexer.killed FOLDER INDEX CALM KILLS SEED SEGMENT_IMAGES BATCH: index the images of a folder into
-CALM, undisturbed; then KILLS times into INDEX, killed at any time that the calm run took, and at last to the end.
-Print, for each of these, the images embedded and those of them kept.
+CALM, undisturbed; then KILLS times into INDEX, killed at any time that the calm run took, or after some images, and at
+last to the end. Print, for each of these, the images embedded and those of them kept.
 
 What is slow to load is loaded once: each run is a fork of this process, which has started no thread.
 """
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,16 @@ from hooke.store.sqlite import SqliteStore
 from indexer import embedding
 from indexer.embedding import Model, embedded_ordinals
 from indexer.pipeline import IndexJob, run
+
+_LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """When: so many seconds after the run has embedded so many images."""
+
+    images: int
+    seconds: float
 
 
 def kept(index: Path) -> int:
@@ -46,8 +57,8 @@ def run_counted(folder: Path, index: Path, count: int) -> None:
     run(IndexJob((folder,), index, model=Model(DEFAULT_MODEL)))
 
 
-def killed_after(seconds: float | None, folder: Path, index: Path) -> int:
-    """Fork a run and kill it after so many seconds; the images that it embedded."""
+def embedded_by(run_to: Kill | None, folder: Path, index: Path) -> int:
+    """Fork a run and kill it there, if it gets there; the images that it embedded."""
     with tempfile.TemporaryFile() as count:
         child = os.fork()
         if child == 0:
@@ -56,11 +67,13 @@ def killed_after(seconds: float | None, folder: Path, index: Path) -> int:
                 os._exit(0)
             finally:
                 os._exit(1)
-        if seconds is not None:
-            time.sleep(seconds)
+        if run_to is not None:
+            while os.fstat(count.fileno()).st_size < run_to.images and os.waitid(os.P_PID, child, _LOOK) is None:
+                time.sleep(0.005)
+            time.sleep(run_to.seconds)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        if seconds is None and status != 0:
+        if run_to is None and status != 0:
             sys.exit(f"the run to the end failed: {status}")
         return count.seek(0, 2)
 
@@ -69,11 +82,16 @@ def main() -> None:
     folder, index, calm = map(Path, sys.argv[1:4])
     kills, seed, embedding.SEGMENT_IMAGES, embedding.BATCH = map(int, sys.argv[4:])
     random, started = Random(seed), time.monotonic()
-    killed_after(None, folder, calm)
+    embedded_by(None, folder, calm)
     whole = time.monotonic() - started
+    # first those that surely find a run at work: one that is killed late may have ended
+    at = [
+        Kill(random.randrange(1, 2 * embedding.SEGMENT_IMAGES), random.uniform(0, 0.1)) for _ in range(-(-kills // 2))
+    ]
+    at += [Kill(0, random.uniform(0, whole)) for _ in range(kills // 2)]
     before = 0
-    for seconds in (*(random.uniform(0, whole) for _ in range(kills)), None):
-        embedded = killed_after(seconds, folder, index)
+    for run_to in (*at, None):
+        embedded = embedded_by(run_to, folder, index)
         now = kept(index) if (index / "metadata.sqlite").exists() else 0
         sys.stdout.write(f"{embedded} {now - before}\n")
         before = now
