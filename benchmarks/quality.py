@@ -95,6 +95,8 @@ def embed_pixels(paths: Sequence[Path]) -> Vectors:
 @torch.inference_mode()
 def embed_plain(paths: Sequence[Path]) -> Vectors:
     """One row for each image: the default model's own features behind plain preprocessing."""
+    # as the embedder does: threads inside an operation wait for each other on busy cores
+    torch.set_num_threads(1)
     network = load_network(DEFAULT_MODEL).eval()
     config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]  # timm does not type it
     side = (config["input_size"][1], config["input_size"][2])
