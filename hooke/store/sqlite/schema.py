@@ -65,7 +65,7 @@ CREATE INDEX sets_field ON sets (field);
 """
 
 
-_SCHEMA = database.Schema(application=database.EMBEDDED, version=3, tables=_TABLES + worklist.TABLES)
+_SCHEMA = database.Schema(application=database.EMBEDDED, version=4, tables=_TABLES + worklist.TABLES)
 
 
 def handed_down(number: int) -> int:
