@@ -15,13 +15,17 @@ from hooke.embed.base import Raster
 from hooke.errors import UnreadableImage
 
 PERCENTILES = (0.1, 99.9)
+COMPOSITE = -1
+"""In place of a channel's number: all channels in one picture, which shows how bright they are beside each other."""
 _SAMPLE = 2**20
 _ROWS = 256
+_COLOURS = 3
 Planes = npt.NDArray[np.float32]
+_Ends = tuple[np.floating, np.floating]
 
 PREPROCESSING: Mapping[str, object] = MappingProxyType(
     {
-        "version": 3,
+        "version": 4,
         "level": "the coarsest whose short side is no shorter than the input",
         "time": "first, middle and last frame; mean of unit vectors",
         "depth": "up to 64 planes, evenly spaced: maximum on a dark background, sharpest plane on a bright one",
@@ -29,11 +33,12 @@ PREPROCESSING: Mapping[str, object] = MappingProxyType(
         "percentile_sample": _SAMPLE,
         "intensity": "colour stretched with one pair of percentiles for all three; every other channel with its own",
         "channels": "one forward each, replicated to three; mean of unit vectors; constant channels left out",
+        "composite": "two or three channels as red, green, blue with one pair of percentiles; weighs as all of them",
         "channel rows": "of each channel that is not constant, of colour as one; mean of unit vectors over time",
         "tiles": "rectangles that cover the image: its short side by the input, 1 to 4, the long one in like pieces",
         "tile choice": "those that vary most at the level of the whole, over a tenth of the most, in reading order",
         "tile level": "the coarsest whose short side is no shorter than four inputs; the first frame looked at",
-        "tile intensity": "percentiles of the whole image; mean of unit vectors of the channels not constant in it",
+        "tile intensity": "percentiles of the whole image; of the channels not constant in it, and their composite",
         "padding": "to a square, centred, with the median of the border",
     }
 )
@@ -53,7 +58,7 @@ def stretch(pixels: npt.NDArray[np.generic], *, together: bool = False) -> Plane
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture that a model sees: of a channel (of colour: 0) of the whole raster, or of a tile by its number.
+    """One picture that a model sees: of a channel (of colour: 0) or all (COMPOSITE), of the whole raster or a tile.
 
     pixels: float32 (3, height, width), 0-1, not to write to.
     """
@@ -68,6 +73,7 @@ def pictures(raster: Raster) -> Iterator[Picture]:
 
     For each frame one of a colour picture, else one a channel that is not constant; one of zeros when all are.
     For each tile one of a colour picture, else one a channel that is not constant in the whole raster.
+    Where two or three channels are not constant, for each frame and tile a composite of them, too.
     Raises UnreadableImage for a raster without pixels.
     """
     if raster.pixels.ndim != 3 or raster.pixels.size == 0:
@@ -75,6 +81,9 @@ def pictures(raster: Raster) -> Iterator[Picture]:
     frames = (raster.pixels, *raster.others)
     groups = _groups(len(raster.pixels), raster.rgb)
     ends = [_ends([frame[channels] for frame in frames]) for channels in groups]
+    varied = [channel for channel, pair in enumerate(ends) if pair is not None] or [0]
+    has_composite = len(varied) > 1 and len(ends) <= _COLOURS
+    common = _ends(frames) if has_composite else None
     shown = False
     for frame, (channel, pair) in product(frames, enumerate(ends)):
         picture = _scaled(frame[groups[channel]], pair)
@@ -83,9 +92,13 @@ def pictures(raster: Raster) -> Iterator[Picture]:
             yield _picture(channel, None, picture)
     if not shown:
         yield _picture(0, None, np.zeros_like(raster.pixels[:1], np.float32))
-    varied = [channel for channel, pair in enumerate(ends) if pair is not None] or [0]
-    for (number, tile), channel in product(enumerate(raster.tiles), varied):
-        yield _picture(channel, number, _scaled(tile.pixels[groups[channel]], ends[channel]))
+    for frame in frames if has_composite else ():
+        yield _composite(None, frame, common)
+    for number, tile in enumerate(raster.tiles):
+        for channel in varied:
+            yield _picture(channel, number, _scaled(tile.pixels[groups[channel]], ends[channel]))
+        if has_composite:
+            yield _composite(number, tile.pixels, common)
 
 
 def square_rows(picture: Planes) -> Iterator[Planes]:
@@ -111,12 +124,19 @@ def _picture(channel: int, tile: int | None, planes: Planes) -> Picture:
     return Picture(channel, tile, np.broadcast_to(planes, (3, *planes.shape[1:])))
 
 
+def _composite(tile: int | None, pixels: npt.NDArray[np.generic], ends: _Ends | None) -> Picture:
+    """Two or three channels as red, green and blue, scaled alike."""
+    planes = np.zeros((_COLOURS, *pixels.shape[1:]), np.float32)
+    planes[: len(pixels)] = _scaled(pixels, ends)
+    return Picture(COMPOSITE, tile, planes)
+
+
 def _groups(channels: int, together: bool) -> list[slice]:
     """The channels that share a pair of percentiles."""
     return [slice(None)] if together else [slice(each, each + 1) for each in range(channels)]
 
 
-def _ends(frames: Sequence[npt.NDArray[np.generic]]) -> tuple[np.floating, np.floating] | None:
+def _ends(frames: Sequence[npt.NDArray[np.generic]]) -> _Ends | None:
     """What becomes 0 and what becomes 1 of channels in all their frames; None where they are constant."""
     # side by side, as the even spacing counts them
     values = (frames[0] if len(frames) == 1 else np.concatenate(frames, axis=-1)).ravel()
@@ -127,7 +147,7 @@ def _ends(frames: Sequence[npt.NDArray[np.generic]]) -> tuple[np.floating, np.fl
     return None if high <= low else (low, high)
 
 
-def _scaled(pixels: npt.NDArray[np.generic], ends: tuple[np.floating, np.floating] | None) -> Planes:
+def _scaled(pixels: npt.NDArray[np.generic], ends: _Ends | None) -> Planes:
     if ends is None:
         return np.zeros(pixels.shape, np.float32)
     low, high = ends

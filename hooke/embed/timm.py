@@ -27,7 +27,7 @@ from torch.nn.functional import interpolate, normalize
 
 from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
-from hooke.embed.preprocess import PREPROCESSING, Planes, pictures, square_rows
+from hooke.embed.preprocess import COMPOSITE, PREPROCESSING, Planes, pictures, square_rows
 from hooke.embed.presets import PRESETS, preset_of
 from hooke.embed.stages import POOLING, STAGES, WithStages, has_stages
 from hooke.errors import BadInput, UnknownModel
@@ -45,19 +45,22 @@ _CPU_BATCH = 2
 _GPU_BATCH = 64
 _NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 State = dict[str, torch.Tensor]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A raster's pictures as the model takes them: of its channels, by their numbers, and of its tiles, by theirs.
+    """A raster's pictures as the model takes them, (1, 3, side, side) each: of the whole, and of its tiles.
 
+    whole_channels, tile_channels: of what channel each is, or COMPOSITE. tile_numbers: of what tile.
     boxes: of all its tiles; one that shows what the whole does has no picture of its own.
     """
 
-    channels: Sequence[int]
     whole: Sequence[torch.Tensor]
-    tile_numbers: Sequence[int]
+    whole_channels: Integers
     tiles: Sequence[torch.Tensor]
+    tile_channels: Integers
+    tile_numbers: Integers
     boxes: npt.NDArray[np.uint32]
 
 
@@ -135,9 +138,16 @@ class TimmEmbedder:
         if len(raster.tiles) == 1 and np.array_equal(raster.tiles[0].pixels, raster.pixels):
             raster = replace(raster, tiles=())
         seen = [(picture, self._resize(picture.pixels)) for picture in pictures(raster)]
-        whole = [(picture.channel, resized) for picture, resized in seen if picture.tile is None]
-        tiles = [(picture.tile, resized) for picture, resized in seen if picture.tile is not None]
-        return _Prepared(*_parted(whole), *_parted(tiles), boxes)
+        whole = [(resized, picture.channel) for picture, resized in seen if picture.tile is None]
+        tiles = [(resized, picture.channel, picture.tile) for picture, resized in seen if picture.tile is not None]
+        return _Prepared(
+            [resized for resized, _ in whole],
+            np.array([channel for _, channel in whole], np.int64),
+            [resized for resized, _, _ in tiles],
+            np.array([channel for _, channel, _ in tiles], np.int64),
+            np.array([number for _, _, number in tiles], np.int64),
+            boxes,
+        )
 
     def _units(self, resized: Sequence[torch.Tensor], batch: int) -> torch.Tensor:
         """The unit row of each picture: float64 (pictures, dim)."""
@@ -237,28 +247,35 @@ def _device(asked: str) -> str:
     return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def _parted(numbered: Sequence[tuple[int, torch.Tensor]]) -> tuple[list[int], list[torch.Tensor]]:
-    return [number for number, _ in numbered], [picture for _, picture in numbered]
-
-
 def _views(found: _Prepared, whole: torch.Tensor, tiles: torch.Tensor) -> Views:
     """The rows of a raster, of its pictures' unit rows."""
+    channels = found.whole_channels
+    alone = channels != COMPOSITE
+    numbers = np.unique(channels[alone])
     views = {
-        Kind.WHOLE: Rows(_means(whole, [0] * len(whole)), np.empty((1, 0), np.uint32)),
-        Kind.CHANNEL: Rows(_means(whole, found.channels), np.unique(found.channels).astype(np.uint32)[:, None]),
+        Kind.WHOLE: Rows(_joined([_mean(whole, channels)]), np.empty((1, 0), np.uint32)),
+        Kind.CHANNEL: Rows(
+            _joined([_mean(whole[channels == number], channels[channels == number]) for number in numbers]),
+            numbers.astype(np.uint32)[:, None],
+        ),
     }
     if len(found.boxes):
-        rows = _means(tiles, found.tile_numbers) if found.tiles else views[Kind.WHOLE].vectors
-        views[Kind.TILE] = Rows(rows, found.boxes)
+        own = [found.tile_numbers == number for number in np.unique(found.tile_numbers)]
+        rows = _joined([_mean(tiles[each], found.tile_channels[each]) for each in own]) if own else None
+        views[Kind.TILE] = Rows(views[Kind.WHOLE].vectors if rows is None else rows, found.boxes)
     return views
 
 
-def _means(units: torch.Tensor, groups: Sequence[int]) -> Vectors:
-    """The unit mean of the unit rows of each group, by its number: float32 (groups, dim)."""
-    numbers = np.array(groups)
-    means = [normalize(units[torch.from_numpy(numbers == number)].mean(dim=0), dim=0) for number in np.unique(numbers)]
-    rows: Vectors = torch.stack(means).float().numpy()
-    return rows
+def _mean(units: torch.Tensor, channels: Integers) -> torch.Tensor:
+    """The unit mean of what channels say, and of what their composite says, where there is one: (dim,)."""
+    composite = channels == COMPOSITE
+    parts = [units[torch.from_numpy(which)] for which in (~composite, composite) if which.any()]
+    return normalize(torch.stack([part.mean(dim=0) for part in parts]).sum(dim=0), dim=0)
+
+
+def _joined(rows: Sequence[torch.Tensor]) -> Vectors:
+    joined: Vectors = torch.stack(list(rows)).float().numpy()
+    return joined
 
 
 def _packaged_weights(model: str) -> Path | None:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from hooke.embed.base import Raster, Tile
 from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
-from hooke.embed.preprocess import pictures, square_rows, stretch
+from hooke.embed.preprocess import COMPOSITE, pictures, square_rows, stretch
 from hooke.embed.presets import PRESETS, Preset, preset_of
 from hooke.embed.stages import STAGES
 from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder, memory_errors
@@ -77,13 +77,27 @@ class TestPreprocess:
     def test_constant_channels_are_left_out(self) -> None:
         pixels = noise(3, "uint16").pixels.copy()
         pixels[1] = 5
-        assert [each.pixels.shape for each in pictures(Raster(pixels, rgb=False))] == [(3, 48, 64)] * 2
+        found = list(pictures(Raster(pixels, rgb=False)))
+        assert [(each.channel, each.pixels.shape) for each in found] == [
+            (channel, (3, 48, 64)) for channel in (0, 2, COMPOSITE)
+        ]
+
+    def test_two_or_three_channels_are_seen_beside_each_other_too(self) -> None:
+        pixels = np.zeros((2, 8, 8), np.uint16)
+        pixels[0, :4], pixels[1, 4:] = 1000, 100
+        *_, composite = pictures(Raster(pixels, rgb=False))
+        assert composite.channel == COMPOSITE
+        assert composite.pixels.max(axis=(1, 2)).tolist() == pytest.approx([1, 0.1, 0])
+        assert {each.channel for each in pictures(noise(4, "uint16"))} == {0, 1, 2, 3}
+        assert {each.channel for each in pictures(noise(1, "uint16"))} == {0}
+        only_one_varies = Raster(np.stack([pixels[0], np.full((8, 8), 7, np.uint16)]), rgb=False)
+        assert [each.channel for each in pictures(only_one_varies)] == [0]
 
     def test_every_frame_has_its_views_and_all_share_a_channels_percentiles(self) -> None:
         dim, bright = np.zeros((2, 2, 8, 8), np.uint16)
         dim[:, :4], bright[:, :4] = 100, 200
         found = pictures(Raster(dim, rgb=False, others=(bright, dim)))
-        assert [float(each.pixels.max()) for each in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+        assert [float(each.pixels.max()) for each in found] == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5, 0.5, 1.0, 0.5]
         colour = np.full((3, 8, 8), [[[10]], [[100]], [[200]]], np.uint8)
         assert [each.pixels.shape for each in pictures(Raster(colour, rgb=True, others=(colour, colour)))] == [
             (3, 8, 8)
@@ -122,6 +136,15 @@ class TestPreprocess:
 
 
 class TestVectors:
+    def test_how_bright_channels_are_beside_each_other_shows_in_the_whole_and_not_in_a_channel(
+        self, embedder: TimmEmbedder
+    ) -> None:
+        dim, bright = np.random.default_rng(0).integers(0, 10_000, (2, 48, 64), np.uint16)
+        rasters = [Raster(np.stack([dim, other]), rgb=False) for other in (bright, bright * 4)]
+        one, other = embedder.embed_views(rasters)
+        np.testing.assert_allclose(one[Kind.CHANNEL].vectors, other[Kind.CHANNEL].vectors, atol=1e-5)
+        assert float(one[Kind.WHOLE].vectors[0] @ other[Kind.WHOLE].vectors[0]) < 0.999
+
     @pytest.mark.parametrize("shape", [(1, 3, 6000), (1, 6000, 3), (3, 300, 500)])
     def test_resizing_by_rows_gives_the_bits_of_resizing_a_square(
         self, embedder: TimmEmbedder, shape: tuple[int, ...]
