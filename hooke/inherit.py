@@ -5,7 +5,8 @@ image of a study on mice and men is not a human image. Prose adds up instead: a 
 Findings are nobody's to give: a study lists the phenotypes that some of its images have, and the others have none.
 
 What was found in prose (`Value.from_text`) speaks for no level: it silences nothing, and an image inherits it only in
-fields of which no submitter says anything, neither its own levels nor another dataset of the study.
+fields of which no submitter says anything, neither its own levels nor another dataset of the study. A text's biological
+processes are what its study is about; which of the images show one, only they can say.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from hooke.model import Image, Study, Value
 DATASET = "dataset"
 FINDINGS = ("phenotype",)
 """Fields that only an image's own values speak for."""
+TOPICS = ("biological_process",)
+"""Fields of which what prose names is inherited by no image."""
 
 
 def is_prose(field: str) -> bool:
@@ -42,7 +45,7 @@ def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:
     general = _handed_down(value for value in study.values if value not in others)
     title = Value(TITLE, study.title)
     inherited = (*mine, title, *_where_silent(general, _spoken(mine)))
-    return tuple(value for value in inherited if value.field not in stated or not value.from_text)
+    return tuple(value for value in inherited if not value.from_text or value.field not in {*stated, *TOPICS})
 
 
 def effective_values(own: Iterable[Value], inherited: Iterable[Value]) -> tuple[Value, ...]:

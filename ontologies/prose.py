@@ -17,7 +17,7 @@ several that begin at one word the longest counts, and nothing inside it. What i
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -69,7 +69,7 @@ _ABBREVIATING = frozenset({"FBbi", "NCBITaxon", "EFO", "CLO"})
 """Whose names of up to four capitals are believed where the text does not explain them."""
 _PLAIN_LIGHT = ("fluorescence", "light", "x ray")
 """What is no microscopy with another noun: fluorescence imaging of a whole mouse."""
-_LONGEST, _CODED = 10, 3
+_LONGEST, _CODED, _SHORT = 10, 3, 3
 _MANY = 2_000
 """Names that begin with one word, beyond which the next word is asked for too: `regulation of …`."""
 _RUN = re.compile(r"\S+")
@@ -77,11 +77,6 @@ _GAP = re.compile(r"[ \t\xa0]*[-\u2010\u2011\u2013_'\u2019]?[ \t\xa0]*(?:\r?\n[ 
 _WORD = re.compile(r"[^\W_]+")
 _SPECIES = re.compile(r"[A-Z][a-z]?\.\s?[a-z]+")
 _EXPLAINED = re.compile(r"\(\s*([A-Za-z][\w\-/+]{0,9})\s*[);,]")
-
-
-def is_read(name: str, terms: Iterable[TermId]) -> bool:
-    """Whether texts are read for a name of these terms: what is generic is not, nor what PATO has, adjectives."""
-    return normal(name) not in GENERIC and any(prefix_of(term) in _ORDER for term in terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +141,15 @@ class Tagger:
         self.tag = lru_cache(maxsize=1 << 15)(self._tag)
         methods = set().union(*(self._descendants(root) for root in _METHOD_ROOTS))
         self._methods = frozenset(methods - self._descendants(_DRAWINGS))
+
+    def reads(self, name: str, terms: Collection[TermId]) -> bool:
+        """Whether texts are read for a name of these terms: by itself, written so or as its ontology does, it is one.
+
+        A short name counts as it is written only: `may` is no cell line, though `MAY` is.
+        """
+        matches = self._catalogue.find(name) if len(_bare(name)) > _SHORT else ()
+        written = (name, *(match.name for match in matches if match.term in terms))
+        return any(tag.term in terms for surface in dict.fromkeys(written) for tag in self.tag(surface))
 
     def _descendants(self, term: TermId) -> frozenset[TermId]:
         return self._catalogue.descendants(term) if self._catalogue.resolve(term) else frozenset()
@@ -339,6 +343,12 @@ def _are_joined(text: str, start: int, end: int, following: int) -> bool:
     if gap[0] == ".":  # the genus of a species: `E. coli`
         return end - start <= 2 and text[start].isupper() and gap in (".", ". ", ".\xa0") and text[following].islower()
     return bool(_GAP.fullmatch(gap))
+
+
+@lru_cache(maxsize=1)
+def tagger_of(catalogue: Catalogue) -> Tagger:
+    """The tagger of a catalogue, kept for the next to ask."""
+    return Tagger(catalogue)
 
 
 @lru_cache(maxsize=1 << 16)

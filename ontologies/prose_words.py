@@ -53,6 +53,7 @@ OWN_NAMES = {
         ("anatomy", "UBERON:0001555", ("gut",)),
         ("cell_type", "CL:0002322", ("ES cell",)),
         ("cellular_component", "GO:0005929", ("cilia",)),
+        ("biological_process", "GO:0006915", ("apoptosis",)),
     )
     for name in names
 }

@@ -38,7 +38,7 @@ from hooke.text import tokens
 from ontologies.catalogue import Catalogue
 from ontologies.more_names import more_names
 from ontologies.names import normal, spellings
-from ontologies.prose import is_read
+from ontologies.prose import tagger_of
 from search_api.engine.terms import QueryTerms
 
 MAX_EXPANSIONS = 400
@@ -244,7 +244,8 @@ class _Reader:
         phrase, sayings = " ".join(run), self._sayings(run, targets)
         terms = self._terms.closure(targets)
         # what a study's text names is a term of its images already, wherever it may be believed
-        prose = name is not None or not is_read(phrase, targets)
+        is_read = bool(targets) and name is None and tagger_of(self._catalogue).reads(phrase, terms)
+        prose = not is_read
         atom = Atom(phrase, name, sayings, targets=targets, terms=terms, inherited_prose=prose)
         node = Best((*_said(sayings, name, prose), *self._annotated(atom)))
         if not targets and not self._reader.count(self._level, node):

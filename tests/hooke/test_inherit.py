@@ -75,6 +75,13 @@ def test_what_prose_names_is_inherited_where_no_submitter_speaks() -> None:
     assert rat not in inherited_values(study, None)  # though the organisms are of datasets that the image is not in
 
 
+def test_what_a_text_is_about_is_inherited_by_no_image() -> None:
+    brain, mitosis = from_text("anatomy", "brain"), from_text("biological_process", "mitosis")
+    stated = Value("biological_process", "apoptosis")
+    assert inherited_values(Study("S1", "t", (brain, mitosis)), None) == (Value("title", "t"), brain)
+    assert stated in inherited_values(Study("S1", "t", (stated,)), None)
+
+
 def test_what_prose_names_silences_nothing() -> None:
     men, rat = Value("organism", "Homo sapiens"), from_text("organism", "rat")
     assert overrides((rat, MICE)) == {"organism"}
