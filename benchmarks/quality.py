@@ -125,6 +125,7 @@ def _cached(cache: Path | None, name: str, make: Callable[[], Vectors]) -> Vecto
         return make()
     file = cache / f"{name.replace('/', '_')}.npy"
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, make())
     rows: Vectors = np.load(file, allow_pickle=False)
     return rows
