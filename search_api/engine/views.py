@@ -12,6 +12,7 @@ from hooke.model import Level, Record
 from hooke.request import ViewOptions
 from hooke.results import Place, QueryReport, ViewPair
 from hooke.store.base import MetadataReader
+from hooke.text import MAX_DIGITS, whole_number
 from hooke.vectors.base import Vectors
 from hooke.views import Box, Kind
 from search_api.engine.similarity import Visuals
@@ -170,8 +171,11 @@ def see(
 
 def channel_number(asked: str, image: str, record: Record | None) -> int:
     """The number of a channel, given by number or by its name in an image's record."""
-    if asked.isascii() and asked.isdecimal():
-        return int(asked)
+    number = whole_number(asked)
+    if number is not None:
+        return number
+    if asked.isdecimal():
+        raise BadInput(f"channel: its number has at most {MAX_DIGITS} digits, the first is 0; not {asked!r}")
     if record is None:
         raise BadInput(f"channel {asked!r}: the channels of a file are told by number, the first is 0")
     names = [value.text for value in record.values if value.field == "channels"]
