@@ -179,11 +179,22 @@ def channel_number(asked: str, image: str, record: Record | None) -> int:
     if record is None:
         raise BadInput(f"channel {asked!r}: the channels of a file are told by number, the first is 0")
     names = [value.text for value in record.values if value.field == "channels"]
+    count = _size(record, "c")
+    # of channels of one name the record keeps one, of channels without a name none: a place is then no number
+    if names and len(names) != count:
+        known = f"names {len(names)} of its {count} channels" if count else "does not say how many channels it has"
+        raise BadInput(f"channel {asked!r}: the record of {image!r} {known}; give its number, the first is 0")
     places = [number for number, name in enumerate(names) if name.casefold() == asked.casefold()]
     if len(places) != 1:
         known = f"has the channels {', '.join(names)}" if names else "does not name its channels"
         raise BadInput(f"channel {asked!r}: {image!r} {known}; give its number, the first is 0")
     return places[0]
+
+
+def _size(record: Record, axis: str) -> int | None:
+    """The length of an axis by an image's record, or None where it does not say one."""
+    said = {value.text for value in record.values if value.field == f"size_{axis}"}
+    return whole_number(said.pop()) if len(said) == 1 else None
 
 
 def nearest_tile(rows: Rows, region: Box) -> int:

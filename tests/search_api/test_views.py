@@ -191,6 +191,22 @@ def test_what_an_image_does_not_have_is_said(opened: Engine, views: ViewOptions,
         look(opened, Example(images=(SCENE,)), views)
 
 
+def test_a_name_that_not_every_channel_has_for_itself_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    folder.mkdir()
+    planes = _planes(_texture("dots", 64), _texture("stripes", 64), _texture("rings", 64))
+    for file, names in (("twice", ["DAPI", "DAPI", "GFP"]), ("blank", ["DAPI", "", "GFP"])):
+        metadata = {"axes": "CYX", "Channel": {"Name": names}}
+        tifffile.imwrite(folder / f"{file}.ome.tif", planes, metadata=metadata)
+    run(IndexJob((folder,), tmp_path / "index", model=Model(DEFAULT_MODEL)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        for file in ("twice", "blank"):
+            example = Example(images=(f"named/{file}.ome.tif",))
+            with pytest.raises(BadInput, match="names 2 of its 3 channels.*give its number"):
+                look(engine, example, ViewOptions(channel="GFP"))
+            assert look(engine, example, ViewOptions(channel="2")).hits[0].similarity == pytest.approx(1, abs=1e-5)
+
+
 def test_a_region_is_of_one_example(opened: Engine) -> None:
     with pytest.raises(BadInput, match="one example"):
         look(opened, Example(images=(SCENE, OTHER)), ViewOptions(region=CORNER))
