@@ -121,7 +121,7 @@ class Examples:
                     "send the image as a file"
                 ) from exc
         stored = self._stored(record, Kind.TILE)
-        number = nearest_tile(stored, self.options.region)
+        number = nearest_tile(stored, _inside(self.options.region, record, stored))
         said = ",".join(map(str, stored.places[number]))
         notice = f"the pixels of {record.id!r} are not at hand: its tile {said} stands for the region"
         return Rows(stored.vectors[[number]], stored.places[[number]]), notice
@@ -195,6 +195,15 @@ def _size(record: Record, axis: str) -> int | None:
     """The length of an axis by an image's record, or None where it does not say one."""
     said = {value.text for value in record.values if value.field == f"size_{axis}"}
     return whole_number(said.pop()) if len(said) == 1 else None
+
+
+def _inside(region: Box, record: Record, tiles: Rows) -> Box:
+    """The region. Raises BadInput where it is outside an image of which only the record and the tiles are at hand."""
+    from hooke.pixels.parts import inside
+
+    # a record's size is that of the file as it lies; tiles are upright, as the region is
+    reach = (tiles.places[:, :2] + tiles.places[:, 2:]).max(axis=0)
+    return inside(region, (max(_size(record, "x") or 0, int(reach[0])), max(_size(record, "y") or 0, int(reach[1]))))
 
 
 def nearest_tile(rows: Rows, region: Box) -> int:

@@ -178,6 +178,17 @@ def test_a_tile_stands_in_for_a_region_whose_pixels_are_gone(opened: Engine, til
     assert found.hits[0].pairs[0].example_place == Place(box=CORNER)
 
 
+@pytest.mark.parametrize("region", [Box(512, 0, 10, 10), Box(9_000, 9_000, 10, 10), Box(500, 500, 13, 12)])
+def test_a_region_outside_is_refused_where_the_pixels_are_gone(opened: Engine, tiled: Path, region: Box) -> None:
+    path = tiled / "views/scene.ome.tif"
+    path.rename(tiled / "moved")
+    try:
+        with pytest.raises(BadInput, match="not inside the image of 512 x 512"):
+            look(opened, Example(images=(SCENE,)), ViewOptions(region=region))
+    finally:
+        (tiled / "moved").rename(path)
+
+
 @pytest.mark.parametrize(
     ("views", "message"),
     [
