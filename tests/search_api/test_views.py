@@ -213,7 +213,7 @@ def test_a_name_that_not_every_channel_has_for_itself_is_refused(tmp_path: Path)
     with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
         for file in ("twice", "blank"):
             example = Example(images=(f"named/{file}.ome.tif",))
-            with pytest.raises(BadInput, match="names 2 of its 3 channels.*give its number"):
+            with pytest.raises(BadInput, match=r"names 2 of its 3 channels.*give its number"):
                 look(engine, example, ViewOptions(channel="GFP"))
             assert look(engine, example, ViewOptions(channel="2")).hits[0].similarity == pytest.approx(1, abs=1e-5)
 
@@ -253,6 +253,21 @@ def test_an_index_goes_on_with_its_own_tiles_and_refuses_others(tiled: Path) -> 
     assert run(job).embedded == 4
     with pytest.raises(SpaceMismatch, match="tiles: 4, here 2"):
         run(IndexJob(job.paths, job.directory, model=Model(DEFAULT_MODEL, tiles=2)))
+
+
+def test_another_model_is_refused_before_its_weights_are_looked_for(opened: Engine, tiled: Path) -> None:
+    nowhere = tiled / "nowhere.safetensors"
+    with pytest.raises(SpaceMismatch, match=f"model: {DEFAULT_MODEL}, here vit_small.*new directory"):
+        run(IndexJob((tiled / "views",), tiled / "index", model=Model("best", nowhere)))
+    example = uploaded(opened, tiled / "views/part.ome.tif", ViewOptions())
+    said = rf"model: {DEFAULT_MODEL}, here {DEFAULT_MODEL}\+stages"
+    with (
+        closing(Engine(tiled / "index", EmbedderChoice("balanced", nowhere))) as engine,
+        pytest.raises(SpaceMismatch, match=said),
+    ):
+        look(engine, example, ViewOptions())
+    with closing(Engine(tiled / "index", EmbedderChoice("fast"))) as engine:
+        assert look(engine, example, ViewOptions()).hits[0].id == PART
 
 
 def test_the_same_over_http_on_the_command_line_and_in_a_notebook(opened: Engine, tiled: Path) -> None:
