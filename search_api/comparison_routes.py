@@ -1,5 +1,6 @@
 """The routes of `/v1` that compare images of the index with each other."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -16,7 +17,7 @@ from hooke.comparisons import (
     StudiesResult,
 )
 from hooke.request import MAX_LIMIT
-from search_api.parameters import json_pairs, read_duplicates
+from search_api.parameters import json_pairs, read_duplicates, refuse_unknown
 from search_api.routes import TheEngine
 
 MOST_IMAGES = 20_000
@@ -25,6 +26,17 @@ MOST_IMAGES = 20_000
 router = APIRouter(prefix="/v1")
 
 _LIMIT = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many")]
+
+
+def _taking(*known: str) -> Callable[[Request], None]:
+    """The check of a route that takes these parameters and no others."""
+
+    def check(request: Request) -> None:
+        refuse_unknown(request.query_params, known)
+
+    return check
+
+
 _TOO_MANY = f"More than {MOST_IMAGES:,} images are refused with 413: restrict them, or run the command on the index. "
 
 
@@ -61,6 +73,7 @@ def post_duplicates(body: Annotated[dict[str, object], Body()], engine: TheEngin
 @router.get(
     "/studies/{study_id:path}/outliers",
     summary="The images of a study least like the rest of it",
+    dependencies=[Depends(_taking("limit", "neighbours"))],
     description="By the similarity to the k-th nearest image of the study, with the percentile among its images and a "
     "robust deviation from their median. " + _TOO_MANY,
 )
@@ -77,6 +90,7 @@ def outliers(
 @router.get(
     "/studies/{study_id:path}/similar",
     summary="The studies most like one",
+    dependencies=[Depends(_taking("by", "limit", "sample"))],
     description="By look: the symmetric mean of best-match similarities of images. By meaning: the semantic similarity "
     "of annotations. Both parts of each study are given apart, and the terms that it shares.",
 )

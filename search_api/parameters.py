@@ -157,6 +157,13 @@ def _counted(text: str) -> str:
     return text
 
 
+def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+    """Raise BadInput for a name that a route does not take."""
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise BadInput(f"unknown parameter {unknown!r}: give {', '.join(known[:-1])} or {known[-1]}")
+
+
 def json_pairs(body: dict[str, object]) -> list[tuple[str, str]]:
     """A JSON body as parameters: a list repeats its name, except for `facets`."""
     pairs: list[tuple[str, str]] = []
