@@ -383,6 +383,36 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
     assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", "count", *switches}
 
 
+def test_openapi_names_the_problems_that_routes_give(http: httpx.Client) -> None:
+    api = http.get("/openapi.json").json()
+    assert not [name for name in api["components"]["schemas"] if "ValidationError" in name]
+    wanted = {
+        ("/v1/search/images", "get"): {400, 409},
+        ("/v1/search/images", "post"): {400, 409, 413},
+        ("/v1/search/similar", "post"): {400, 404, 409, 413},
+        ("/v1/search/combined", "post"): {400, 404, 409, 413},
+        ("/v1/images/{image_id}/similar", "get"): {400, 404, 409},
+        ("/v1/images/{image_id}", "get"): {404},
+        ("/v1/studies/{study_id}", "get"): {404},
+        ("/v1/terms/{curie}", "get"): {400},
+        ("/v1/autocomplete", "get"): {400},
+        ("/v1/duplicates", "get"): {400, 413},
+        ("/v1/duplicates", "post"): {400, 413},
+        ("/v1/studies/{study_id}/outliers", "get"): {400, 404, 413},
+        ("/v1/studies/{study_id}/similar", "get"): {400, 404},
+    }
+    for (path, method), statuses in wanted.items():
+        responses = api["paths"][path][method]["responses"]
+        assert set(responses) == {"200", *map(str, statuses), "default"}, path
+    for methods in api["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status != "200":
+                    (media,) = response["content"].items()
+                    assert media[0] == "application/problem+json"
+                    Draft202012Validator(media[1]["schema"]).validate(http.get("/v1/images/nothing").json())
+
+
 def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:
     api = http.get("/openapi.json").json()
     for path, route in (
