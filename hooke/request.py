@@ -8,7 +8,7 @@ from dataclasses import field as attribute
 from hooke.errors import BadInput
 from hooke.model import DEFAULT_RELATIONS, Level
 from hooke.query import Order, Range, SortKey
-from hooke.text import number
+from hooke.text import MAX_DIGITS, number, whole_number
 from hooke.views import Box, Kind
 
 MAX_CHOICES = 1_000
@@ -240,20 +240,17 @@ def read_views(region: str = "", channel: str = "", views: str = "") -> ViewOpti
     >>> read_views("10,20,300,200").region
     Box(x=10, y=20, width=300, height=200)
     """
-    numbers = [part.strip() for part in region.split(",")] if region else []
-    if numbers and not (len(numbers) == 4 and all(_is_length(part) for part in numbers)):
+    numbers = [whole_number(part.strip()) for part in region.split(",")] if region else []
+    sides = [number for number in numbers if number is not None]
+    if numbers and not len(numbers) == len(sides) == 4:
         raise BadInput(f"region is x,y,width,height in whole pixels, such as 0,0,512,512; not {region!r}")
     if views not in ("", *Kind):
         raise BadInput(f"views is {', '.join(Kind)}, not {views!r}")
-    return ViewOptions(Box(*map(int, numbers)) if numbers else None, channel, Kind(views) if views else None)
+    return ViewOptions(Box(*sides) if sides else None, channel, Kind(views) if views else None)
 
 
 def _region(box: Box | None) -> str:
     return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
-
-
-def _is_length(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _share(name: str, text: str) -> float:
@@ -264,9 +261,10 @@ def _share(name: str, text: str) -> float:
 
 
 def _whole_number(name: str, text: str) -> int:
-    if not text.isdecimal():
-        raise BadInput(f"{name} must be a whole number, not {text!r}")
-    return int(text)
+    value = whole_number(text)
+    if value is None:
+        raise BadInput(f"{name} must be a whole number of at most {MAX_DIGITS} digits, not {text!r}")
+    return value
 
 
 def read_filters(wanted: Mapping[str, tuple[str, ...]], unwanted: Mapping[str, tuple[str, ...]]) -> tuple[Filter, ...]:

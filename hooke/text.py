@@ -7,6 +7,8 @@ from hashlib import blake2b
 _WORD = re.compile(r"[^\W_]+")
 MAX_TOKEN = 200
 
+MAX_DIGITS = 9
+
 
 def tokens(text: str) -> tuple[str, ...]:
     """The words of a text in order: case folded, accents removed, split at everything but letters and digits.
@@ -68,6 +70,17 @@ def number(text: str) -> float | None:
         return None
     value = float(stripped)
     return value if value not in (float("inf"), float("-inf")) else None
+
+
+def whole_number(text: str) -> int | None:
+    """The number that at most MAX_DIGITS ASCII digits stand for, or None.
+
+    >>> whole_number("512"), whole_number("٣"), whole_number("9" * 5000)
+    (512, None, None)
+
+    Without a limit a number of 5,000 digits is an error of Python's.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 def _plain(text: str) -> str:

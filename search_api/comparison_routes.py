@@ -1,5 +1,6 @@
 """The routes of `/v1` that compare images of the index with each other."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -16,15 +17,27 @@ from hooke.comparisons import (
     StudiesResult,
 )
 from hooke.request import MAX_LIMIT
-from search_api.parameters import json_pairs, read_duplicates
+from search_api.parameters import json_pairs, read_duplicates, refuse_unknown
+from search_api.problems import documented
 from search_api.routes import TheEngine
 
 MOST_IMAGES = 20_000
 """The most that a request may compare with each other: some seconds."""
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=documented())
 
 _LIMIT = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many")]
+
+
+def _taking(*known: str) -> Callable[[Request], None]:
+    """The check of a route that takes these parameters and no others."""
+
+    def check(request: Request) -> None:
+        refuse_unknown(request.query_params, known)
+
+    return check
+
+
 _TOO_MANY = f"More than {MOST_IMAGES:,} images are refused with 413: restrict them, or run the command on the index. "
 
 
@@ -41,6 +54,7 @@ def _documented(
 
 @router.get(
     "/duplicates",
+    responses=documented(400, 413),
     summary="Near-duplicates",
     dependencies=[Depends(_documented)],
     description="Groups of near-duplicates among the images that text and choices allow, those across studies first: "
@@ -52,7 +66,7 @@ def duplicates(request: Request, engine: TheEngine) -> DuplicatesResult:
     return engine.duplicates(read_duplicates(request.query_params.multi_items()), most=MOST_IMAGES)
 
 
-@router.post("/duplicates", summary="Near-duplicates, parameters as JSON")
+@router.post("/duplicates", responses=documented(400, 413), summary="Near-duplicates, parameters as JSON")
 def post_duplicates(body: Annotated[dict[str, object], Body()], engine: TheEngine) -> DuplicatesResult:
     """As GET, with the same names in a JSON object; a list repeats a name."""
     return engine.duplicates(read_duplicates(json_pairs(body)), most=MOST_IMAGES)
@@ -60,7 +74,9 @@ def post_duplicates(body: Annotated[dict[str, object], Body()], engine: TheEngin
 
 @router.get(
     "/studies/{study_id:path}/outliers",
+    responses=documented(400, 404, 413),
     summary="The images of a study least like the rest of it",
+    dependencies=[Depends(_taking("limit", "neighbours"))],
     description="By the similarity to the k-th nearest image of the study, with the percentile among its images and a "
     "robust deviation from their median. " + _TOO_MANY,
 )
@@ -76,7 +92,9 @@ def outliers(
 
 @router.get(
     "/studies/{study_id:path}/similar",
+    responses=documented(400, 404),
     summary="The studies most like one",
+    dependencies=[Depends(_taking("by", "limit", "sample"))],
     description="By look: the symmetric mean of best-match similarities of images. By meaning: the semantic similarity "
     "of annotations. Both parts of each study are given apart, and the terms that it shares.",
 )

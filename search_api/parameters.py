@@ -1,6 +1,6 @@
 """Query parameters, form fields and JSON bodies, narrowed to one `SearchRequest`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from hooke.comparisons import NEAR_DUPLICATE, DuplicatesRequest, read_threshold
@@ -38,13 +38,19 @@ _PLAIN = (
     "count",
 )
 _COUNTED = ("records", "studies")
+_OF_DUPLICATES = ("threshold", "across_studies")
 _UNUSED_BY_DUPLICATES = ("limit", "k", "cursor", "sort", "facets", "facet_limit", "explain", "count")
+_UNUSED_BY_LOOKS = ("cursor", "sort")
+_UNUSED_BY_FACETS = ("facets", "cursor", "limit", "k")
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
-def read_request(level: Level, pairs: Pairs) -> SearchRequest:
-    """The request that parameters make. Raises BadInput naming the parameter that is wrong or unknown."""
+def read_request(level: Level, pairs: Pairs, known: Sequence[str] = _PLAIN) -> SearchRequest:
+    """The request that parameters make. Raises BadInput naming the parameter that is wrong or unknown.
+
+    known: what may have been meant by one that is unknown.
+    """
     plain: dict[str, str] = {}
     wanted: dict[str, tuple[str, ...]] = {}
     unwanted: dict[str, tuple[str, ...]] = {}
@@ -59,14 +65,15 @@ def read_request(level: Level, pairs: Pairs) -> SearchRequest:
         elif name in _PLAIN:
             plain[name] = value
         else:
-            raise _unknown(name)
+            raise _unknown(name, known)
     return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
 
 
 def read_look_request(pairs: Pairs) -> tuple[SearchRequest, LookOptions]:
     """The request for look-alikes: a search's parameters without pages and order, and the options of looks."""
     every = list(pairs)
-    asked = read_request(Level.IMAGE, [(name, value) for name, value in every if name not in LOOK_PARAMETERS])
+    known = _without(_UNUSED_BY_LOOKS, *LOOK_PARAMETERS)
+    asked = read_request(Level.IMAGE, [(name, value) for name, value in every if name not in LOOK_PARAMETERS], known)
     if asked.cursor is not None:
         raise BadInput("cursor: look-alikes have no pages; ask for a larger k")
     if asked.sort is not None:
@@ -81,11 +88,12 @@ def read_facet(field: str, pairs: Pairs) -> FacetRequest:
     for name, value in pairs:
         if name in own:
             own[name] = value
-        elif name in ("facets", "cursor", "limit", "k"):
+        elif name in _UNUSED_BY_FACETS:
             raise BadInput(f"{name}: one facet has no pages; facet_limit is the most values of a level")
         else:
             search.append((name, value))
-    return FacetRequest(field, own["parent"], read_request(_level(own["level"]), search))
+    asked = read_request(_level(own["level"]), search, _without(_UNUSED_BY_FACETS, *own))
+    return FacetRequest(field, own["parent"], asked)
 
 
 def read_duplicates(pairs: Pairs) -> DuplicatesRequest:
@@ -93,14 +101,15 @@ def read_duplicates(pairs: Pairs) -> DuplicatesRequest:
     own: dict[str, str] = {}
     search: list[tuple[str, str]] = []
     for name, value in pairs:
-        if name in ("threshold", "across_studies"):
+        if name in _OF_DUPLICATES:
             own[name] = value
         elif name in _UNUSED_BY_DUPLICATES:
             raise BadInput(f"{name}: duplicates come all at once, in groups; leave it out")
         else:
             search.append((name, value))
     threshold = read_threshold(own.get("threshold", str(NEAR_DUPLICATE)))
-    return DuplicatesRequest(read_request(Level.IMAGE, search), threshold, _switch("across_studies", own))
+    asked = read_request(Level.IMAGE, search, _without(_UNUSED_BY_DUPLICATES, *_OF_DUPLICATES))
+    return DuplicatesRequest(asked, threshold, _switch("across_studies", own))
 
 
 def read_completion(pairs: Pairs) -> CompletionRequest:
@@ -148,6 +157,13 @@ def _counted(text: str) -> str:
     return text
 
 
+def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
+    """Raise BadInput for a name that a route does not take."""
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise BadInput(f"unknown parameter {unknown!r}: give {', '.join(known[:-1])} or {known[-1]}")
+
+
 def json_pairs(body: dict[str, object]) -> list[tuple[str, str]]:
     """A JSON body as parameters: a list repeats its name, except for `facets`."""
     pairs: list[tuple[str, str]] = []
@@ -181,7 +197,13 @@ def _switch(name: str, plain: Mapping[str, str]) -> bool:
     return text in ("true", "1", "yes")
 
 
-def _unknown(name: str) -> BadInput:
-    near = get_close_matches(name, (*_PLAIN, *LOOK_PARAMETERS), n=1)
+def _without(unused: Sequence[str], *more: str) -> tuple[str, ...]:
+    return (*(name for name in _PLAIN if name not in unused), *more)
+
+
+def _unknown(name: str, known: Sequence[str]) -> BadInput:
+    if name in LOOK_PARAMETERS:
+        return BadInput(f"{name}: it is of look-alikes, the similar and combined searches; leave it out")
+    near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ": a field is asked for as facet.FIELD, a bound as FIELD.gte"
     return BadInput(f"unknown parameter {name!r}{hint}")

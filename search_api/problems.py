@@ -16,6 +16,37 @@ logger = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 
 
+_STATUSES = {
+    HTTPStatus.BAD_REQUEST: "A parameter, a text or an image that is wrong, and why",
+    HTTPStatus.NOT_FOUND: "No such record",
+    HTTPStatus.CONFLICT: "A cursor of a snapshot that is gone, or a model that is not the index's",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "More bytes, pixels or images than a request may have",
+}
+_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "position": {"type": "integer", "description": "of what is wrong in a text"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The `responses` of a route that gives these problems; any route gives others where the server is at fault."""
+    # FastAPI adds its 422, which no route gives, where there is no default
+    said: dict[int | str, str] = {
+        "default": "Any other problem",
+        **{each: _STATUSES[HTTPStatus(each)] for each in statuses},
+    }
+    content = {PROBLEM_JSON: {"schema": _SCHEMA}}
+    return {status: {"description": text, "content": content} for status, text in said.items()}
+
+
 def problem(status: int, title: str, detail: str, **more: object) -> JSONResponse:
     """One problem document."""
     headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None

@@ -37,10 +37,11 @@ from hooke.settings import Settings
 from hooke.views import Kind
 from search_api.engine import Engine, Example
 from search_api.parameters import json_pairs, read_completion, read_facet, read_look_request, read_request
+from search_api.problems import documented
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=documented())
 
 _Q = Annotated[str, Query(description="Lucene-like text; empty means everything")]
 _LIMIT = Annotated[int, Query(description="hits on a page, 1 to 10,000")]
@@ -81,25 +82,37 @@ TheEngine = Annotated[Engine, Depends(_engine)]
 _PARAMETERS = [Depends(_documented)]
 
 
-@router.get("/search/studies", summary="Search studies", dependencies=_PARAMETERS, description=_MORE)
+@router.get(
+    "/search/studies",
+    responses=documented(400, 409),
+    summary="Search studies",
+    dependencies=_PARAMETERS,
+    description=_MORE,
+)
 def search_studies(request: Request, engine: TheEngine) -> SearchResult:
     """Studies that match text and choices."""
     return engine.search(read_request(Level.STUDY, request.query_params.multi_items()))
 
 
-@router.get("/search/images", summary="Search images", dependencies=_PARAMETERS, description=_MORE)
+@router.get(
+    "/search/images",
+    responses=documented(400, 409),
+    summary="Search images",
+    dependencies=_PARAMETERS,
+    description=_MORE,
+)
 def search_images(request: Request, engine: TheEngine) -> SearchResult:
     """Images that match text and choices."""
     return engine.search(read_request(Level.IMAGE, request.query_params.multi_items()))
 
 
-@router.post("/search/studies", summary="Search studies, parameters as JSON")
+@router.post("/search/studies", responses=documented(400, 409, 413), summary="Search studies, parameters as JSON")
 def post_search_studies(body: Annotated[dict[str, object], Body()], engine: TheEngine) -> SearchResult:
     """As GET, with the same names in a JSON object; a list repeats a name."""
     return engine.search(read_request(Level.STUDY, json_pairs(body)))
 
 
-@router.post("/search/images", summary="Search images, parameters as JSON")
+@router.post("/search/images", responses=documented(400, 409, 413), summary="Search images, parameters as JSON")
 def post_search_images(body: Annotated[dict[str, object], Body()], engine: TheEngine) -> SearchResult:
     """As GET, with the same names in a JSON object; a list repeats a name."""
     return engine.search(read_request(Level.IMAGE, json_pairs(body)))
@@ -173,6 +186,7 @@ _LOOK = "Examples: image files, or ids of indexed images (`positive`), and ids n
 
 @router.post(
     "/search/similar",
+    responses=documented(400, 404, 409, 413),
     summary="Look-alikes of examples",
     openapi_extra=_look_form(_SIMILAR_OPTIONS),
     description=_LOOK,
@@ -184,6 +198,7 @@ async def search_similar(request: Request, engine: TheEngine) -> SimilarResult:
 
 @router.post(
     "/search/combined",
+    responses=documented(400, 404, 409, 413),
     summary="Text and look ranked together",
     openapi_extra=_look_form(_COMBINED_OPTIONS),
     description=_LOOK,
@@ -220,6 +235,7 @@ async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchR
 
 @router.get(
     "/images/{image_id:path}/similar",
+    responses=documented(400, 404, 409),
     summary="Look-alikes of an indexed image",
     openapi_extra=_look_query({**_LOOK_OPTIONS, **_SIMILAR_OPTIONS}),
     description=_MORE,
@@ -231,7 +247,12 @@ def image_similar(
     return engine.similar(Example(images=(image_id,)), *read_look_request(request.query_params.multi_items()))
 
 
-@router.get("/images/{image_id:path}/thumbnail", summary="An image's thumbnail", response_class=FileResponse)
+@router.get(
+    "/images/{image_id:path}/thumbnail",
+    responses=documented(404),
+    summary="An image's thumbnail",
+    response_class=FileResponse,
+)
 def thumbnail(image_id: str, engine: TheEngine) -> FileResponse:
     """A JPEG or PNG of at most 256 pixels a side."""
     path = engine.thumbnail(image_id)
@@ -240,22 +261,22 @@ def thumbnail(image_id: str, engine: TheEngine) -> FileResponse:
     return FileResponse(path, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 
 
-@router.get("/images/{image_id:path}", summary="One image")
+@router.get("/images/{image_id:path}", responses=documented(404), summary="One image")
 def image(image_id: str, engine: TheEngine) -> RecordDetail:
     """Its values, those it inherits too, and what they were grounded to."""
     return engine.detail(Level.IMAGE, image_id)
 
 
-@router.get("/studies/{study_id:path}", summary="One study")
+@router.get("/studies/{study_id:path}", responses=documented(404), summary="One study")
 def study(study_id: str, engine: TheEngine) -> RecordDetail:
     """Its values and what they were grounded to."""
     return engine.detail(Level.STUDY, study_id)
 
 
-@router.get("/terms/{curie:path}/children", summary="The terms right below a term")
-@router.get("/terms/{curie:path}/ancestors", summary="The terms above a term")
-@router.get("/terms/{curie:path}/descendants", summary="The terms below a term")
-@router.get("/terms/{curie:path}/tree", summary="A term with its ancestors and its children")
+@router.get("/terms/{curie:path}/children", responses=documented(400), summary="The terms right below a term")
+@router.get("/terms/{curie:path}/ancestors", responses=documented(400), summary="The terms above a term")
+@router.get("/terms/{curie:path}/descendants", responses=documented(400), summary="The terms below a term")
+@router.get("/terms/{curie:path}/tree", responses=documented(400), summary="A term with its ancestors and its children")
 def terms(
     curie: str,
     request: Request,
@@ -269,7 +290,7 @@ def terms(
     return dict(engine.terms(curie, view, read_expand(expand), limit, offset))
 
 
-@router.get("/terms/{curie:path}", summary="One ontology term")
+@router.get("/terms/{curie:path}", responses=documented(400), summary="One ontology term")
 def term(curie: str, engine: TheEngine) -> dict[str, object]:
     """Its names, what is above and below it, and how many records have it; the id in any spelling."""
     return dict(engine.term(curie))
@@ -284,13 +305,18 @@ def _documented_completion(
     """What OpenAPI shows, with its bounds; `read_completion` reads the values."""
 
 
-@router.get("/autocomplete", summary="Complete what is being typed", dependencies=[Depends(_documented_completion)])
+@router.get(
+    "/autocomplete",
+    responses=documented(400),
+    summary="Complete what is being typed",
+    dependencies=[Depends(_documented_completion)],
+)
 def autocomplete(request: Request, engine: TheEngine) -> CompletionResult:
     """Terms by any of their names, values and studies for the last words; `replaces` says which part of the text."""
     return engine.complete(read_completion(request.query_params.multi_items()))
 
 
-@router.get("/fields", summary="The fields of a level")
+@router.get("/fields", responses=documented(400), summary="The fields of a level")
 def fields(engine: TheEngine, level: Level = Level.IMAGE) -> list[dict[str, object]]:
     """Every field that a record has, and how many records have it."""
     return [dict(found) for found in engine.fields(level)]
@@ -311,6 +337,7 @@ def _documented_facet(
 
 @router.get(
     "/facets/{field}",
+    responses=documented(400),
     summary="One level of a facet",
     dependencies=[Depends(_documented_facet)],
     description="The children of a term, or the top, among what matches; numbers as ranges. " + _MORE,
@@ -324,13 +351,13 @@ _CURATED_FIELD = Annotated[str | None, Query(description="only this field")]
 _ENTRIES = Annotated[int, Query(description="entries, 1 to 500: candidates are looked for at each", le=500)]
 
 
-@router.get("/curation/unresolved", summary="Values that found no term")
+@router.get("/curation/unresolved", responses=documented(400), summary="Values that found no term")
 def curation_unresolved(engine: TheEngine, field: _CURATED_FIELD = None, limit: _ENTRIES = 100) -> CurationList:
     """The most frequent first, each with the three terms most likely meant. Decisions are taken by the command only."""
     return engine.unresolved(field, limit)
 
 
-@router.get("/curation/conflicts", summary="Values whose text and ids disagree")
+@router.get("/curation/conflicts", responses=documented(400), summary="Values whose text and ids disagree")
 def curation_conflicts(engine: TheEngine, field: _CURATED_FIELD = None, limit: _ENTRIES = 100) -> CurationList:
     """The most frequent first, each with the text's term and those of its ids."""
     return engine.conflicts(field, limit)

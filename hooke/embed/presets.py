@@ -38,3 +38,13 @@ def preset_of(model: str) -> Preset | None:
     (True, None)
     """
     return next((preset for preset in PRESETS if model in (preset.name, preset.model)), None)
+
+
+def timm_name(model: str) -> str:
+    """The timm model that a name stands for, which is the name of its space.
+
+    >>> timm_name("fast"), timm_name("resnet50")
+    ('tf_efficientnet_lite0', 'resnet50')
+    """
+    preset = preset_of(model)
+    return preset.model if preset else model

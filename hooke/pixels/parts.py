@@ -44,7 +44,7 @@ def with_parts(raster: Raster, size: Size, short_side: int, parts: Parts, level:
     whole image is to have so many pixels. Raises BadInput for a region outside the image.
     """
     if isinstance(parts, Box):
-        boxes: tuple[Box, ...] = (_inside(parts, size),)
+        boxes: tuple[Box, ...] = (inside(parts, size),)
         wanted = ceil(short_side * min(size) / min(parts.width, parts.height))
     else:
         boxes = chosen_tiles(raster, size, short_side, parts)
@@ -130,7 +130,8 @@ def _read(boxes: Sequence[Box], size: Size, level: Level) -> tuple[Tile, ...]:
     )
 
 
-def _inside(region: Box, size: Size) -> Box:
+def inside(region: Box, size: Size) -> Box:
+    """The region. Raises BadInput where it is not inside an image of that size."""
     if min(region.x, region.y) < 0 or min(region.width, region.height) < 1:
         raise BadInput(f"a region is x,y,width,height from 0,0 and of 1 pixel at least, not {_shown(region)}")
     if region.right > size[0] or region.bottom > size[1]:

@@ -17,7 +17,9 @@ BLOCK_ROWS = 2_048
 """Of a product: its scores are 16 MB, and what is found among them at most ten times that."""
 PARTNERS_KEPT = 20
 """The partners of an image that are named; all are counted."""
-_RESCORED_AT_ONCE = 4_096
+_RESCORED_AT_ONCE = 512
+_SPARE = 4
+"""More of a block are rescored than are wanted: the error of a float32 product may put a few in the wrong order."""
 
 Progress = Callable[[int, int], None]
 """Told how many products are done, and of how many."""
@@ -103,16 +105,19 @@ def linked(
 
 def neighbour_similarities(
     vectors: VectorReader, images: Ordinals, k: int, *, progress: Progress | None = None
-) -> Scores:
-    """How similar each image is to its k-th nearest of the others, k being below their number: float32 (images,)."""
-    best = np.full((len(images), k), -np.inf, np.float32)
+) -> Similarities:
+    """How similar each image is to its k-th nearest of the others, k being below their number: float64 (images,).
+
+    Images with the same rows get the same number, of at most 1: it is the float64 dot product, whatever the blocks.
+    """
+    best = np.full((len(images), k), -np.inf)
     for left, right, scores in _products(vectors, images, progress):
         if left.start == right.start:
             np.fill_diagonal(scores, -np.inf)
-        best[left.places] = _largest(best[left.places], scores, k)
+        best[left.places] = _nearest(best[left.places], left.rows, right.rows, scores)
         if left.start != right.start:
-            best[right.places] = _largest(best[right.places], scores.T, k)
-    least: Scores = best.min(axis=1)
+            best[right.places] = _nearest(best[right.places], right.rows, left.rows, scores.T)
+    least: Similarities = best.min(axis=1).clip(-1, 1)
     return least
 
 
@@ -148,10 +153,16 @@ def _products(
                 progress(done, total)
 
 
-def _largest(best: Scores, scores: Scores, k: int) -> Scores:
-    """The k largest of each row of both."""
-    both = np.concatenate([best, scores], axis=1)
-    return np.partition(both, both.shape[1] - k, axis=1)[:, -k:]
+def _nearest(best: Similarities, left: Vectors, right: Vectors, scores: Scores) -> Similarities:
+    """The largest float64 dot products of each row, as many as `best` has: of those and of what scores enough here."""
+    k = best.shape[1]
+    count = min(k + _SPARE, scores.shape[1])
+    second = np.argpartition(scores, scores.shape[1] - count, axis=1)[:, -count:]
+    near = np.take_along_axis(scores, second, axis=1)
+    enough = ~np.isneginf(near) & (near >= best.min(axis=1, keepdims=True) - error_bound(left.shape[1]))
+    exact = np.full(near.shape, -np.inf)
+    exact[enough] = _rescored(left, right, np.nonzero(enough)[0], second[enough])
+    return np.partition(np.concatenate([best, exact], axis=1), count, axis=1)[:, count:]
 
 
 def _rescored(left: Vectors, right: Vectors, first: Positions, second: Positions) -> Similarities:

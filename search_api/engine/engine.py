@@ -165,8 +165,9 @@ class Engine:
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
         """Images ranked by text and by look together; filters restrict both, text only ranks."""
-        for name in ("min_percentile", "similar_set", "semantic"):
-            if getattr(options, name):
+        asked = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic")}
+        for name, value in {**asked, "explain": request.explain}.items():
+            if value:
                 raise BadInput(f"{name}: it is of look-alikes; a combined search has `weight`, `exclude` and `group`")
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):

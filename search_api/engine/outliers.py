@@ -40,7 +40,7 @@ def find_outliers(
         )
     refuse_more(len(members), most, "ask about a smaller study")
     images, k = np.array(members.to_array(), np.uint32), min(request.neighbours, len(members) - 1)
-    similarities = neighbour_similarities(vectors, images, k, progress=progress).astype(np.float64)
+    similarities = neighbour_similarities(vectors, images, k, progress=progress)
     order = np.lexsort((images, similarities))[: request.limit]
     records = reader.records(Level.IMAGE, images[order].tolist())
     below = np.searchsorted(np.sort(similarities), similarities[order], side="left") * 100 / len(images)

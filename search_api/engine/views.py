@@ -12,6 +12,7 @@ from hooke.model import Level, Record
 from hooke.request import ViewOptions
 from hooke.results import Place, QueryReport, ViewPair
 from hooke.store.base import MetadataReader
+from hooke.text import MAX_DIGITS, whole_number
 from hooke.vectors.base import Vectors
 from hooke.views import Box, Kind
 from search_api.engine.similarity import Visuals
@@ -120,7 +121,7 @@ class Examples:
                     "send the image as a file"
                 ) from exc
         stored = self._stored(record, Kind.TILE)
-        number = nearest_tile(stored, self.options.region)
+        number = nearest_tile(stored, _inside(self.options.region, record, stored))
         said = ",".join(map(str, stored.places[number]))
         notice = f"the pixels of {record.id!r} are not at hand: its tile {said} stands for the region"
         return Rows(stored.vectors[[number]], stored.places[[number]]), notice
@@ -170,16 +171,39 @@ def see(
 
 def channel_number(asked: str, image: str, record: Record | None) -> int:
     """The number of a channel, given by number or by its name in an image's record."""
-    if asked.isascii() and asked.isdecimal():
-        return int(asked)
+    number = whole_number(asked)
+    if number is not None:
+        return number
+    if asked.isdecimal():
+        raise BadInput(f"channel: its number has at most {MAX_DIGITS} digits, the first is 0; not {asked!r}")
     if record is None:
         raise BadInput(f"channel {asked!r}: the channels of a file are told by number, the first is 0")
     names = [value.text for value in record.values if value.field == "channels"]
+    count = _size(record, "c")
+    # of channels of one name the record keeps one, of channels without a name none: a place is then no number
+    if names and len(names) != count:
+        known = f"names {len(names)} of its {count} channels" if count else "does not say how many channels it has"
+        raise BadInput(f"channel {asked!r}: the record of {image!r} {known}; give its number, the first is 0")
     places = [number for number, name in enumerate(names) if name.casefold() == asked.casefold()]
     if len(places) != 1:
         known = f"has the channels {', '.join(names)}" if names else "does not name its channels"
         raise BadInput(f"channel {asked!r}: {image!r} {known}; give its number, the first is 0")
     return places[0]
+
+
+def _size(record: Record, axis: str) -> int | None:
+    """The length of an axis by an image's record, or None where it does not say one."""
+    said = {value.text for value in record.values if value.field == f"size_{axis}"}
+    return whole_number(said.pop()) if len(said) == 1 else None
+
+
+def _inside(region: Box, record: Record, tiles: Rows) -> Box:
+    """The region. Raises BadInput where it is outside an image of which only the record and the tiles are at hand."""
+    from hooke.pixels.parts import inside
+
+    # a record's size is that of the file as it lies; tiles are upright, as the region is
+    reach = (tiles.places[:, :2] + tiles.places[:, 2:]).max(axis=0)
+    return inside(region, (max(_size(record, "x") or 0, int(reach[0])), max(_size(record, "y") or 0, int(reach[1]))))
 
 
 def nearest_tile(rows: Rows, region: Box) -> int:

@@ -151,6 +151,19 @@ def test_neighbour_similarities_are_those_of_brute_force(tmp_path: Path, count: 
     np.testing.assert_allclose(found, np.sort(exact, axis=1)[:, -k], atol=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_same_rows_have_the_same_neighbour_similarities_of_at_most_1(tmp_path: Path, k: int) -> None:
+    rows = unit(random_rows(30, dim=1280))
+    rows[[7, 20, 29]] = rows[3]
+    rows[21] = rows[4]
+    found = neighbour_similarities(reader_of(tmp_path, rows), numbered(len(rows)), k)
+    wide = rows.astype(np.float64)
+    exact = np.array([[(one * other).sum() for other in wide] for one in wide])
+    np.fill_diagonal(exact, -np.inf)
+    assert found.tolist() == np.clip(np.sort(exact, axis=1)[:, -k], -1, 1).tolist()
+    assert len({float(found[row]) for row in (3, 7, 20, 29)}) == len({float(found[row]) for row in (4, 21)}) == 1
+
+
 def test_best_match_means_are_those_of_brute_force() -> None:
     queries, others = near(9, 0.1), [near(size, 0.1, seed=size) for size in (1, 4, 6)]
     found = best_match_means(queries, np.concatenate(others), np.array([0, 1, 5]))

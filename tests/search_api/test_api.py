@@ -218,6 +218,15 @@ def test_fields_are_listed_with_their_counts(http: httpx.Client) -> None:
         ("/v1/search/images?limit=many", 400, "limit"),
         ("/v1/search/images?limit=" + "9" * 5000, 400, "limit"),
         ("/v1/search/images?limti=3", 400, "did you mean 'limit'"),
+        ("/v1/search/images?weight=.5", 400, "weight: it is of look-alikes"),
+        ("/v1/search/images?wieght=.5", 400, "facet.FIELD"),
+        ("/v1/duplicates?group=study", 400, "group: it is of look-alikes"),
+        ("/v1/duplicates?limti=3", 400, "facet.FIELD"),
+        ("/v1/duplicates?thresold=0.9", 400, "did you mean 'threshold'"),
+        ("/v1/images/mice%2Fplain.png/similar?cursr=x", 400, "facet.FIELD"),
+        ("/v1/images/mice%2Fplain.png/similar?min_percentil=x", 400, "did you mean 'min_percentile'"),
+        ("/v1/facets/organism?paren=x", 400, "did you mean 'parent'"),
+        ("/v1/facets/organism?limti=3", 400, "facet.FIELD"),
         ("/v1/search/images?facet.organsm=human", 400, "did you mean organism"),
         ("/v1/search/images?facets=organsm", 400, "did you mean organism"),
         ("/v1/search/images?facet.anatomy=UBERON:00009555", 400, "UBERON:0000955 (brain)"),
@@ -353,6 +362,10 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
         ("/v1/search/images", "post"),
         ("/v1/search/similar", "post"),
         ("/v1/search/combined", "post"),
+        ("/v1/duplicates", "get"),
+        ("/v1/duplicates", "post"),
+        ("/v1/studies/{study_id}/outliers", "get"),
+        ("/v1/studies/{study_id}/similar", "get"),
         ("/v1/images/{image_id}/similar", "get"),
         ("/v1/images/{image_id}/thumbnail", "get"),
         ("/v1/images/{image_id}", "get"),
@@ -372,6 +385,36 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
     names = {p["name"] for p in api["paths"]["/v1/search/images"]["get"]["parameters"]}
     switches = {"strict", "exclude_inferred", "explain"}
     assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", "count", *switches}
+
+
+def test_openapi_names_the_problems_that_routes_give(http: httpx.Client) -> None:
+    api = http.get("/openapi.json").json()
+    assert not [name for name in api["components"]["schemas"] if "ValidationError" in name]
+    wanted = {
+        ("/v1/search/images", "get"): {400, 409},
+        ("/v1/search/images", "post"): {400, 409, 413},
+        ("/v1/search/similar", "post"): {400, 404, 409, 413},
+        ("/v1/search/combined", "post"): {400, 404, 409, 413},
+        ("/v1/images/{image_id}/similar", "get"): {400, 404, 409},
+        ("/v1/images/{image_id}", "get"): {404},
+        ("/v1/studies/{study_id}", "get"): {404},
+        ("/v1/terms/{curie}", "get"): {400},
+        ("/v1/autocomplete", "get"): {400},
+        ("/v1/duplicates", "get"): {400, 413},
+        ("/v1/duplicates", "post"): {400, 413},
+        ("/v1/studies/{study_id}/outliers", "get"): {400, 404, 413},
+        ("/v1/studies/{study_id}/similar", "get"): {400, 404},
+    }
+    for (path, method), statuses in wanted.items():
+        responses = api["paths"][path][method]["responses"]
+        assert set(responses) == {"200", *map(str, statuses), "default"}, path
+    for methods in api["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status != "200":
+                    (media,) = response["content"].items()
+                    assert media[0] == "application/problem+json"
+                    Draft202012Validator(media[1]["schema"]).validate(http.get("/v1/images/nothing").json())
 
 
 def test_bodies_match_the_schemas_of_openapi(http: httpx.Client) -> None:

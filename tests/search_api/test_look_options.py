@@ -265,6 +265,11 @@ def test_combined_refuses_what_is_of_look_alikes(engine: Engine, options: LookOp
         engine.combined(Example(images=EXAMPLES[0]), ask(), options)
 
 
+def test_combined_explains_no_hits_and_says_so(engine: Engine) -> None:
+    with pytest.raises(BadInput, match="explain: it is of look-alikes"):
+        engine.combined(Example(images=EXAMPLES[0]), SearchRequest(Level.IMAGE, explain=True))
+
+
 def test_similar_refuses_a_weight(engine: Engine) -> None:
     with pytest.raises(BadInput, match="weight"):
         engine.similar(Example(images=EXAMPLES[0]), ask(), LookOptions(weight=0.5))

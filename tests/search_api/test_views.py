@@ -178,6 +178,17 @@ def test_a_tile_stands_in_for_a_region_whose_pixels_are_gone(opened: Engine, til
     assert found.hits[0].pairs[0].example_place == Place(box=CORNER)
 
 
+@pytest.mark.parametrize("region", [Box(512, 0, 10, 10), Box(9_000, 9_000, 10, 10), Box(500, 500, 13, 12)])
+def test_a_region_outside_is_refused_where_the_pixels_are_gone(opened: Engine, tiled: Path, region: Box) -> None:
+    path = tiled / "views/scene.ome.tif"
+    path.rename(tiled / "moved")
+    try:
+        with pytest.raises(BadInput, match="not inside the image of 512 x 512"):
+            look(opened, Example(images=(SCENE,)), ViewOptions(region=region))
+    finally:
+        (tiled / "moved").rename(path)
+
+
 @pytest.mark.parametrize(
     ("views", "message"),
     [
@@ -189,6 +200,22 @@ def test_a_tile_stands_in_for_a_region_whose_pixels_are_gone(opened: Engine, til
 def test_what_an_image_does_not_have_is_said(opened: Engine, views: ViewOptions, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         look(opened, Example(images=(SCENE,)), views)
+
+
+def test_a_name_that_not_every_channel_has_for_itself_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    folder.mkdir()
+    planes = _planes(_texture("dots", 64), _texture("stripes", 64), _texture("rings", 64))
+    for file, names in (("twice", ["DAPI", "DAPI", "GFP"]), ("blank", ["DAPI", "", "GFP"])):
+        metadata = {"axes": "CYX", "Channel": {"Name": names}}
+        tifffile.imwrite(folder / f"{file}.ome.tif", planes, metadata=metadata)
+    run(IndexJob((folder,), tmp_path / "index", model=Model(DEFAULT_MODEL)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        for file in ("twice", "blank"):
+            example = Example(images=(f"named/{file}.ome.tif",))
+            with pytest.raises(BadInput, match=r"names 2 of its 3 channels.*give its number"):
+                look(engine, example, ViewOptions(channel="GFP"))
+            assert look(engine, example, ViewOptions(channel="2")).hits[0].similarity == pytest.approx(1, abs=1e-5)
 
 
 def test_a_region_is_of_one_example(opened: Engine) -> None:
@@ -226,6 +253,21 @@ def test_an_index_goes_on_with_its_own_tiles_and_refuses_others(tiled: Path) -> 
     assert run(job).embedded == 4
     with pytest.raises(SpaceMismatch, match="tiles: 4, here 2"):
         run(IndexJob(job.paths, job.directory, model=Model(DEFAULT_MODEL, tiles=2)))
+
+
+def test_another_model_is_refused_before_its_weights_are_looked_for(opened: Engine, tiled: Path) -> None:
+    nowhere = tiled / "nowhere.safetensors"
+    with pytest.raises(SpaceMismatch, match=f"model: {DEFAULT_MODEL}, here vit_small.*new directory"):
+        run(IndexJob((tiled / "views",), tiled / "index", model=Model("best", nowhere)))
+    example = uploaded(opened, tiled / "views/part.ome.tif", ViewOptions())
+    said = rf"model: {DEFAULT_MODEL}, here {DEFAULT_MODEL}\+stages"
+    with (
+        closing(Engine(tiled / "index", EmbedderChoice("balanced", nowhere))) as engine,
+        pytest.raises(SpaceMismatch, match=said),
+    ):
+        look(engine, example, ViewOptions())
+    with closing(Engine(tiled / "index", EmbedderChoice("fast"))) as engine:
+        assert look(engine, example, ViewOptions()).hits[0].id == PART
 
 
 def test_the_same_over_http_on_the_command_line_and_in_a_notebook(opened: Engine, tiled: Path) -> None:
