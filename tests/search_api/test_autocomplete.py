@@ -264,6 +264,19 @@ def test_a_label_that_reads_as_syntax_is_completed_by_its_id(tmp_path: Path) -> 
         assert engine.search(SearchRequest(Level.IMAGE, found.text)).total == found.count == 1
 
 
+def test_prose_that_a_search_of_images_passes_over_is_suggested_of_studies_only(tmp_path: Path) -> None:
+    folder = tmp_path / "screen"
+    folder.mkdir()
+    (folder / "manifest.tsv").write_text("path\tgene\na.png\tLamin\n")
+    (folder / "hooke.toml").write_text('[study]\nid = "screen"\nsample_description = "Lamin screen on breast tissue"\n')
+    run(IndexJob((folder,), tmp_path / "index", None, write_ontologies(tmp_path)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        found = {level: texts(engine.complete(CompletionRequest("lamin", level))) for level in Level}
+        assert found == {Level.STUDY: ["Lamin screen on breast tissue"], Level.IMAGE: ["Lamin"]}
+        asked = engine.complete(CompletionRequest("lamin", Level.IMAGE, "sample_description"))
+        assert texts(asked) == ["Lamin screen on breast tissue"]
+
+
 @pytest.fixture
 def brains(tmp_path: Path) -> Iterator[tuple[Engine, Path]]:
     """Two images of brains, one of which says so in two fields."""
