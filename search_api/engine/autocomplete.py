@@ -224,9 +224,17 @@ def _terms(
         # a record that has a term in two fields is one record
         count = counts[term] if len(names) == 1 else reader.count(level, Terms(catalogue.descendants_among(term, used)))
         label = catalogue.label(term)
-        yield Completion(
-            "term", label if _reads_as_name(label) else term, term, label, count=count, fields=tuple(names)
-        )
+        text = _found_by(term, label, catalogue)
+        if text is not None:
+            yield Completion("term", text, term, label, count=count, fields=tuple(names))
+
+
+def _found_by(term: str, label: str, catalogue: Catalogue) -> str | None:
+    """What a query finds a term by: its label, or its id where that names none, as a dead term's does; None: nothing."""
+    if _reads_as_name(label) and any(match.term == term for match in catalogue.find(label)):
+        return label
+    resolved = catalogue.resolve(term)
+    return term if resolved and resolved.term == term else None
 
 
 def _reads_as_name(label: str) -> bool:
