@@ -230,7 +230,7 @@ def _terms(
 
 
 def _found_by(term: str, label: str, catalogue: Catalogue) -> str | None:
-    """What a query finds a term by: its label, or its id where that names none, as a dead term's does; None: nothing."""
+    """What a query finds a term by: its label; its id where that names none, as a dead term's does; None: nothing."""
     if _reads_as_name(label) and any(match.term == term for match in catalogue.find(label)):
         return label
     resolved = catalogue.resolve(term)
