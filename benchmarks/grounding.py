@@ -32,9 +32,10 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS
@@ -156,9 +157,9 @@ def read_gold(metadata: Path) -> Gold:
     names = {name for source in inputs for name in _phenotype_names(source)}
     for source in inputs:
         pairs: Counter[Pair] = Counter()
-        for (value, dragged), cells in Counter(_values(source)).items():
+        for value, cells in Counter(_values(source)).items():
             for pair in _pairs(value, names):
-                pairs[replace(pair, dragged=dragged)] += cells
+                pairs[pair] += cells
         kept, false = _without_dragged(pairs) if source.source is Source.IDR_TABLE else (pairs, Counter())
         gold.pairs.update(kept)
         gold.dragged.update(false)
@@ -169,14 +170,12 @@ def _pass_over(_: Quarantined) -> None:
     """What cannot be read has no pairs."""
 
 
-def _values(source: Input) -> Iterator[tuple[Value, bool]]:
-    """The values with ids of every record, in fields with an ontology; and whether the row above shows them dragged."""
-    for study in read_studies(source, _pass_over):
-        yield from ((value, False) for value in study.values if value.ids and value.field in _FIELDS)
-    rows = Dragged()
-    for image in read_images(source, _pass_over):
-        dragged = rows.of(image)
-        yield from ((value, value in dragged) for value in image.values if value.ids and value.field in _FIELDS)
+def _values(source: Input) -> Iterator[Value]:
+    """The values with ids of every record, in fields with an ontology; dragged ones are marked."""
+    images = map(Dragged().marked, read_images(source, _pass_over))
+    studies = read_studies(source, _pass_over)
+    for values in chain((study.values for study in studies), (image.values for image in images)):
+        yield from (value for value in values if value.ids and value.field in _FIELDS)
 
 
 def _phenotype_names(source: Input) -> Iterator[str]:
@@ -200,7 +199,7 @@ def _pairs(value: Value, phenotype_names: set[str]) -> Iterator[Pair]:
         # A value without a text of its own has its id for one.
         if value.text != identifier and re.search(r"[^\W\d_]", value.text):
             others = tuple(other for other in value.ids if other != identifier)
-            yield Pair(OWN_WORDS if own else value.field, value.text, identifier, others)
+            yield Pair(OWN_WORDS if own else value.field, value.text, identifier, others, value.dragged)
 
 
 def _without_dragged(pairs: Counter[Pair]) -> tuple[Counter[Pair], Counter[Pair]]:
@@ -275,8 +274,8 @@ def flags(gold: Gold, false: frozenset[Reviewed], catalogue: Catalogue) -> Flags
 
 def conflicts(pair: Pair, catalogue: Catalogue) -> bool:
     """Whether a pair as submitted is noted `id_label_conflict`."""
-    value = Value(_FIELDS[pair.field], pair.label, (pair.id, *pair.others))
-    mentions, _ = ground(value, catalogue, dragged=pair.dragged)
+    value = Value(_FIELDS[pair.field], pair.label, (pair.id, *pair.others), dragged=pair.dragged)
+    mentions, _ = ground(value, catalogue)
     return any(mention.note == "id_label_conflict" for mention in mentions)
 
 

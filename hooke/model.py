@@ -66,12 +66,14 @@ class Value:
 
     ids: the submitter's term ids for it, in any spelling. A mention may stand in another field than the value does:
     a crate does not tell components from processes.
+    dragged: the ids were counted up by a spreadsheet, as only the row above showed (`indexer.dragged`).
     """
 
     field: str
     text: str
     ids: tuple[str, ...] = ()
     mentions: tuple[Mention, ...] = ()
+    dragged: bool = False
 
     def __post_init__(self) -> None:
         if not self.field:

@@ -12,7 +12,6 @@ from hooke.curation import Decisions
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import ID_LABEL_CONFLICT, Dataset, Image, Mention, Study, Unresolved, Value
 from indexer.decisions import curated
-from indexer.dragged import Dragged
 from indexer.prose import Prose
 from ontologies.catalogue import Catalogue
 from ontologies.ground import ground
@@ -27,9 +26,7 @@ class Annotator:
         self._catalogue = catalogue
         self._decisions = decisions or Decisions()
         self._prose = Prose(catalogue, self._decisions)
-        self._dragged = Dragged()
         self._known: dict[Value, _Grounded] = {}
-        self._known_dragged: dict[Value, _Grounded] = {}
         self._seen: dict[int, tuple[Value, _Grounded]] = {}
         self.unresolved: Counter[Unresolved] = Counter()
 
@@ -39,28 +36,24 @@ class Annotator:
         return self._prose.study(replace(study, values=self._values(study.values), datasets=datasets))
 
     def image(self, image: Image) -> Image:
-        """An image, grounded; images come in the order of their table, which tells the ids that were dragged."""
-        values = self._values(image.values, dragged=self._dragged.of(image))
-        return self._prose.image(replace(image, values=values))
+        """An image, grounded."""
+        return self._prose.image(replace(image, values=self._values(image.values)))
 
     @property
     def distinct(self) -> int:
         """How many distinct values were grounded."""
-        return len(self._known.keys() | self._known_dragged.keys())
+        return len(self._known)
 
     def take_unresolved(self) -> Counter[Unresolved]:
         """What was counted since the last time."""
         taken, self.unresolved = self.unresolved, Counter()
         return taken
 
-    def _values(
-        self, values: Iterable[Value], *, count: bool = True, dragged: frozenset[Value] = frozenset()
-    ) -> tuple[Value, ...]:
+    def _values(self, values: Iterable[Value], *, count: bool = True) -> tuple[Value, ...]:
         grounded, waiting = list[Value](), set[Unresolved]()
         for value in values:
             if value.ids or value.field in ONTOLOGY_FIELDS:
-                is_dragged = dragged and value in dragged  # nearly always empty: a value's hash is dear
-                made, unresolved = self._ground_dragged(value) if is_dragged else self._ground(value)
+                made, unresolved = self._ground(value)
                 grounded.append(made)
                 waiting.update(unresolved)
             else:
@@ -81,14 +74,8 @@ class Annotator:
         self._seen[id(value)] = (value, known)
         return known
 
-    def _ground_dragged(self, value: Value) -> _Grounded:
-        known = self._known_dragged.get(value)
-        if known is None:
-            known = self._known_dragged[value] = self._made(value, dragged=True)
-        return known
-
-    def _made(self, value: Value, *, dragged: bool = False) -> _Grounded:
-        mentions, unresolved = ground(value, self._catalogue, dragged=dragged)
+    def _made(self, value: Value) -> _Grounded:
+        mentions, unresolved = ground(value, self._catalogue)
         unresolved += _conflict(value, mentions, self._catalogue)
         decided = curated(value, self._decisions, self._catalogue, waits=bool(unresolved))
         if decided is not None:

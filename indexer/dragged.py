@@ -7,6 +7,7 @@ cell that was dragged is not among them: it was typed, and is judged as any othe
 """
 
 import re
+from dataclasses import replace
 
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import Image, Value
@@ -15,14 +16,14 @@ _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 class Dragged:
-    """Tells the values with such ids, of images that come as their table has them, one row after another."""
+    """Marks the values with such ids, of images that come as their table has them, one row after another."""
 
     def __init__(self) -> None:
         self._place: tuple[str, str | None] | None = None
         self._above: dict[tuple[str, str], Value] = {}
 
-    def of(self, image: Image) -> frozenset[Value]:
-        """The values of an image whose ids were made so, as the image before it shows."""
+    def marked(self, image: Image) -> Image:
+        """An image with the values marked whose ids were made so, as the image before it shows."""
         place = image.study_id, image.dataset
         above = self._above if place == self._place else {}
         self._place = place
@@ -31,12 +32,16 @@ class Dragged:
             for value in image.values
             if len(value.ids) == 1 and value.field in ONTOLOGY_FIELDS
         }
-        return frozenset(
-            value
+        dragged = {
+            id(value)
             for key, value in self._above.items()
             # tables give the same object for the same cells
             if (before := above.get(key)) and before is not value and _follows(before.ids[0], value.ids[0])
-        )
+        }
+        if not dragged:
+            return image
+        values = (replace(value, dragged=True) if id(value) in dragged else value for value in image.values)
+        return replace(image, values=tuple(values))
 
 
 def _follows(before: str, after: str) -> bool:

@@ -26,6 +26,7 @@ from hooke.store.choose import open_store
 from hooke.store.location import Location
 from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
+from indexer.dragged import Dragged
 from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
 from indexer.merge import ImageOwners, as_submitted, merge, merge_studies
 from indexer.prose import stated_in
@@ -34,7 +35,7 @@ from indexer.sources import Discovery, Input, Quarantined, Source, digest, disco
 from ontologies.catalogue import Catalogue
 from ontologies.snapshot import add_ontologies, latest_version
 
-PIPELINE_VERSION = "4"
+PIPELINE_VERSION = "5"
 """Counts up when the same input gives other records."""
 COMMIT_IMAGES = 50_000
 _UNFINISHED = "unfinished"
@@ -352,7 +353,8 @@ class _Run:
 
     def _read_images(self, source: Input) -> Iterator[Image]:
         try:
-            yield from read_images(source, self._quarantined.append)
+            # before those are left out that another input has: what was dragged is told by the row above
+            yield from map(Dragged().marked, read_images(source, self._quarantined.append))
         except HookeError as exc:
             self._quarantined.append(Quarantined(str(source.path), str(exc)))
 

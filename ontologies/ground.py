@@ -82,14 +82,14 @@ class _Named:
     candidates: tuple[TermId, ...] = ()
 
 
-def ground(value: Value, catalogue: Catalogue, *, dragged: bool = False) -> Grounded:
+def ground(value: Value, catalogue: Catalogue) -> Grounded:
     """The mentions of a value, and what of it stays unresolved (unknown_id, no_term, ambiguous).
 
     Values of fields without an ontology are grounded by their ids only, and are never unresolved for their text.
-    dragged: whether a spreadsheet made the ids, so that they count only where the text is a name of their term.
+    Ids that a spreadsheet made count only where the text is a name of their term.
     """
-    if dragged and not _is_confirmed(value, catalogue):
-        return _beside_dragged(value, *ground(replace(value, ids=()), catalogue))
+    if value.dragged and not _is_confirmed(value, catalogue):
+        return _beside_dragged(value, *ground(replace(value, ids=(), dragged=False), catalogue))
     prefixes = ONTOLOGY_FIELDS.get(value.field)
     text = "" if is_no_value(value.text) else " ".join(value.text.split())
     text, written_id = _without_id(text, catalogue)

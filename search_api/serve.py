@@ -54,3 +54,5 @@ def warm_up(engine: Engine) -> None:
             make()
         except HookeError as exc:
             logger.warning("%s: %s", unready, exc)
+        except Exception:  # the next step must not wait for a request because this one has a fault
+            logger.exception("%s", unready)

@@ -6,8 +6,9 @@ Everything is worked out once for a snapshot and kept, so that a keystroke asks 
 - studies by id, at any word of it;
 - values by their start: of the facets every archive has the 50,000 most frequent each, and all of any other field of at
   most 10,000. Values over 200 characters are prose, and outside the shared facets those without a letter are numbers
-  and those of one or two characters soon typed: none is completed. A field that is asked for by name gives its 50,000
-  most frequent, numbers too.
+  and those of one or two characters soon typed: none is completed. Nor is an image's prose, for a search of its words
+  passes over what the image inherits (docs/adr/0014). A field that is asked for by name gives its 50,000 most frequent,
+  numbers and prose too.
 """
 
 import re
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
+from hooke.inherit import is_prose
 from hooke.model import Level
 from hooke.query import Everything, Terms
 from hooke.request import CompletionRequest
@@ -160,7 +162,8 @@ def make_suggestions(level: Level, field: str | None, reader: MetadataReader, ca
         of_field = [*_terms(counted, level, reader, catalogue), *_values(counted)]
         return Suggestions(reader.snapshot.id, of_field, catalogue)
     counted = [_count(name, level, reader, catalogue) for name in _completed_fields(level, reader)]
-    plain = [_worth_completing(each) for each in counted if each.name != _ACCESSION]
+    said = [each for each in counted if not (level is Level.IMAGE and is_prose(each.name))]
+    plain = [_worth_completing(each) for each in said if each.name != _ACCESSION]
     items = [*_terms(counted, level, reader, catalogue), *_values(plain), *_studies(reader)]
     return Suggestions(reader.snapshot.id, items, catalogue)
 
@@ -221,9 +224,17 @@ def _terms(
         # a record that has a term in two fields is one record
         count = counts[term] if len(names) == 1 else reader.count(level, Terms(catalogue.descendants_among(term, used)))
         label = catalogue.label(term)
-        yield Completion(
-            "term", label if _reads_as_name(label) else term, term, label, count=count, fields=tuple(names)
-        )
+        text = _found_by(term, label, catalogue)
+        if text is not None:
+            yield Completion("term", text, term, label, count=count, fields=tuple(names))
+
+
+def _found_by(term: str, label: str, catalogue: Catalogue) -> str | None:
+    """What a query finds a term by: its label; its id where that names none, as a dead term's does; None: nothing."""
+    if _reads_as_name(label) and any(match.term == term for match in catalogue.find(label)):
+        return label
+    resolved = catalogue.resolve(term)
+    return term if resolved and resolved.term == term else None
 
 
 def _reads_as_name(label: str) -> bool:

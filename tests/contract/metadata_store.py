@@ -110,9 +110,9 @@ mentions = st.lists(
     ),
     max_size=2,
 ).map(tuple)
-values = st.lists(st.builds(Value, field_names, texts, st.sampled_from([(), ("id:1",)]), mentions), max_size=4).map(
-    tuple
-)
+values = st.lists(
+    st.builds(Value, field_names, texts, st.sampled_from([(), ("id:1",)]), mentions, st.booleans()), max_size=4
+).map(tuple)
 datasets = st.lists(st.builds(Dataset, st.sampled_from(["A", "B"]), values), max_size=2, unique_by=lambda d: d.name)
 studies = st.builds(Study, st.sampled_from(["S1", "S2"]), texts, values, datasets.map(tuple))
 images = st.sampled_from(["S1", "S2"]).flatmap(
@@ -430,6 +430,29 @@ class StoreContract:
                 assert reader.count(Level.IMAGE, Equals(field, text)) == 1, field
             assert reader.count(Level.IMAGE, Words(frozenset({"word"}))) == ("word" in text)
             assert [held.values for held in reader.value_sets(Level.IMAGE, "strain")] == [{text}]
+
+    def test_a_value_with_a_dragged_id_comes_back_so(self, store: MetadataStore) -> None:
+        typed = Value("organism", "Mus musculus", ("BTO:11",))
+        counted_up = replace(typed, dragged=True)
+        images = tuple(
+            Image(f"S1/{number}", "S1", "well", values=(value,)) for number, value in enumerate((counted_up, typed) * 2)
+        )
+        for batch in (images[:2], images[2:]):  # each by a writer of its own
+            with store.write() as writer:
+                writer.put_studies([Study("S1", "plate")])
+                writer.put_images(batch)
+                writer.commit(Manifest())
+        with self.new_store() as other:
+            copy_all(store, other)
+            for each in (store, other):
+                with each.read() as reader:
+                    assert [stored.record for stored in reader.stored(Level.IMAGE)] == list(images)
+                    records = reader.records(Level.IMAGE, list(reader.ordinals(Level.IMAGE, EVERYTHING)))
+                    assert [[v.dragged for v in r.values if v.field == "organism"] for r in records] == [
+                        [True],
+                        [False],
+                    ] * 2
+                    assert reader.count(Level.IMAGE, Equals("organism", "mus musculus")) == 4
 
     def test_several_fields_are_counted_at_once(self, reader: MetadataReader) -> None:
         fields = ["channels", "nowhere", "organism"]

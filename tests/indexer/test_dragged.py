@@ -11,10 +11,10 @@ from indexer.annotate import Annotator
 from indexer.dragged import Dragged
 from indexer.update import update_ontologies
 from ontologies.catalogue import Catalogue
-from tests.indexer.archives import TAXA, held, index_all
+from tests.indexer.archives import TAXA, held, index_all, write_ontologies
 from tests.indexer.sourcing import read
 from tests.ontologies.samples import CELL_LINES, catalogue_of, obo
-from tests.waiting_index import build, conflicts, write_wells
+from tests.waiting_index import conflicts, write_wells
 
 HELA, MCF = "EFO:0001185", "EFO:0001200"
 MORE = "\n[Term]\nid: EFO:0001186\nname: HeLa S3\nis_a: EFO:0001185\n\n[Term]\nid: EFO:0001187\nname: K562\n"
@@ -38,8 +38,7 @@ def plate(folder: Path, wells: Sequence[tuple[str, str]], name: str = "idr0001-s
 
 
 def dragged(images: Sequence[Image]) -> list[str]:
-    rows = Dragged()
-    return [value.ids[0] for image in images for value in rows.of(image)]
+    return [value.ids[0] for image in map(Dragged().marked, images) for value in image.values if value.dragged]
 
 
 def grounded(
@@ -47,7 +46,8 @@ def grounded(
 ) -> tuple[list[tuple[str, str | None, str | None]], Annotator]:
     """The term, note and submitted id of each well."""
     annotator = Annotator(catalogue)
-    mentions = [mention for image in images for value in annotator.image(image).values for mention in value.mentions]
+    made = map(annotator.image, map(Dragged().marked, images))
+    mentions = [mention for image in made for value in image.values for mention in value.mentions]
     return [(mention.term, mention.note, mention.given_id) for mention in mentions], annotator
 
 
@@ -130,13 +130,23 @@ def test_a_text_without_a_term_waits_with_the_id_that_is_not_believed(tmp_path: 
     assert list(annotator.take_unresolved()) == [Unresolved("cell_line", "griffin", ("EFO:0001186",), "unknown_id")]
 
 
-def test_a_newer_ontology_finds_the_dragged_ids_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each_second_first", [False, True], ids=["whole", "a table that has gained rows since"])
+def test_a_newer_ontology_finds_the_dragged_ids_again(tmp_path: Path, each_second_first: bool) -> None:
+    """Rows that were gained stand behind the others in the index, but between them in the table."""
     wells = [("Mus musculus", f"BTO:{number}") for number in range(10, 16)]
     release = str(obo(tmp_path, TAXA.replace("name: Mammalia", "name: mammals").partition("\n\n")[2], "ncbitaxon.obo"))
-    index, methods = build(tmp_path / "old", wells), str(tmp_path / "old" / "ontologies" / "methods.obo")
+    taxa, methods = write_ontologies(tmp_path / "ontologies")
+    archive, index = write_wells(tmp_path / "archive", wells), tmp_path / "old"
+    if each_second_first:
+        table = archive / "idr0001-screenA-annotation.csv"
+        header, *rows = table.read_text().splitlines(keepends=True)
+        table.write_text("".join([header, *rows[::2]]))
+        index_all(index, archive, ontologies=[taxa, methods])
+        write_wells(archive, wells)
+    index_all(index, archive, ontologies=[taxa, methods])
     assert len(conflicts(index)["Mus musculus"].ids) == 1
     update_ontologies([release], index)
-    index_all(tmp_path / "new", write_wells(tmp_path / "archive", wells), ontologies=[release, methods])
+    index_all(tmp_path / "new", archive, ontologies=[release, methods])
     notes = [
         {image: [m.note for value in values for m in value.mentions] for image, values in held(each).images.items()}
         for each in (index, tmp_path / "new")

@@ -264,6 +264,43 @@ def test_a_label_that_reads_as_syntax_is_completed_by_its_id(tmp_path: Path) -> 
         assert engine.search(SearchRequest(Level.IMAGE, found.text)).total == found.count == 1
 
 
+@pytest.mark.parametrize(
+    ("replaced_by", "text"),
+    [("", ["FBbi:00000001"]), ("replaced_by: FBbi:00000003\n", [])],
+    ids=["dead", "replaced: its id is another's"],
+)
+def test_a_dead_term_above_one_in_use_is_completed_by_what_finds_it(
+    tmp_path: Path, replaced_by: str, text: list[str]
+) -> None:
+    folder, ontology = tmp_path / "methods", tmp_path / "fbbi.obo"
+    folder.mkdir()
+    (folder / "manifest.tsv").write_text("path\timaging_method\na.png\tFBbi:00000002\n")
+    ontology.write_text(
+        "format-version: 1.2\nontology: fbbi\n\n"
+        f"[Term]\nid: FBbi:00000001\nname: obsolete_method\nis_obsolete: true\n{replaced_by}\n"
+        "[Term]\nid: FBbi:00000002\nname: light microscopy\nis_a: FBbi:00000001\n\n"
+        "[Term]\nid: FBbi:00000003\nname: another\n"
+    )
+    run(IndexJob((folder,), tmp_path / "index", None, (str(ontology),)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        found = engine.complete(CompletionRequest("obsolete", Level.IMAGE)).completions
+        assert [each.text for each in found] == text
+        assert [engine.search(SearchRequest(Level.IMAGE, each.text)).total for each in found] == [1] * len(text)
+
+
+def test_prose_that_a_search_of_images_passes_over_is_suggested_of_studies_only(tmp_path: Path) -> None:
+    folder = tmp_path / "screen"
+    folder.mkdir()
+    (folder / "manifest.tsv").write_text("path\tgene\na.png\tLamin\n")
+    (folder / "hooke.toml").write_text('[study]\nid = "screen"\nsample_description = "Lamin screen on breast tissue"\n')
+    run(IndexJob((folder,), tmp_path / "index", None, write_ontologies(tmp_path)))
+    with closing(Engine(tmp_path / "index", EmbedderChoice())) as engine:
+        found = {level: texts(engine.complete(CompletionRequest("lamin", level))) for level in Level}
+        assert found == {Level.STUDY: ["Lamin screen on breast tissue"], Level.IMAGE: ["Lamin"]}
+        asked = engine.complete(CompletionRequest("lamin", Level.IMAGE, "sample_description"))
+        assert texts(asked) == ["Lamin screen on breast tissue"]
+
+
 @pytest.fixture
 def brains(tmp_path: Path) -> Iterator[tuple[Engine, Path]]:
     """Two images of brains, one of which says so in two fields."""

@@ -64,13 +64,14 @@ def test_who_asks_for_a_facet_that_is_being_made_waits_for_it(cold: Engine, monk
 
 
 class Ordered(Engine):
-    """An engine that tells in which order it warms up, and has no cluster for its facets."""
+    """An engine that tells in which order it warms up, and fails at its facets."""
 
     steps: list[str]
+    fault: Exception
 
     def warm_up_facets(self) -> None:
         self.steps = ["facets"]
-        raise BackendUnavailable("the cluster is down")
+        raise self.fault
 
     def warm_up_embedder(self) -> None:
         self.steps.append("embedder")
@@ -79,10 +80,14 @@ class Ordered(Engine):
         self.steps.append("completions")
 
 
+@pytest.mark.parametrize("fault", [BackendUnavailable("the cluster is down"), MemoryError("the cluster is down")])
 def test_the_pages_first_request_is_warmed_up_first_and_what_fails_stops_nothing(
-    index: Path, caplog: pytest.LogCaptureFixture
+    index: Path, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     with closing(Ordered(index, EmbedderChoice())) as engine:
+        engine.fault = fault
         warm_up(engine)
         assert engine.steps == ["facets", "embedder", "completions"]
-    assert "facets are not ready: the cluster is down" in caplog.text
+    assert "facets are not ready" in caplog.text
+    assert "the cluster is down" in caplog.text
+    assert ("Traceback" in caplog.text) == (type(fault) is MemoryError)  # a fault of Hooke's own says where it is

@@ -37,7 +37,12 @@ mentions = st.builds(
     st.none() | names,
 )
 values = st.builds(
-    Value, names, texts, st.lists(texts, max_size=2).map(tuple), st.lists(mentions, max_size=2).map(tuple)
+    Value,
+    names,
+    texts,
+    st.lists(texts, max_size=2).map(tuple),
+    st.lists(mentions, max_size=2).map(tuple),
+    st.booleans(),
 )
 several = st.lists(values, max_size=3).map(tuple)
 datasets = st.lists(st.builds(Dataset, names, several), max_size=2).map(tuple)

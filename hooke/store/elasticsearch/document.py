@@ -379,7 +379,8 @@ def _values(values: Iterable[Value]) -> list[list[object]]:
 
 
 def _packed(value: Value) -> list[object]:
-    return [value.field, value.text, value.ids, [_mention(m) for m in value.mentions]]
+    packed: list[object] = [value.field, value.text, value.ids, [_mention(m) for m in value.mentions]]
+    return [*packed, True] if value.dragged else packed
 
 
 def _mention(mention: Mention) -> list[object]:
@@ -392,8 +393,8 @@ def _read_values(values: Iterable[Sequence[object]]) -> tuple[Value, ...]:
 
 
 def _read_value(packed: Sequence[object]) -> Value:
-    field, text, ids, mentions = packed
+    field, text, ids, mentions, *dragged = packed
     assert isinstance(ids, list)
     assert isinstance(mentions, list)
     read = tuple(Mention(f, t, term, label, Method(m), score, *rest) for f, t, term, label, m, score, *rest in mentions)
-    return Value(str(field), str(text), tuple(ids), read)
+    return Value(str(field), str(text), tuple(ids), read, dragged=bool(dragged))

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import is_prose
@@ -98,7 +99,7 @@ class CellTable:
     def passing_cell(self, value: Value) -> Cell:
         """The cell of a value whose object will not be seen again."""
         mentions = json.dumps([list(asdict(m).values()) for m in value.mentions]) if value.mentions else None
-        ids = json.dumps(value.ids) if value.ids else None
+        ids = _packed_ids(value)
         key = digest(value.field, value.text, ids or "", mentions or "")
         cell = self._by_digest.get(key)
         if cell is None:
@@ -212,10 +213,20 @@ def load_values(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int,
         "JOIN fields f ON f.id = c.field",
         (wanted,),
     )
-    return {
-        number: Value(field, text, tuple(json.loads(given)) if given else (), _mentions(mentions) if mentions else ())
-        for number, field, text, given, mentions in rows
-    }
+    return {number: _value(field, text, given, mentions) for number, field, text, given, mentions in rows}
+
+
+def _packed_ids(value: Value) -> str | None:
+    if value.dragged:
+        return json.dumps({"dragged": value.ids})
+    return json.dumps(value.ids) if value.ids else None
+
+
+def _value(field: str, text: str, packed: str | None, mentions: str | None) -> Value:
+    ids: Any = json.loads(packed) if packed else ()
+    dragged = isinstance(ids, dict)
+    given = tuple(ids["dragged"] if dragged else ids)
+    return Value(field, text, given, _mentions(mentions) if mentions else (), dragged)
 
 
 def _mentions(text: str) -> tuple[Mention, ...]:

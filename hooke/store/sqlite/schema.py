@@ -19,7 +19,8 @@ CREATE TABLE snapshots (
 );
 CREATE TABLE fields (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
--- ids, mentions: null where there are none; canon: the first cell of the field with this folded text, null in itself
+-- ids, mentions: null where there are none; ids: an object where a spreadsheet counted them up
+-- canon: the first cell of the field with this folded text, null in itself
 CREATE TABLE cells (
     id INTEGER PRIMARY KEY, field INTEGER NOT NULL, text TEXT NOT NULL, ids TEXT, mentions TEXT, canon INTEGER
 );
