@@ -1,5 +1,6 @@
 """Shared data, and the flag with which a skipped part is a failed one."""
 
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -7,6 +8,12 @@ import pytest
 
 from hooke.settings import read_settings
 from tests.elasticsearch_server import given_url, running_cluster
+
+
+def pytest_sessionstart() -> None:
+    """Let the programs that tests start hear Ctrl-C: a shell's `&` has them ignore it, and who they start too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

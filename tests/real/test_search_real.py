@@ -405,8 +405,10 @@ def test_organisms_are_counted_by_rows_each_term_with_all_below_it(
     above = cache(taxa.above)
     by_study: defaultdict[str, list[set[str]]] = defaultdict(list)
     for table in tables:
+        before: list[str] | None = None
         for row in table.rows.values():
-            by_study[table.study].append(organisms(table, row, taxa, above))
+            by_study[table.study].append(organisms(table, row, before, taxa, above))
+            before = row
     whole = {study: rows for study, rows in by_study.items() if all(rows)}
     assert sum(map(len, whole.values())) > 100_000
     direct = Counter(term for rows in whole.values() for row in rows for term in row)
@@ -417,15 +419,24 @@ def test_organisms_are_counted_by_rows_each_term_with_all_below_it(
     assert {term: value.count for term, value in counts.items()} == every
 
 
-def organisms(table: Table, row: list[str], taxa: Obo, above: Callable[[str], set[str]]) -> set[str]:
-    """The taxa that a row names by label, and by an id that agrees; none unless every label is a taxon's own."""
+def organisms(
+    table: Table, row: list[str], before: list[str] | None, taxa: Obo, above: Callable[[str], set[str]]
+) -> set[str]:
+    """The taxa that a row names by label, and by an id that agrees; none unless every label is a taxon's own.
+
+    before: the row above; an id that is one more than its is a spreadsheet's.
+    """
     named: set[str] = set()
     for column in table.columns(r"Characteristics \[Organism(?: \d+)?\]"):
         label, following = row[column].strip(), range(column + 1, min(column + 3, len(row)))
         if label and label not in taxa.labels:
             return set()
-        ids = [row[n] for n in following if table.header[n].endswith("Accession")]
-        found = {f"NCBITaxon:{int(number)}" for cell in ids for number in re.findall(r"\d+", cell)}
+        places = [n for n in following if table.header[n].endswith("Accession")]
+        numbers = [int(number) for n in places for number in re.findall(r"\d+", row[n])]
+        if before and before[column].strip() == label:
+            above_it = {int(number) + 1 for n in places for number in re.findall(r"\d+", before[n])}
+            numbers = [number for number in numbers if number not in above_it]
+        found = {f"NCBITaxon:{number}" for number in numbers}
         terms = {taxa.replaced.get(term, term) for term in found} & taxa.names.keys()
         if label and len(terms) == 1:  # an id of another branch than its label's taxon was dragged
             terms = {t for t in terms if taxa.labels[label] in above(t) or t in above(taxa.labels[label])}

@@ -1,5 +1,6 @@
 """What is made before anyone asks: first what the page shows first, each thing once."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -82,8 +83,10 @@ class Ordered(Engine):
 
 @pytest.mark.parametrize("fault", [BackendUnavailable("the cluster is down"), MemoryError("the cluster is down")])
 def test_the_pages_first_request_is_warmed_up_first_and_what_fails_stops_nothing(
-    index: Path, caplog: pytest.LogCaptureFixture, fault: Exception
+    index: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
+    # a server that ran in this process before has told uvicorn's logger to keep what it hears
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
     with closing(Ordered(index, EmbedderChoice())) as engine:
         engine.fault = fault
         warm_up(engine)
