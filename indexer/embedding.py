@@ -178,16 +178,17 @@ class EmbeddingRun:
             return self._loaded
         known, golden = load_space(self._index.spaces / f"{manifest.space}.json") if manifest.space else (None, None)
         name = timm_name(self._model.name)
+        try:
+            from hooke.embed.timm import check_name, load_embedder
+        except ModuleNotFoundError as exc:
+            raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
         if known is not None and known.model != name:
+            check_name(name)
             # before its weights are asked for: without a network that takes a minute to fail
             raise SpaceMismatch(
                 f"this index holds vectors of space {known.fingerprint[:12]} (model: {known.model}, here {name}): "
                 "use the model and settings it was made with, or index into a new directory"
             )
-        try:
-            from hooke.embed.timm import load_embedder
-        except ModuleNotFoundError as exc:
-            raise BadInput(f"embedding needs {exc.name}: install Hooke's extra `embed`, or use --no-embed") from exc
         own = known.tiles if known else 0
         tiles = own if self._model.tiles is None else self._model.tiles
         embedder = load_embedder(self._model.name, self._model.weights, tiles=tiles, device=self._model.device)

@@ -212,18 +212,25 @@ def load_embedder(
     return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
 
 
+def check_name(model: str) -> None:
+    """Raise UnknownModel, with those nearest to it, for a name that is no preset's, and that timm does not have."""
+    preset = preset_of(model)
+    plain = (preset.model if preset else model).removesuffix(STAGES)
+    if not timm.is_model(plain):
+        near = [found for found, _, _ in process.extract(plain, timm.list_models(), limit=3)]
+        raise UnknownModel(
+            f"no model {plain!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
+            f"The presets are {', '.join(each.name for each in PRESETS)}"
+        )
+
+
 def load_network(model: str, weights: Path | None = None, arguments: Mapping[str, Any] = _NO_ARGUMENTS) -> nn.Module:
     """A timm model without its classifier, made with these arguments, with its weights.
 
     weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only; None: its package's, or the hub's.
     Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
     """
-    if not timm.is_model(model):
-        near = [found for found, _, _ in process.extract(model, timm.list_models(), limit=3)]
-        raise UnknownModel(
-            f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
-            f"The presets are {', '.join(each.name for each in PRESETS)}"
-        )
+    check_name(model)
     weights = weights or _packaged_weights(model)
     return _from_hub(model, arguments) if weights is None else _from_file(model, arguments, weights)
 

@@ -92,4 +92,4 @@ def _edges(low: float, high: float, width: float) -> list[float]:
 
 def _hold(edges: Sequence[float], low: float, high: float) -> bool:
     rising = all(start < end for start, end in pairwise(edges))
-    return bool(edges) and rising and edges[0] <= low and high < edges[-1] < math.inf
+    return bool(edges) and rising and -math.inf < edges[0] <= low and high < edges[-1] < math.inf

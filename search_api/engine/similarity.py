@@ -114,18 +114,18 @@ class Visuals:
     def _load(self, snapshot: Snapshot) -> Embedder:
         from hooke.embed.fingerprint import check_golden, load_space
         from hooke.embed.presets import timm_name
+        from hooke.embed.timm import check_name, load_embedder
 
         known, golden = load_space(self._index.spaces / f"{snapshot.manifest.space}.json")
         choice = self._choice
         name = timm_name(choice.model or known.model)
         if name != known.model:
+            check_name(name)
             # before its weights are asked for: without a network that takes a minute to fail
             raise SpaceMismatch(
                 f"the index's images were embedded in space {known.fingerprint[:12]} "
                 f"(model: {known.model}, here {name}): start it with the model and weights that indexed them"
             )
-        from hooke.embed.timm import load_embedder
-
         embedder = load_embedder(name, choice.weights, tiles=known.tiles, device=choice.device)
         if embedder.space.fingerprint == known.fingerprint:
             check_golden(embedder, golden)

@@ -1,7 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hooke.store.base import ValueSet
@@ -17,6 +17,7 @@ def ascending(*numbers: float) -> npt.NDArray[np.float64]:
     return np.unique(np.array(numbers, np.float64))
 
 
+@example([*map(float, range(15)), 0.5, 0.25, 0.125, 0.0625, 0.03125, -1.6e308])
 @given(st.lists(finite, min_size=1, max_size=60) | st.lists(whole | near | tiny, min_size=1, max_size=60))
 def test_every_number_is_in_one_range(numbers: list[float]) -> None:
     bounds = divide(ascending(*numbers))

@@ -85,8 +85,9 @@ class Ordered(Engine):
 def test_the_pages_first_request_is_warmed_up_first_and_what_fails_stops_nothing(
     index: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    # a server that ran in this process before has told uvicorn's logger to keep what it hears
+    # a server that ran in this process before has told uvicorn's loggers to keep what they hear, and to hear less
     monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    caplog.set_level(logging.WARNING, "uvicorn.error")
     with closing(Ordered(index, EmbedderChoice())) as engine:
         engine.fault = fault
         warm_up(engine)

@@ -129,16 +129,22 @@ def test_what_images_inherit_and_the_server_refuses_fails_the_load(store: Elasti
 # --- a busy server ---------------------------------------------------------------------------------------------------
 
 
+LOADS = 5
+
+
 @pytest.mark.slow
 def test_a_load_ends_well_on_a_server_that_turns_requests_away() -> None:
     """Both ways in which a server says 429: its queue is full, or it has no memory for one more request."""
     busy = {"thread_pool.write.size": 1, "thread_pool.write.queue_size": 1, "indexing_pressure.memory.limit": "1800kb"}
     with running_cluster(heap_mb=512, settings=busy) as cluster:
         (url,) = cluster.urls
-        with opened(url) as store:
-            load(store, IMAGES)
-            assert [stored.record for stored in held(store).images] == list(images(IMAGES))
-        assert min(rejections(url)) > 0, "the server was never busy: the test shows nothing"
+        for _ in range(LOADS):
+            with opened(url) as store:
+                load(store, IMAGES)
+                assert [stored.record for stored in held(store).images] == list(images(IMAGES))
+            if min(rejections(url)) > 0:  # a quick machine may be busy in one of the ways only
+                return
+        pytest.fail(f"the server was never busy in both ways: {rejections(url)}")
 
 
 def rejections(url: str) -> tuple[int, int]:
