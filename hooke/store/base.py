@@ -139,6 +139,10 @@ class MetadataReader(Protocol):
         """
         ...
 
+    def token_counts(self, level: Level, fields: Sequence[str], most: int) -> Mapping[str, int]:
+        """About how many tokens each of some fields has: never fewer than there are, if there are at most `most`."""
+        ...
+
     def fields(self, level: Level) -> Mapping[str, FieldStats]:
         """Every field of a level by name."""
         ...

@@ -173,15 +173,15 @@ def _completed_fields(level: Level, reader: MetadataReader) -> list[str]:
     present = reader.fields(level)
     shared = [name for name in FACET_FIELDS if name in present]
     others = [name for name in present if name not in FACET_FIELDS and name not in UNCOUNTED_FIELDS]
-    return shared + [name for name in others if _has_few_values(name, level, reader)]
+    # words first: they tell a column of file names or numbers, which would be large to read and stay in memory
+    words = reader.token_counts(level, others, _FEW_VALUES)
+    few = [name for name in others if words[name] <= _FEW_VALUES]
+    return shared + [name for name in few if _has_few_values(name, level, reader)]
 
 
 def _has_few_values(name: str, level: Level, reader: MetadataReader) -> bool:
-    # words first: they tell a column of file names or numbers, which would be large to read and stay in memory
-    words = reader.tokens(level, "", field=name, limit=_FEW_VALUES + 1)
-    if len(words) > _FEW_VALUES or not any(map(_has_letter, words)):
-        return False
-    return len({value for held in reader.value_sets(level, name) for value in held.values}) <= _FEW_VALUES
+    values = {value for held in reader.value_sets(level, name) for value in held.values}
+    return len(values) <= _FEW_VALUES and any(map(_has_letter, values))
 
 
 def _has_letter(text: str) -> bool:

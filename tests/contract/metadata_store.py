@@ -528,6 +528,14 @@ class StoreContract:
         assert reader.tokens(Level.STUDY, "m", limit=2) == ("mitosis", "muller")
         assert reader.tokens(Level.STUDY, "m", field="nowhere") == ()
 
+    def test_tokens_of_fields_are_counted_and_none_is_missed(self, reader: MetadataReader) -> None:
+        for level in Level:
+            fields = [*reader.fields(level), "nowhere"]
+            there = {name: len(reader.tokens(level, "", field=name, limit=1_000)) for name in fields}
+            counted = reader.token_counts(level, fields, 1_000)
+            assert counted.keys() == there.keys()
+            assert all(there[name] <= counted[name] <= 2 * there[name] for name in fields)
+
     def test_fields_are_listed_with_their_records(self, reader: MetadataReader) -> None:
         fields = reader.fields(Level.IMAGE)
         assert fields["size_x"].records == 3

@@ -237,6 +237,10 @@ class ElasticsearchReader:
 
         return self._cache.get("heirs", make)
 
+    def token_counts(self, level: Level, fields: Sequence[str], most: int) -> Mapping[str, int]:
+        """How many tokens each of some fields has, counted until they are more than `most`."""
+        return {name: len(self.tokens(level, "", field=name, limit=most + 1)) for name in fields}
+
     def fields(self, level: Level) -> Mapping[str, FieldStats]:
         """Every field of a level by name."""
         return self._cache.get((level, "fields"), lambda: self._read_fields(level))

@@ -175,6 +175,17 @@ class SqliteReader:
         )
         return tuple(token for (token,) in rows)
 
+    def token_counts(self, level: Level, fields: Sequence[str], most: int) -> Mapping[str, int]:
+        """About how many tokens each of some fields has: what a record says and what it inherits count apart."""
+        # one pass: to list the tokens of one field takes as long, since those of all fields lie side by side
+        rows = self._connection.execute(
+            "SELECT f.name, sum(t.held) FROM (SELECT field, count(*) AS held FROM tokens WHERE level = ? "
+            "AND length(bitmap) != ? GROUP BY field) t JOIN fields f ON f.id IN (t.field, ~t.field) GROUP BY f.id",
+            (LEVEL_CODE[level], EMPTY_BYTES),
+        )
+        held = dict(rows)
+        return {name: held.get(name, 0) for name in fields}
+
     def fields(self, level: Level) -> Mapping[str, FieldStats]:
         """Every field of a level by name."""
         return self._cache.get((level, "fields"), lambda: self._read_fields(level))
