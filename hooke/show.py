@@ -87,7 +87,8 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     if result.reranked:
         console.print(f"the nearest {result.reranked} ranked again by their annotations")
     if result.meaningful is not None:
-        few = f"{result.meaningful} of these hits are" if result.meaningful else "nothing here is"
+        are = "is" if result.meaningful == 1 else "are"
+        few = f"{result.meaningful} of these hits {are}" if result.meaningful else "nothing here is"
         console.print(f"{few} more alike than chance explains")
     if result.views is not Kind.WHOLE:
         console.print(f"compared with their {result.views}s")

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import timm
 import torch
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.data.config import resolve_model_data_config
@@ -217,7 +217,8 @@ def check_name(model: str) -> None:
     preset = preset_of(model)
     plain = (preset.model if preset else model).removesuffix(STAGES)
     if not timm.is_model(plain):
-        near = [found for found, _, _ in process.extract(plain, timm.list_models(), limit=3)]
+        names = [*(each.name for each in PRESETS), *timm.list_models()]
+        near = [found for found, _, _ in process.extract(plain, names, scorer=fuzz.ratio, limit=3)]
         raise UnknownModel(
             f"no model {plain!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
             f"The presets are {', '.join(each.name for each in PRESETS)}"

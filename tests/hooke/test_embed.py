@@ -199,6 +199,8 @@ class TestWeights:
     def test_a_name_timm_lacks_is_refused_with_near_ones(self) -> None:
         with pytest.raises(UnknownModel, match=r"did you mean .*resnet50"):
             load_embedder("resnet_50")
+        with pytest.raises(UnknownModel, match="did you mean balanced"):
+            load_embedder("balnced")
 
     def test_weights_that_do_not_fit_are_refused(self, small_weights: Path, tmp_path: Path) -> None:
         with pytest.raises(UnknownModel, match=r"lacks|shapes"):
