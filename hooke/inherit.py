@@ -33,8 +33,13 @@ def study_values(study: Study) -> tuple[Value, ...]:
 
 def image_values(image: Image) -> tuple[Value, ...]:
     """An image's own values with its title, id and dataset among them."""
+    return (*naming_values(image), *image.values)
+
+
+def naming_values(image: Image) -> tuple[Value, ...]:
+    """An image's title, id and dataset as values."""
     dataset = (Value(DATASET, image.dataset),) if image.dataset else ()
-    return (Value(TITLE, image.title), Value(ID, image.id), *dataset, *image.values)
+    return (Value(TITLE, image.title), Value(ID, image.id), *dataset)
 
 
 def inherited_values(study: Study, dataset: str | None) -> tuple[Value, ...]:

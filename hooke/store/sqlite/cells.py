@@ -3,9 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from hashlib import blake2b
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
+
+from pyroaring import BitMap
 
 from hooke.fields import TEXT_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import is_prose
@@ -15,10 +18,11 @@ from hooke.text import fold, tokens
 
 _REMEMBERED = 2_000_000
 """Cells whose numbers are kept in memory, about 400 bytes each."""
+_SIEVED = 4
+"""Bytes of a key by which it is known to be surely not in the database; two each in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):  # made by the million: a frozen dataclass takes five times as long
     """What one distinct value adds to every record that has it.
 
     Pairs are packed (see `pack`). keys: (field, token). terms: (field, term). items: (field, item), an item as in table
@@ -34,13 +38,6 @@ class Cell:
     posting: tuple[int, ...]
     speaks: bool
     prose: bool
-
-    def inherited(self) -> "Cell":
-        """What the value adds to images that inherit it: prose is posted apart from what they say themselves."""
-        if not self.prose:
-            return self
-        keys = tuple(pack(handed_down(field), token) for field, token in map(unpack, self.keys))
-        return replace(self, id=handed_down(self.id), keys=keys, posting=tuple(map(handed_down, self.posting)))
 
 
 class Names:
@@ -73,16 +70,17 @@ class CellTable:
         self._connection = connection
         self.fields = Names(connection, "fields", "name")
         self.terms = Names(connection, "terms", "term")
-        self._token_ids: dict[str, int] = {}
         self.tokens: list[str] = []
+        self._token_ids = _TokenIds(self.tokens)
         self._next = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM cells").fetchone()[0]
-        # what is in the database but not in memory has to be looked for there
-        self._has_old = self._next > 1
+        # what may be in the database but not in memory has to be looked for there; None: anything
+        self._forgotten: BitMap | None = None if self._next > 1 else BitMap()
         self._known: dict[bytes, tuple[int, int]] = {}
         self._new_cells: list[tuple[object, ...]] = []
         self._new_canons: list[tuple[int, bytes, int]] = []
         self._new_words: list[tuple[int, str]] = []
         self._by_digest: dict[bytes, Cell] = {}
+        self._inherited: dict[int, Cell] = {}
         self._canon: dict[bytes, int] = {}
         # the object is kept beside its cell, so that its id() cannot be reused while it is a key
         self._by_identity: dict[int, tuple[Value, Cell]] = {}
@@ -106,6 +104,18 @@ class CellTable:
             cell = self._by_digest[key] = self._load(value, ids, mentions, key) or self._add(value, ids, mentions, key)
         return cell
 
+    def inherited(self, cell: Cell) -> Cell:
+        """What the value adds to images that inherit it: prose is posted apart from what they say themselves."""
+        if not cell.prose:
+            return cell
+        found = self._inherited.get(cell.id)
+        if found is None:
+            keys = tuple([pack(handed_down(field), token) for field, token in map(unpack, cell.keys)])
+            posting = tuple(map(handed_down, cell.posting))
+            found = cell._replace(id=handed_down(cell.id), keys=keys, posting=posting)
+            self._inherited[cell.id] = found
+        return found
+
     def save(self) -> None:
         """Write the new cells; row by row would take three times as long."""
         self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)", self._new_cells)
@@ -121,16 +131,21 @@ class CellTable:
         self.save()
         self._by_identity.clear()
         self._by_digest.clear()
+        self._inherited.clear()
         self._token_ids.clear()
         self.tokens.clear()
         if len(self._known) > _REMEMBERED:
+            if self._forgotten is not None:
+                self._forgotten.update(map(_sieved, chain(self._known, self._canon)))
             self._known.clear()
             self._canon.clear()
-            self._has_old = True
+
+    def _may_be_stored(self, key: bytes) -> bool:
+        return self._forgotten is None or _sieved(key) in self._forgotten
 
     def _load(self, value: Value, ids: str | None, mentions: str | None, key: bytes) -> Cell | None:
         row = self._known.get(key)
-        if row is None and self._has_old:
+        if row is None and self._may_be_stored(key):
             canon = self._stored_canon(self.fields.number(value.field), digest(fold(value.text)))
             row = self._connection.execute(
                 "SELECT id, ?1 FROM (SELECT * FROM cells WHERE id = ?1 UNION ALL SELECT * FROM cells WHERE canon = ?1) "
@@ -156,9 +171,9 @@ class CellTable:
         return self._build(number, canon, value, words)
 
     def _canonical(self, field: int, folded: bytes, number: int) -> int:
-        key = field.to_bytes(4, "little") + folded
+        key = folded + field.to_bytes(4, "little")
         found = self._canon.get(key)
-        if found is None and self._has_old:
+        if found is None and self._may_be_stored(key):
             found = self._stored_canon(field, folded)
         return self._canon.setdefault(key, number if found is None else found)
 
@@ -170,29 +185,36 @@ class CellTable:
 
     def _build(self, number: int, canon: int, value: Value, text: tuple[str, ...]) -> Cell:
         field = self.fields.number(value.field)
-        terms = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
-        items = {(f, term * 2 + 1) for f, term in terms}
+        mentioned = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
+        items = [pack(f, term * 2 + 1) for f, term in mentioned]
         prose = is_prose(value.field)
-        counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in terms)
+        counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in mentioned)
         if counted:
-            items.add((field, canon * 2))
+            items.append(pack(field, canon * 2))
+        in_field, token_ids = pack(field, 0), self._token_ids
         return Cell(
             number,
             field,
-            tuple([field << 32 | self._token_id(token) for token in set(text)]),
-            tuple(pack(f, term) for f, term in terms | {(ANY_FIELD, term) for _, term in terms}) if terms else (),
-            tuple(pack(f, item) for f, item in items),
+            tuple([in_field | token_ids[token] for token in set(text)]),
+            tuple({pack(f, term) for named, term in mentioned for f in (named, ANY_FIELD)}),
+            tuple(items),
             (canon,) if prose or not counted else (),
             not value.from_text and value.field not in TEXT_FIELDS,
             prose,
         )
 
-    def _token_id(self, token: str) -> int:
-        found = self._token_ids.get(token)
-        if found is None:
-            found = self._token_ids[token] = len(self.tokens)
-            self.tokens.append(token)
-        return found
+
+class _TokenIds(dict[str, int]):
+    """The places of tokens in a list, to which a new one is added."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        super().__init__()
+        self._tokens = tokens
+
+    def __missing__(self, token: str) -> int:
+        self._tokens.append(token)
+        place = self[token] = len(self._tokens) - 1
+        return place
 
 
 def pack(first: int, second: int) -> int:
@@ -234,6 +256,10 @@ def _mentions(text: str) -> tuple[Mention, ...]:
         Mention(field, given, term, label, Method(method), score, *rest)
         for field, given, term, label, method, score, *rest in json.loads(text)
     )
+
+
+def _sieved(key: bytes) -> int:
+    return int.from_bytes(key[:_SIEVED], "little")
 
 
 def digest(*parts: str) -> bytes:

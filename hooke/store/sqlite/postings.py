@@ -3,7 +3,7 @@
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 
 import numpy as np
@@ -12,9 +12,11 @@ from pyroaring import BitMap
 
 from hooke.store.sqlite.cells import Cell, CellTable, unpack
 from hooke.store.sqlite.columns import dense_index, merge_columns
-from hooke.store.sqlite.schema import blob
+from hooke.store.sqlite.schema import bitmap, blob, blobs
 
 _LOW = np.int64(0xFFFFFFFF)
+Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]
+"""Keys, or numbers of cells, and ordinals: two arrays of one length."""
 
 
 class Postings:
@@ -47,92 +49,75 @@ class Postings:
 
     def flush(self, connection: sqlite3.Connection, table: CellTable) -> None:
         """Merge everything into the database; these postings are spent."""
-        numbers = np.array(self._numbers, np.int64)
-        ords = np.array(self._ords, np.uint32)
         self._spread_shared()
-        _write(connection, "tokens", self._token_rows(numbers, ords, table), 4)
-        all_numbers, all_ords = self._with_shared(numbers, ords)
-        _write(connection, "term_postings", self._term_rows(all_numbers, all_ords), 4)
-        _write(connection, "cell_postings", self._cell_rows(all_numbers, all_ords), 3)
-        merge_columns(connection, self.level, self._items(all_numbers, all_ords))
+        numbers, ords = self._pairs()
+        distinct, index = dense_index(numbers)
+        cells = [self._cells[number] for number in distinct.tolist()]
+        own = slice(len(self._numbers))
+        tokens = _bitmaps(index[own], ords[own], [cell.keys for cell in cells])
+        _write(connection, "tokens", self._token_rows(tokens, table), 4)
+        terms = _bitmaps(index, ords, [cell.terms for cell in cells])
+        _write(connection, "term_postings", ((self.level, *unpack(key), stored) for key, stored in terms), 4)
+        postings = _bitmaps(index, ords, [cell.posting for cell in cells])
+        _write(connection, "cell_postings", ((self.level, cell, stored) for cell, stored in postings), 3)
+        merge_columns(connection, self.level, _by_field(index, ords, [cell.items for cell in cells]))
 
     def _spread_shared(self) -> None:
         for number, ordinals in self._shared.items():
             for key in self._cells[number].keys:
                 self._shared_tokens[key] |= ordinals
 
-    def _with_shared(
-        self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    def _pairs(self) -> Pairs:
+        """Every pair of a cell's number and an ordinal: records' own, then the shared ones."""
         shared = [(number, np.array(ordinals.to_array(), np.uint32)) for number, ordinals in self._shared.items()]
         return (
-            np.concatenate([numbers, *(np.full(len(o), number, np.int64) for number, o in shared)]),
-            np.concatenate([ords, *(o for _, o in shared)]),
+            np.concatenate([np.array(self._numbers, np.int64), *(np.full(len(o), n, np.int64) for n, o in shared)]),
+            np.concatenate([np.array(self._ords, np.uint32), *(o for _, o in shared)]),
         )
 
     def _token_rows(
-        self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], table: CellTable
+        self, bitmaps: Iterable[tuple[int, bytes]], table: CellTable
     ) -> Iterator[tuple[int, int, str, bytes]]:
-        keys, cell_index = self._per_cell(numbers, lambda cell: cell.keys)
-        dense, key_index = dense_index(keys[0])
-        pair_keys, pair_ords = _expand(cell_index, ords, key_index, keys[1])
         pending = dict(self._shared_tokens)
-        for code, ordinals in _groups(pair_keys, pair_ords):
-            key = int(dense[code])
+        for key, stored in bitmaps:
             shared = pending.pop(key, None)
-            stored = blob(BitMap(ordinals)) if shared is None else blob(shared | BitMap(ordinals))
             field, token = unpack(key)
-            yield self.level, field, table.tokens[token], stored
-        for key, bitmap in pending.items():
+            yield self.level, field, table.tokens[token], blob(shared | bitmap(stored)) if shared else stored
+        for key, shared in pending.items():
             field, token = unpack(key)
-            yield self.level, field, table.tokens[token], blob(bitmap)
+            yield self.level, field, table.tokens[token], blob(shared)
 
-    def _term_rows(
-        self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
-    ) -> Iterator[tuple[int, int, int, bytes]]:
-        for key, ordinals in self._by_key(numbers, ords, lambda cell: cell.terms):
-            yield self.level, *unpack(key), blob(BitMap(ordinals))
 
-    def _cell_rows(
-        self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
-    ) -> Iterator[tuple[int, int, bytes]]:
-        for cell, ordinals in self._by_key(numbers, ords, lambda cell: cell.posting):
-            yield self.level, cell, blob(BitMap(ordinals))
+def _bitmaps(
+    index: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], keys: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[int, bytes]]:
+    """Each key that occurs, ascending, with the stored bitmap of its ordinals."""
+    flat, counts = _flat(keys)
+    distinct, dense = dense_index(flat)
+    found, owners = _expand(index, ords, dense, counts)
+    packed = np.sort(found << 32 | owners)
+    bounds = np.flatnonzero(np.diff(packed >> 32, prepend=-1, append=-1))
+    occurring = distinct[packed[bounds[:-1]] >> 32].tolist()
+    yield from zip(occurring, blobs((packed & _LOW).astype(np.uint32), bounds.tolist()), strict=True)
 
-    def _items(
-        self, numbers: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
-    ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
-        """Field by field: (field, items, ordinals), every pair of an item and an ordinal that has it."""
-        packed, cell_index = self._per_cell(numbers, lambda cell: cell.items)
-        pair_keys, pair_ords = _expand(cell_index, ords, packed[0], packed[1])
-        order = np.argsort(pair_keys >> 32, kind="stable")
-        fields = (pair_keys >> 32)[order]
-        bounds = np.flatnonzero(np.diff(fields, prepend=-1, append=-1)).tolist()
-        for start, stop in pairwise(bounds):
-            rows = order[start:stop]
-            yield int(fields[start]), pair_keys[rows] & _LOW, pair_ords[rows]
 
-    def _by_key(
-        self,
-        numbers: npt.NDArray[np.int64],
-        ords: npt.NDArray[np.uint32],
-        keys_of: Callable[[Cell], tuple[int, ...]],
-    ) -> Iterator[tuple[int, npt.NDArray[np.uint32]]]:
-        packed, cell_index = self._per_cell(numbers, keys_of)
-        dense, key_index = dense_index(packed[0])
-        pair_keys, pair_ords = _expand(cell_index, ords, key_index, packed[1])
-        for code, ordinals in _groups(pair_keys, pair_ords):
-            yield int(dense[code]), ordinals
+def _by_field(
+    index: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], items: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
+    """Field by field: (field, items, ordinals), every pair of an item and an ordinal that has it."""
+    found, owners = _expand(index, ords, *_flat(items))
+    order = np.argsort(found >> 32, kind="stable")
+    fields = (found >> 32)[order]
+    bounds = np.flatnonzero(np.diff(fields, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
+        rows = order[start:stop]
+        yield int(fields[start]), found[rows] & _LOW, owners[rows]
 
-    def _per_cell(
-        self, numbers: npt.NDArray[np.int64], keys_of: Callable[[Cell], tuple[int, ...]]
-    ) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
-        """The keys of the distinct cells as (flat keys, their count per cell), and each pair's index of its cell."""
-        distinct, index = dense_index(numbers)
-        lists = [keys_of(self._cells[number]) for number in distinct.tolist()]
-        counts = np.fromiter((len(keys) for keys in lists), np.int64, len(lists))
-        flat = np.fromiter(chain.from_iterable(lists), np.int64, int(counts.sum()))
-        return (flat, counts), index
+
+def _flat(keys: Sequence[tuple[int, ...]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The keys of all cells one after another, and how many each has."""
+    counts = np.fromiter(map(len, keys), np.int64, len(keys))
+    return np.fromiter(chain.from_iterable(keys), np.int64, int(counts.sum())), counts
 
 
 def _expand(
@@ -140,22 +125,12 @@ def _expand(
     ords: npt.NDArray[np.uint32],
     flat: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Replace each (cell, ordinal) by all the (key, ordinal) of the cell's keys."""
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if len(counts) else counts
+) -> Pairs:
+    """Replace each (place of a cell, ordinal) by all the (key, ordinal) of the cell there."""
+    starts = np.cumsum(counts) - counts
     repeats = counts[index]
-    first = np.repeat(starts[index] - np.concatenate([[0], np.cumsum(repeats)[:-1]]).astype(np.int64), repeats)
+    first = np.repeat(starts[index] - (np.cumsum(repeats) - repeats), repeats)
     return flat[first + np.arange(len(first))], np.repeat(ords, repeats)
-
-
-def _groups(keys: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]) -> Iterator[tuple[int, npt.NDArray[np.uint32]]]:
-    """Each dense key with its sorted ordinals."""
-    packed = np.sort(keys << 32 | ords)
-    codes, sorted_ords = packed >> 32, (packed & _LOW).astype(np.uint32)
-    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)).tolist()
-    heads = codes[bounds[:-1]].tolist()
-    for code, start, stop in zip(heads, bounds, bounds[1:], strict=False):
-        yield code, sorted_ords[start:stop]
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]], width: int) -> None:

@@ -1,8 +1,12 @@
 """Tables, and bitmaps as they are stored."""
 
 import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.model import Level
@@ -96,6 +100,13 @@ def blob(ordinals: BitMap) -> bytes:
         return int(ordinals[0]).to_bytes(4, "little")
     ordinals.run_optimize()
     return bytes(ordinals.serialize())
+
+
+def blobs(ordinals: npt.NDArray[np.uint32], bounds: Sequence[int]) -> Iterator[bytes]:
+    """The stored bitmaps of `ordinals[bounds[i] : bounds[i + 1]]`, which ascend; made by the million."""
+    packed = ordinals.astype("<u4").tobytes()
+    for start, stop in pairwise(bounds):
+        yield packed[4 * start : 4 * stop] if stop == start + 1 else blob(BitMap(ordinals[start:stop]))
 
 
 def _or(old: bytes, new: bytes) -> bytes:

@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from typing import TypeVar
 from pyroaring import BitMap
 
 from hooke.errors import Conflict, UnknownRecord
-from hooke.inherit import effective_values, image_values, inherited_values, study_values
+from hooke.inherit import effective_values, image_values, inherited_values, naming_values, study_values
 from hooke.model import Image, Level, Manifest, Snapshot, Study, Unresolved, Value
 from hooke.store.base import Refused, Stored
 from hooke.store.database import driver_errors
@@ -214,7 +214,7 @@ class SqliteWriter:
 
     def _index_image(self, ordinal: int, study_ordinal: int, image: Image, cells: list[Cell]) -> None:
         """Index an image, given the cells of its own values."""
-        cells = [*map(self._cells.passing_cell, image_values(replace(image, values=()))), *cells]
+        cells = [*map(self._cells.passing_cell, naming_values(image)), *cells]
         self._postings[Level.IMAGE].add(cells, ordinal)
         speaks = frozenset([cell.field for cell in cells if cell.speaks])
         self._inheriting[study_ordinal, image.dataset, speaks].add(ordinal)
@@ -274,7 +274,7 @@ class SqliteWriter:
             return
         code, gone = LEVEL_CODE[level], BitMap(records)
         own = self._distinct({value for values in records.values() for value in values})
-        cells = [*own, *(cell.inherited() for cell in own if level is Level.IMAGE)]
+        cells = [*own, *(map(self._cells.inherited, own) if level is Level.IMAGE else ())]
         keys = {key for cell in cells for key in cell.keys}
         remove = "SET bitmap = bitmap_andnot(bitmap, ?) WHERE level = ? AND"
         packed = blob(gone)
@@ -312,12 +312,12 @@ class SqliteWriter:
         studies = {row.ordinal: row.study for row in self._select_studies("ord", ordinals)}
         names = self._cells.fields.by_number()
         owned: defaultdict[int, BitMap] = defaultdict(BitMap)
+        from_above = cache(lambda study, dataset: inherited_values(studies[study], dataset))
         for (study, dataset, spoken), images in self._inheriting.items():
-            inherited = inherited_values(studies[study], dataset)
+            inherited = from_above(study, dataset)
             # only the field names of the own values matter to what is inherited
             silent = effective_values((Value(names[field], "") for field in spoken), inherited)[len(spoken) :]
-            inherited_cells = [cell.inherited() for cell in self._distinct(silent)]
-            self._postings[Level.IMAGE].add_shared(inherited_cells, images)
+            self._postings[Level.IMAGE].add_shared(map(self._cells.inherited, self._distinct(silent)), images)
             owned[study] |= images
         self._inheriting.clear()
         set_owners(self._connection, owned)
