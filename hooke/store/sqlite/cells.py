@@ -70,6 +70,7 @@ class CellTable:
         self._connection = connection
         self.fields = Names(connection, "fields", "name")
         self.terms = Names(connection, "terms", "term")
+        self._fields: dict[str, tuple[int, bool, bool, bool]] = {}
         self.tokens: list[str] = []
         self._token_ids = _TokenIds(self.tokens)
         self._next = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM cells").fetchone()[0]
@@ -184,24 +185,32 @@ class CellTable:
         return int(row[0]) if row else None
 
     def _build(self, number: int, canon: int, value: Value, text: tuple[str, ...]) -> Cell:
-        field = self.fields.number(value.field)
-        mentioned = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
-        items = [pack(f, term * 2 + 1) for f, term in mentioned]
-        prose = is_prose(value.field)
-        counted = value.field not in UNCOUNTED_FIELDS and all(f != field for f, _ in mentioned)
-        if counted:
-            items.append(pack(field, canon * 2))
+        field, counted, speaks, prose = self._field(value.field)
         in_field, token_ids = pack(field, 0), self._token_ids
+        keys = tuple([in_field | token_ids[token] for token in set(text)])
+        mentioned = {(self.fields.number(m.field), self.terms.number(m.term)) for m in value.mentions}
+        if mentioned:
+            counted = counted and all(named != field for named, _ in mentioned)
+            speaks = speaks and not value.from_text
+        items = (in_field | canon * 2,) if counted else ()
         return Cell(
             number,
             field,
-            tuple([in_field | token_ids[token] for token in set(text)]),
+            keys,
             tuple({pack(f, term) for named, term in mentioned for f in (named, ANY_FIELD)}),
-            tuple(items),
+            (*items, *[pack(f, term * 2 + 1) for f, term in mentioned]),
             (canon,) if prose or not counted else (),
-            not value.from_text and value.field not in TEXT_FIELDS,
+            speaks,
             prose,
         )
+
+    def _field(self, name: str) -> tuple[int, bool, bool, bool]:
+        """A field's number, and whether its values are counted, silence inherited ones, and are prose."""
+        found = self._fields.get(name)
+        if found is None:
+            counted, speaks = name not in UNCOUNTED_FIELDS, name not in TEXT_FIELDS
+            found = self._fields[name] = self.fields.number(name), counted, speaks, is_prose(name)
+        return found
 
 
 class _TokenIds(dict[str, int]):
