@@ -25,6 +25,7 @@ from hooke.request import (
     read_conditions,
     read_expand,
     read_look,
+    read_same,
     read_sort,
     read_views,
 )
@@ -56,6 +57,9 @@ Examples = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Image files, or ids of indexed images, to look like.")
 ]
 Unlike = Annotated[list[str], typer.Option("--unlike", metavar="ID", help="An indexed image not to look like.")]
+Same = Annotated[
+    str, typer.Option(metavar="dataset", help="dataset: one dataset or image of a study satisfies all that is asked.")
+]
 Exclude = Annotated[
     str, typer.Option(help="Leave out what shares the study, dataset or plate of an example: study, dataset or plate.")
 ]
@@ -165,6 +169,7 @@ def search(
         str, typer.Option(metavar="ORDER", help="relevance, date, title or size; -date … the other way round.")
     ] = RELEVANCE,
     explain: Annotated[bool, typer.Option("--explain", help="With --json: how each hit was annotated.")] = False,
+    same: Same = "",
     json: Json = False,
 ) -> None:
     """Search by words, terms and fields.
@@ -186,6 +191,7 @@ def search(
         exclude_inferred,
         read_sort(sort),
         explain,
+        same_dataset=read_same(same),
     )
     with _open(index) as archive:
         show.emit(archive.search(request), json, show.search_result)
@@ -280,6 +286,7 @@ def facets(
     limit: Annotated[int, typer.Option(help="The most values.")] = 1000,
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     studies: Annotated[bool, typer.Option("--studies", help="Of images, also say of how many studies.")] = False,
+    same: Same = "",
     json: Json = False,
 ) -> None:
     """Count a field's values one level at a time; numbers as ranges.
@@ -288,7 +295,14 @@ def facets(
     """
     filters, ranges = read_conditions(filter_, not_)
     asked = SearchRequest(
-        level, text, filters, ranges, facet_limit=limit, expand=read_expand(expand), count_studies=studies
+        level,
+        text,
+        filters,
+        ranges,
+        facet_limit=limit,
+        expand=read_expand(expand),
+        count_studies=studies,
+        same_dataset=read_same(same),
     )
     with _open(index) as archive:
         show.emit(archive.facet(FacetRequest(field, parent, asked)), json, show.facet_level)

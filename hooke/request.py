@@ -22,6 +22,7 @@ EXCLUDABLE = ("study", "dataset", "plate")
 VIEW_PARAMETERS = ("region", "channel", "views")
 LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight", *VIEW_PARAMETERS)
 RELEVANCE = "relevance"
+SAME_DATASET = "dataset"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
@@ -41,7 +42,8 @@ class SearchRequest:
     expand: the relations over which a term includes narrower ones; empty: none, and words name no terms.
     exclude_inferred: a term stands for itself, without what is below it. sort: None is by relevance.
     explain: each hit tells the annotation, too, by which it matched, and how the query names its term.
-    count_studies: facets of images also say of how many studies they are.
+    count_studies: facets of images also say of how many studies they are. same_dataset: one dataset or image of a study
+    satisfies all that is asked, so that the organism of one is not paired with the method of another.
     """
 
     level: Level = Level.STUDY
@@ -58,6 +60,7 @@ class SearchRequest:
     sort: Order | None = None
     explain: bool = False
     count_studies: bool = False
+    same_dataset: bool = False
 
     @property
     def counted_over(self) -> tuple[str, ...]:
@@ -188,6 +191,13 @@ def read_expand(text: str | None) -> tuple[str, ...]:
     if bad is not None or not names:
         raise BadInput(f"expand is none, or relations such as is_a,part_of; not {text!r}")
     return names
+
+
+def read_same(text: str | None) -> bool:
+    """Whether a `same` parameter asks that one dataset or image satisfies everything."""
+    if text not in (None, "", SAME_DATASET):
+        raise BadInput(f"same is {SAME_DATASET}, or left out; not {text!r}")
+    return text == SAME_DATASET
 
 
 def read_sort(text: str | None) -> Order | None:

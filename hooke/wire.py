@@ -6,7 +6,7 @@ from typing import TypeVar
 from cattrs import Converter
 
 from hooke.comparisons import DuplicatesRequest
-from hooke.request import CompletionRequest, FacetRequest, SearchRequest, sort_name
+from hooke.request import SAME_DATASET, CompletionRequest, FacetRequest, SearchRequest, sort_name
 
 T = TypeVar("T")
 
@@ -41,6 +41,8 @@ def query_parameters(request: SearchRequest) -> list[tuple[str, str]]:
         parameters.append(("sort", sort_name(request.sort)))
     if request.count_studies:
         parameters.append(("count", "studies"))
+    if request.same_dataset:
+        parameters.append(("same", SAME_DATASET))
     if request.facets:
         parameters.append(("facets", ",".join(request.facets)))
     for chosen in request.filters:

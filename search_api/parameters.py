@@ -18,6 +18,7 @@ from hooke.request import (
     read_filters,
     read_look,
     read_range,
+    read_same,
     read_sort,
 )
 
@@ -36,6 +37,7 @@ _PLAIN = (
     "sort",
     "explain",
     "count",
+    "same",
 )
 _COUNTED = ("records", "studies")
 _OF_DUPLICATES = ("threshold", "across_studies")
@@ -142,6 +144,7 @@ def _request(
         read_sort(plain.get("sort")),
         _switch("explain", plain),
         _counted(plain.get("count", "records")) == "studies",
+        read_same(plain.get("same")),
     )
 
 

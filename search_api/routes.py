@@ -54,6 +54,7 @@ _EXCLUDE_INFERRED = Annotated[bool, Query(description="a term stands for itself,
 _SORT = Annotated[str, Query(description="relevance, date, title or size; -date, -title, -size: the last first")]
 _EXPLAIN = Annotated[bool, Query(description="each hit tells its annotations and how the query names their terms")]
 _COUNT = Annotated[str, Query(description="records, or studies: facets also say of how many studies the images are")]
+_SAME = Annotated[str, Query(description="dataset: one dataset or image of a study satisfies all that is asked")]
 _MORE = "Choices are `facet.FIELD=VALUE` and `facet.FIELD.not=VALUE`, bounds `FIELD.gte=NUMBER` (gt, lte, lt)."
 
 
@@ -74,6 +75,7 @@ def _documented(
     sort: _SORT = RELEVANCE,
     explain: _EXPLAIN = False,
     count: _COUNT = "records",
+    same: _SAME = "",
 ) -> None:
     """What OpenAPI shows; the values are read by `read_request`, with the open-ended names."""
 
@@ -331,6 +333,7 @@ def _documented_facet(
     strict: _STRICT = False,
     exclude_inferred: _EXCLUDE_INFERRED = False,
     count: _COUNT = "records",
+    same: _SAME = "",
 ) -> None:
     """What OpenAPI shows; `read_facet` reads the values."""
 

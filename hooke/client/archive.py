@@ -23,6 +23,7 @@ from hooke.request import (
     SearchRequest,
     read_conditions,
     read_expand,
+    read_same,
     read_sort,
     read_views,
 )
@@ -89,6 +90,7 @@ class Archive:
         exclude_inferred: bool = False,
         sort: str | None = None,
         explain: bool = False,
+        same: str = "",
         **fields: Choice,
     ) -> "Results":
         """Records that match text and fields.
@@ -96,10 +98,17 @@ class Archive:
         A field takes an id, a label or a plain value, or several of which any will do; `exclude` takes what no result
         may have; `where` takes conditions such as `"year>=2020"`; with `exclude_inferred` a term stands for itself,
         without what is below it; `sort` is relevance, date, title or size, with `-` the other way round: `"-date"`;
-        with `explain` the reasons of hits tell the annotations. Results fetch their next page when it is needed.
+        with `explain` the reasons of hits tell the annotations; with `same="dataset"` one dataset or image of a study
+        satisfies all of it. Results fetch their next page when it is needed.
         """
         asked = _request(text, fields, exclude, where, facets, expand, level=level, limit=min(page_size, MAX_LIMIT))
-        request = replace(asked, exclude_inferred=exclude_inferred, sort=read_sort(sort), explain=explain)
+        request = replace(
+            asked,
+            exclude_inferred=exclude_inferred,
+            sort=read_sort(sort),
+            explain=explain,
+            same_dataset=read_same(same),
+        )
         return Results(self._backend, request, self._backend.search(request))
 
     def similar(
@@ -196,6 +205,7 @@ class Archive:
         expand: str | None = None,
         where: Iterable[str] = (),
         exclude: Mapping[str, Choice] | None = None,
+        same: str = "",
         **fields: Choice,
     ) -> FacetLevel:
         """One level of a field's facet among the records that match: the children of `parent`, or the top.
@@ -204,7 +214,8 @@ class Archive:
         studies its images are.
         """
         asked = _request(text, fields, exclude, where, (), expand, level=level, limit=1)
-        return self._backend.facet(FacetRequest(field, parent, replace(asked, count_studies=count_studies)))
+        search = replace(asked, count_studies=count_studies, same_dataset=read_same(same))
+        return self._backend.facet(FacetRequest(field, parent, search))
 
     def complete(
         self, text: str, *, level: str = "study", field: str | None = None, limit: int = 10

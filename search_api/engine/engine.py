@@ -70,6 +70,7 @@ from search_api.engine.outliers import find_outliers
 from search_api.engine.per_snapshot import PerSnapshot
 from search_api.engine.similarity import EmbedderChoice, Visuals, towards
 from search_api.engine.study_similarity import find_similar_studies, study_meanings
+from search_api.engine.together import Datasets, Together, together
 from search_api.engine.understand import Understood, known_field, understand
 from search_api.engine.views import Examples, see
 
@@ -99,6 +100,7 @@ class Engine:
         self._completer = Completer()
         self._meanings = PerSnapshot(corpus)
         self._study_meanings = PerSnapshot(study_meanings)
+        self._datasets = PerSnapshot(lambda reader, _: Datasets(reader))
         self._visuals = Visuals(self._index, choice, cluster)
         self._nulls = NullModels()
         self._lock = threading.Lock()
@@ -114,7 +116,8 @@ class Engine:
             understood = understand(request, reader, catalogue)
             snapshot = reader.snapshot.id
             after = read_cursor(request.cursor, snapshot, request) if request.cursor else None
-            page = reader.search(Query(request.level, understood.where(), request.limit, after, request.sort))
+            asked = self._asked(request, understood, reader, catalogue)
+            page = reader.search(Query(request.level, asked.where(), request.limit, after, request.sort))
             records = reader.records(request.level, [hit.ordinal for hit in page.hits])
             scores = {hit.ordinal: hit.score for hit in page.hits}
             terms = understood.report.terms if request.explain else None
@@ -122,7 +125,7 @@ class Engine:
             return SearchResult(
                 page.total,
                 tuple(_search_hit(record, scores[record.ordinal], explainer) for record in records),
-                self._count_facets(request, understood, reader, catalogue),
+                self._count_facets(request, asked, reader, catalogue),
                 understood.report,
                 make_cursor(page.after, snapshot, request) if page.after else None,
                 snapshot,
@@ -230,7 +233,8 @@ class Engine:
         with self._reading() as (reader, catalogue):
             field = _facet_field(request.name, request.search.level, reader)
             understood = understand(request.search, reader, catalogue)
-            return facet_level(request, field, understood, self._facets, reader, catalogue)
+            where = self._asked(request.search, understood, reader, catalogue).where(without=field)
+            return facet_level(request, field, where, understood.report, self._facets, reader, catalogue)
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""
@@ -386,12 +390,19 @@ class Engine:
         except UnknownRecord:
             return reader.get(Level.IMAGE, record_id)
 
-    def _count_facets(
+    def _asked(
         self, request: SearchRequest, understood: Understood, reader: MetadataReader, catalogue: Catalogue
+    ) -> Understood | Together:
+        if not request.same_dataset or request.level is not Level.STUDY:
+            return understood
+        return together(request, understood, self._datasets.of(reader, catalogue), reader, catalogue)
+
+    def _count_facets(
+        self, request: SearchRequest, asked_of: Understood | Together, reader: MetadataReader, catalogue: Catalogue
     ) -> FacetCounts:
         """Each facet's counts ignore what is chosen in it, so that its other values can still be chosen."""
         names = {asked: _facet_field(asked, request.level, reader) for asked in request.facets}
-        wheres = {asked: understood.where(without=name) for asked, name in names.items()}
+        wheres = {asked: asked_of.where(without=name) for asked, name in names.items()}
         return self._facets_of(request, names, wheres, reader, catalogue)
 
     def _count_among(

@@ -6,14 +6,14 @@ import numpy as np
 
 from hooke.fields import ONTOLOGY_FIELDS
 from hooke.model import Method
+from hooke.query import Node
 from hooke.request import FacetRequest
-from hooke.results import FacetLevel, FacetNode, FacetRange
+from hooke.results import FacetLevel, FacetNode, FacetRange, QueryReport
 from hooke.store.base import MetadataReader
 from hooke.text import number
 from ontologies.catalogue import Catalogue
 from search_api.engine.facets import Facets, FacetTable, Held, hold
 from search_api.engine.ranges import find_numbers
-from search_api.engine.understand import Understood
 
 
 class FacetTree:
@@ -60,13 +60,14 @@ class FacetTree:
 def facet_level(
     request: FacetRequest,
     field: str,
-    understood: Understood,
+    where: Node,
+    report: QueryReport,
     facets: Facets,
     reader: MetadataReader,
     catalogue: Catalogue,
 ) -> FacetLevel:
-    """One level of a field's facet, counted as if nothing were chosen in it. Raises UnknownTerm."""
-    asked, where = request.search, understood.where(without=field)
+    """One level of a field's facet among the records of `where`. Raises UnknownTerm."""
+    asked = request.search
     table = facets.table(reader, catalogue, asked.level, field, asked.counted_over)
     [held] = hold(reader, where, level=asked.level, fields=[field], studies=asked.count_studies)
     tree = FacetTree(table, held)
@@ -93,7 +94,7 @@ def facet_level(
         tree.ranges() if numeric else (),
         total,
         total - int(held.records.sum()),
-        understood.report,
+        report,
         reader.snapshot.id,
     )
 

@@ -49,6 +49,7 @@ def printed(*arguments: str) -> object:
             {"q": "mouse OR human", "facet.organism": "mouse", "facet.anatomy.not": "heart", "facets": "gene,anatomy"},
             "mouse OR human|--level|image|--filter|organism=mouse|--not|anatomy=heart|--facet|gene|--facet|anatomy",
         ),
+        ("studies", {"facet.organism": "mouse", "same": "dataset"}, "--filter|organism=mouse|--same|dataset"),
         ("images", {"q": "brian", "expand": "none"}, "brian|--level|image|--expand|none"),
         ("images", {"q": "brain", "exclude_inferred": "true"}, "brain|--level|image|--exclude-inferred"),
         (
@@ -236,6 +237,7 @@ def test_fields_are_listed_with_their_counts(http: httpx.Client) -> None:
         ("/v1/search/images?size_x.gte=big", 400, "size_x.gte"),
         ("/v1/search/images?expand=none,is_a", 400, "expand"),
         ("/v1/search/images?exclude_inferred=maybe", 400, "exclude_inferred"),
+        ("/v1/search/studies?same=image", 400, "same is dataset"),
         ("/v1/search/images?cursor=made-up", 400, "cursor"),
         ("/v1/search/images?facet_limit=0", 400, "facet_limit"),
         ("/v1/search/images?count=datasets", 400, "records or studies"),
@@ -384,7 +386,7 @@ def test_openapi_is_valid_and_has_every_route(http: httpx.Client) -> None:
     assert all(operation["summary"] for methods in api["paths"].values() for operation in methods.values())
     names = {p["name"] for p in api["paths"]["/v1/search/images"]["get"]["parameters"]}
     switches = {"strict", "exclude_inferred", "explain"}
-    assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", "count", *switches}
+    assert names == {"q", "limit", "cursor", "sort", "facets", "facet_limit", "expand", "count", "same", *switches}
 
 
 def test_openapi_names_the_problems_that_routes_give(http: httpx.Client) -> None:

@@ -90,6 +90,7 @@ def test_the_page_size_and_facets_may_change_between_pages(search: Search) -> No
         {"ranges": (Range("size_x", low=3.0),)},
         {"strict": True},
         {"exclude_inferred": True},
+        {"same_dataset": True},
         {"sort": Order(SortKey.DATE)},
     ],
 )
