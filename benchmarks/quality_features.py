@@ -5,7 +5,6 @@ A picture is what indexing shows a model of an image (a channel, colour, a compo
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,22 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from hooke.embed.base import Raster
-from hooke.embed.preprocess import COMPOSITE, Picture, Planes, pictures
+from hooke.embed.preprocess import COMPOSITE, Picture, pictures
 from hooke.embed.stages import cubic_mean
 from hooke.embed.timm import load_network, resized
 from hooke.embed.tones import tones
 from hooke.pixels import Limits, read_raster
 
 Floats = npt.NDArray[np.float32]
-ORIENTATIONS, ASPECTS = 8, 12
-"""Aspects: four turns, the same mirrored, then the quarters of the picture, each at the size of the whole."""
+ORIENTATIONS = 8
+"""Aspects of a picture: four turns, and the same mirrored."""
 SIDE = 224
 GRID = 32
 BINS = (8, 16, 32)
+# as the embedder: activations of a larger batch outgrow malloc's reuse
+_BATCH = 2
 _Pooled = Iterator[tuple[str, torch.Tensor]]
+_Pooling = Callable[[nn.Module, torch.Tensor], _Pooled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,27 @@ class Seen:
         return tuple(sorted(name for name in self.parts if name.startswith("stage") and name.endswith(f"/{pooling}")))
 
 
+def look(network: nn.Module, paths: Sequence[Path]) -> Seen:
+    """All outputs of a network for each picture."""
+    return _look(network, paths, lambda whole: [whole], _pooled)
+
+
+def look_around(network: nn.Module, paths: Sequence[Path]) -> Seen:
+    """The outputs of a network for each aspect of each picture, in the pooling that was kept."""
+    return _look(network, paths, _turned, _kept_pooling)
+
+
 @torch.inference_mode()
-def look(network: nn.Module, paths: Sequence[Path], aspects: int) -> Seen:
-    """All outputs of a network for the first so many aspects of each picture."""
+def _look(
+    network: nn.Module, paths: Sequence[Path], aspects: Callable[[torch.Tensor], list[torch.Tensor]], pooled: _Pooling
+) -> Seen:
     config = resolve_model_data_config(network)  # type: ignore[no-untyped-call]  # timm does not type it
     mean, std = (torch.tensor(config[name]).reshape(1, 3, 1, 1) for name in ("mean", "std"))
 
     def outputs(_: Raster, picture: Picture) -> _Pooled:
-        shown = torch.cat(list(islice(_aspects(picture.pixels), aspects)))
-        return _pooled(network, (shown - mean) / std)
+        shown = (torch.cat(aspects(resized(picture.pixels, SIDE))) - mean) / std
+        batches = [dict(pooled(network, batch)) for batch in shown.split(_BATCH)]
+        return ((name, torch.cat([batch[name] for batch in batches])) for name in batches[0])
 
     return _collected(paths, outputs)
 
@@ -97,13 +111,8 @@ def _collected(paths: Sequence[Path], outputs: Callable[[Raster, Picture], _Pool
     return Seen({name: np.stack(rows, axis=1) for name, rows in found.items()}, np.array(owner), np.array(composite))
 
 
-def _aspects(picture: Planes) -> Iterator[torch.Tensor]:
-    whole = resized(picture, SIDE)
-    for mirrored in (whole, whole.flip(3)):
-        for turns in range(4):
-            yield torch.rot90(mirrored, turns, (2, 3))
-    for row in resized(picture, 2 * SIDE).split(SIDE, dim=2):
-        yield from row.split(SIDE, dim=3)
+def _turned(whole: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.rot90(each, turns, (2, 3)) for each in (whole, whole.flip(3)) for turns in range(4)]
 
 
 def _pooled(network: nn.Module, batch: torch.Tensor) -> _Pooled:
@@ -112,6 +121,13 @@ def _pooled(network: nn.Module, batch: torch.Tensor) -> _Pooled:
         yield f"{name}/mean", maps.mean(dim=(2, 3))
         yield f"{name}/cubic", cubic_mean(maps)
         yield f"{name}/square", maps.square().mean(dim=(2, 3)).sqrt()
+    yield "own/head", network.forward_head(last)  # type: ignore[operator]
+
+
+def _kept_pooling(network: nn.Module, batch: torch.Tensor) -> _Pooled:
+    last, stages = network.forward_intermediates(batch)  # type: ignore[operator]  # not of every nn.Module
+    for number, maps in enumerate(stages):
+        yield f"stage{number}/cubic", cubic_mean(maps)
     yield "own/head", network.forward_head(last)  # type: ignore[operator]
 
 

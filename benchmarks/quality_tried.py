@@ -2,7 +2,8 @@
 
 The outputs of each model for each picture are computed once and kept in the folder; a variant joins some of them, as
 unit rows side by side, to a row for each image, by the rules of the embedder. Variants come in families; within one,
-*chosen elsewhere* is the honest figure: for each collection the variant that is best on all others. `--weights
+*chosen elsewhere* is the honest figure: for each collection the variant that is best on all others. Several passes are
+tried on every third image, ranked among themselves. `--weights
 NAME=FILE` for models whose package is not installed; those without weights are left out.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.measures import Values, choose_elsewhere, compare, leave_one_out
 from benchmarks.quality import PIXELS, PLAIN, Labelled, cached, embed_pixels, embed_plain, read_labelled
-from benchmarks.quality_features import ASPECTS, BINS, ORIENTATIONS, Seen, kept, look, look_without, network
+from benchmarks.quality_features import BINS, ORIENTATIONS, Seen, kept, look, look_around, look_without, network
 from hooke.embed.timm import DEFAULT_MODEL
 from hooke.errors import UnknownModel
 from hooke.settings import read_settings
@@ -29,6 +31,7 @@ WEIGHTS = (0.05, 0.1, 0.2)
 _OCTAVE = 0.25
 _DARKEST = -20.0
 _KEPT_DIM = 256
+_THIRD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,13 @@ def fitted(rows: Mapping[str, Rows]) -> Iterator[tuple[str, Rows]]:
 
 
 def aspects(seen: Seen, images: int) -> Iterator[tuple[str, Rows]]:
-    """Several passes of one model."""
+    """One pass of one model, and several."""
     parts = (*seen.stages("cubic"), "own/head")
     shown = {
+        "1 pass": (0,),
         "mirrored (2 passes)": (0, 4),
         "turned (4 passes)": range(4),
         "turned and mirrored (8 passes)": range(ORIENTATIONS),
-        "and its quarters (5 passes)": (0, *range(ORIENTATIONS, ASPECTS)),
     }
     for name, chosen in shown.items():
         yield f"{CUBIC}, {name}", of_images(of_pictures(seen, parts, chosen), seen, images)
@@ -179,8 +182,22 @@ class Against:
         )
 
 
-def table(family: str, variants: Mapping[str, Rows], against: Against, labelled: Labelled) -> Iterator[str]:
+def thinned(labelled: Labelled) -> Labelled:
+    """Every third image."""
+    return Labelled(
+        labelled.paths[::_THIRD],
+        labelled.classes[::_THIRD],
+        labelled.groups[::_THIRD],
+        labelled.collections[::_THIRD],
+    )
+
+
+def table(
+    family: str, variants: Mapping[str, Rows], baselines: Mapping[str, npt.NDArray[np.floating]], labelled: Labelled
+) -> Iterator[str]:
     """A family as Markdown."""
+    scored = {name: leave_one_out(rows, labelled.classes).averages for name, rows in baselines.items()}
+    against = Against(labelled.collections, scored)
     head = [f"worse than {name} on" for name in against.baselines]
     yield f"\n| {family} | dim | mAP@10 | to {next(iter(against.baselines))} | " + " | ".join(head) + " |"
     yield "|---|" + "---:|" * 2 + "---|" * (len(head) + 1)
@@ -194,16 +211,17 @@ def table(family: str, variants: Mapping[str, Rows], against: Against, labelled:
 
 
 def seen_by(models: Mapping[str, Path | None], labelled: Labelled, cache: Path) -> Iterator[tuple[str, Seen]]:
-    """What each model that has weights sees; the default in all aspects."""
+    """What each model that has weights sees."""
     for model, weights in models.items():
-        count = ASPECTS if model == DEFAULT_MODEL else 1
-        make: Callable[[], Seen] = lambda model=model, weights=weights, count=count: look(  # type: ignore[misc]  # noqa: E731
-            network(model, weights), labelled.paths, count
-        )
+        make: Callable[[], Seen] = partial(_looked, model, weights, labelled)
         try:
-            yield model, kept(cache / f"seen-{model}-{count}.npz", make)
+            yield model, kept(cache / f"seen-{model}.npz", make)
         except UnknownModel as exc:
             print(f"{model} is left out: {exc}", file=sys.stderr)
+
+
+def _looked(model: str, weights: Path | None, labelled: Labelled) -> Seen:
+    return look(network(model, weights), labelled.paths)
 
 
 def families(models: Mapping[str, Seen], without: Seen, images: int) -> Iterator[tuple[str, dict[str, Rows]]]:
@@ -212,7 +230,6 @@ def families(models: Mapping[str, Seen], without: Seen, images: int) -> Iterator
     pooled = dict(poolings(default, images))
     yield "one pass", pooled
     yield "fitted on the index", dict(fitted(pooled))
-    yield "more passes", dict(aspects(default, images))
     for base, parts in ((OWN, ("own/head",)), (CUBIC, (*default.stages("cubic"), "own/head"))):
         yield f"without a model, beside {base}", dict(simple(base, of_pictures(default, parts), without, images))
     yield "other models", dict(two_models(models, without, images))
@@ -235,10 +252,13 @@ def main() -> None:
     }
     found = dict(families(seen, without, images))
     baselines = {**simple_rows, CUBIC: found["one pass"][CUBIC]}
-    scored = {name: leave_one_out(rows, labelled.classes).averages for name, rows in baselines.items()}
-    against = Against(labelled.collections, scored)
     for family, variants in found.items():
-        print("\n".join(table(family, variants, against, labelled)), flush=True)
+        print("\n".join(table(family, variants, baselines, labelled)), flush=True)
+    some = thinned(labelled)
+    make = partial(look_around, network(DEFAULT_MODEL, None), some.paths)
+    turned = dict(aspects(kept(arguments.cache / f"seen-around-{_THIRD}.npz", make), len(some.paths)))
+    fewer = {name: rows[::_THIRD] for name, rows in baselines.items()}
+    print("\n".join(table("more passes, every third image", turned, fewer, some)))
 
 
 if __name__ == "__main__":
