@@ -1,8 +1,8 @@
 """Whether a small head trained on labelled bio-images finds better look-alikes in a collection that it has not seen.
 
-`python -m benchmarks.quality_head --cache FOLDER`: rows of the preset `balanced`, reduced to the first 256 components of
-the index, are the input of two heads. Each is trained on the classes of ten collections and scored on the eleventh, in
-turn, joined to the rows with half of the cosine, or alone:
+`python -m benchmarks.quality_head --cache FOLDER`: rows of the preset `balanced`, reduced to the first 256 components
+of the index, are the input of two heads. Each is trained on the classes of ten collections and scored on the eleventh,
+in turn, joined to the rows with half of the cosine, or alone:
 
 - `within`: each direction divided by its deviation within classes, plus a floor (within-class covariance
   normalisation, LDA's half);
