@@ -26,8 +26,7 @@ import torch
 from PIL import Image as Picture
 from safetensors.torch import save_file
 
-from hooke.embed.presets import PRESETS
-from hooke.embed.stages import STAGES
+from hooke.embed.presets import PRESETS, network_name
 from hooke.index import IndexDirectory
 from hooke.model import Image, Pixels, Study
 from hooke.store.sqlite import SqliteStore
@@ -104,7 +103,7 @@ def presets(_: Path) -> Iterator[str]:
     torch.set_num_threads(1)
     first = 0.0
     for preset in PRESETS:
-        plain = preset.model.removesuffix(STAGES)
+        plain = network_name(preset.model)
         network = timm.create_model(plain, pretrained=False, num_classes=0, **preset.arguments).eval()
         bare(network, 4, 1)
         seconds = min(timed(lambda model=network: bare(model, 8, 1))[1] for _ in range(5)) / 8  # type: ignore[misc]

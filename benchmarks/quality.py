@@ -119,7 +119,7 @@ def _embed_model(model: str, paths: Sequence[Path]) -> Vectors:
     return embed_files(load_embedder(name, Path(weights) if weights else None), paths)
 
 
-def _cached(cache: Path | None, name: str, make: Callable[[], Vectors]) -> Vectors:
+def cached(cache: Path | None, name: str, make: Callable[[], Vectors]) -> Vectors:
     """Rows from a file of the folder, or made and kept there; nobody checks that they are still true."""
     if cache is None:
         return make()
@@ -216,12 +216,12 @@ def main() -> None:
     labelled = read_labelled(read_settings().shared_data / "images" / "labelled")
     models: list[str] = arguments.model or [DEFAULT_MODEL, f"{DEFAULT_MODEL}+stages"]
     rows = {
-        PIXELS: _cached(arguments.cache, PIXELS, lambda: embed_pixels(labelled.paths)),
-        PLAIN: _cached(arguments.cache, PLAIN, lambda: embed_plain(labelled.paths)),
+        PIXELS: cached(arguments.cache, PIXELS, lambda: embed_pixels(labelled.paths)),
+        PLAIN: cached(arguments.cache, PLAIN, lambda: embed_plain(labelled.paths)),
     }
     for model in models:
         name = model.partition("=")[0]
-        rows[name] = _cached(arguments.cache, name, lambda model=model: _embed_model(model, labelled.paths))  # type: ignore[misc]
+        rows[name] = cached(arguments.cache, name, lambda model=model: _embed_model(model, labelled.paths))  # type: ignore[misc]
     print(json.dumps(report(rows, labelled), indent=1) if arguments.json else tables(rows, labelled))
 
 

@@ -38,7 +38,7 @@ DEFAULT_CLUSTER = ClusterSettings()
 class Settings:
     """What the environment says, read once by a program's outer edge.
 
-    shared_data: real data for tests and benchmarks. model: the default timm model.
+    shared_data: real data for tests and benchmarks. model: the default preset or timm model.
     weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
     uploaded image. cluster: Elasticsearch.
     """
@@ -63,7 +63,7 @@ def read_settings() -> Settings:
     weights = os.environ.get("HOOKE_WEIGHTS")
     return Settings(
         shared_data=Path(os.environ.get("HOOKE_SHARED_DATA", "../shared/data")),
-        model=os.environ.get("HOOKE_MODEL", "tf_efficientnet_lite0"),
+        model=os.environ.get("HOOKE_MODEL", "fast"),
         weights=Path(weights) if weights else None,
         upload_bytes=_number("HOOKE_UPLOAD_BYTES", int, 256 * 2**20),
         upload_pixels=_number("HOOKE_UPLOAD_PIXELS", int, 2**28),

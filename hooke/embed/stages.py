@@ -7,8 +7,6 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-STAGES = "+stages"
-"""Behind a model's name: its stages are joined with its own output."""
 POOLING = "cubic mean over positions of each stage and the model's own, unit each, joined"
 _POWER = 3
 _FLOOR = 1e-6

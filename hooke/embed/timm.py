@@ -25,11 +25,11 @@ from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_
 from torch import nn
 from torch.nn.functional import interpolate, normalize
 
+from hooke.embed import stages, tones
 from hooke.embed.base import Raster, Rows, Space, Vectors, Views
 from hooke.embed.fingerprint import fingerprint
 from hooke.embed.preprocess import COMPOSITE, PREPROCESSING, Planes, pictures, square_rows
-from hooke.embed.presets import PRESETS, preset_of
-from hooke.embed.stages import POOLING, STAGES, WithStages, has_stages
+from hooke.embed.presets import PRESETS, STAGES, TONES, network_name, preset_of
 from hooke.errors import BadInput, UnknownModel
 from hooke.views import Kind
 
@@ -87,11 +87,13 @@ class TimmEmbedder:
     ) -> None:
         self._model = model.eval().requires_grad_(False)
         self._arguments = dict(arguments or {})
-        self._network = WithStages(self._model) if name.endswith(STAGES) else self._model
         config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]  # timm does not type it
         self._side = self._arguments.get("img_size", int(config["input_size"][1]))
         self._mean = torch.tensor(config["mean"]).reshape(1, 3, 1, 1)
         self._std = torch.tensor(config["std"]).reshape(1, 3, 1, 1)
+        self._network = stages.WithStages(self._model) if _has_part(name, STAGES) else self._model
+        if _has_part(name, TONES):
+            self._network = tones.WithTones(self._network, self._mean, self._std)
         self._pool = ThreadPoolExecutor(threads or os.cpu_count())
         # Threads inside an operation wait for each other: on busy cores 10 times slower than as many rasters at once.
         torch.set_num_threads(1)
@@ -137,13 +139,13 @@ class TimmEmbedder:
         boxes = np.array([astuple(tile.box) for tile in raster.tiles], np.uint32)
         if len(raster.tiles) == 1 and np.array_equal(raster.tiles[0].pixels, raster.pixels):
             raster = replace(raster, tiles=())
-        seen = [(picture, self._resize(picture.pixels)) for picture in pictures(raster)]
-        whole = [(resized, picture.channel) for picture, resized in seen if picture.tile is None]
-        tiles = [(resized, picture.channel, picture.tile) for picture, resized in seen if picture.tile is not None]
+        seen = [(picture, resized(picture.pixels, self._side)) for picture in pictures(raster)]
+        whole = [(square, picture.channel) for picture, square in seen if picture.tile is None]
+        tiles = [(square, picture.channel, picture.tile) for picture, square in seen if picture.tile is not None]
         return _Prepared(
-            [resized for resized, _ in whole],
+            [square for square, _ in whole],
             np.array([channel for _, channel in whole], np.int64),
-            [resized for resized, _, _ in tiles],
+            [square for square, _, _ in tiles],
             np.array([channel for _, channel, _ in tiles], np.int64),
             np.array([number for _, _, number in tiles], np.int64),
             boxes,
@@ -154,14 +156,6 @@ class TimmEmbedder:
         starts = range(0, len(resized), batch)
         found = [normalize(self._forward(resized[start : start + batch]).double()) for start in starts]
         return torch.cat(found).cpu() if found else torch.empty((0, self._space.dim), dtype=torch.float64)
-
-    def _resize(self, picture: Planes) -> torch.Tensor:
-        # torch resizes along x and then along y: the same bits, without a square of the picture's side in memory
-        narrow = [self._interpolate(torch.from_numpy(rows)[None], rows.shape[1]) for rows in square_rows(picture)]
-        return self._interpolate(torch.cat(narrow, dim=2), self._side).clamp(0, 1)
-
-    def _interpolate(self, pixels: torch.Tensor, height: int) -> torch.Tensor:
-        return interpolate(pixels, (height, self._side), mode="bicubic", antialias=True, align_corners=False)
 
     def _forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         batch = (torch.cat(list(pictures)) - self._mean) / self._std
@@ -180,7 +174,7 @@ class TimmEmbedder:
             "model": name,
             "weights": _weights_digest(self._model),
             "architecture": {"num_classes": 0, **self._arguments},
-            "pooling": POOLING if name.endswith(STAGES) else "the model's own",
+            "pooling": _pooling(name),
             "dim": dim,
             "input_size": self._side,
             "interpolation": "bicubic, antialiased (torch), clamped to 0-1",
@@ -198,29 +192,32 @@ def load_embedder(
 ) -> TimmEmbedder:
     """The embedder of a preset or a timm model, its weights from a file, the package that ships them, or the hub.
 
-    `+stages` behind a model's name joins its stages to its rows (hooke.embed.stages). threads: rasters at once; None:
-    as many as cores. tiles: the most tiles of an image in its space. device: one of DEVICES.
+    `+stages` and `+tones`, in this order, behind a model's name join more to its rows (hooke.embed.presets).
+    threads: rasters at once; None: as many as cores. tiles: the most tiles of an image in its space. device: one of
+    DEVICES.
     Raises UnknownModel as load_network does, and for stages of a model that has none; BadInput for a device that is
     not there.
     """
     preset = preset_of(model)
     name, arguments = (preset.model, preset.arguments) if preset else (model, {})
-    plain, chosen = name.removesuffix(STAGES), _device(device)
+    plain, chosen = network_name(name), _device(device)
     network = load_network(plain, weights, arguments)
-    if name != plain and not has_stages(network):
+    if _has_part(name, STAGES) and not stages.has_stages(network):
         raise UnknownModel(f"timm knows no stages of {plain}; use it without {STAGES}")
     return TimmEmbedder(network, name, arguments=arguments, threads=threads, tiles=tiles, device=chosen)
 
 
 def check_name(model: str) -> None:
     """Raise UnknownModel, with those nearest to it, for a name that is no preset's, and that timm does not have."""
-    preset = preset_of(model)
-    plain = (preset.model if preset else model).removesuffix(STAGES)
-    if not timm.is_model(plain):
+    _check_network(network_name(model))
+
+
+def _check_network(model: str) -> None:
+    if not timm.is_model(model):
         names = [*(each.name for each in PRESETS), *timm.list_models()]
-        near = [found for found, _, _ in process.extract(plain, names, scorer=fuzz.ratio, limit=3)]
+        near = [found for found, _, _ in process.extract(model, names, scorer=fuzz.ratio, limit=3)]
         raise UnknownModel(
-            f"no model {plain!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
+            f"no model {model!r} in timm {timm.__version__}; did you mean {', '.join(near)}? "
             f"The presets are {', '.join(each.name for each in PRESETS)}"
         )
 
@@ -231,7 +228,7 @@ def load_network(model: str, weights: Path | None = None, arguments: Mapping[str
     weights: `.safetensors`, or a `.pth`/`.pt` file of tensors only; None: its package's, or the hub's.
     Raises UnknownModel for a name timm does not have, or weights that cannot be had or do not fit.
     """
-    check_name(model)
+    _check_network(model)
     weights = weights or _packaged_weights(model)
     return _from_hub(model, arguments) if weights is None else _from_file(model, arguments, weights)
 
@@ -253,6 +250,26 @@ def _device(asked: str) -> str:
     if asked == "cuda" and not torch.cuda.is_available():
         raise BadInput("PyTorch sees no GPU here: set HOOKE_DEVICE to auto or cpu")
     return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _has_part(name: str, part: str) -> bool:
+    return part in name.removeprefix(network_name(name))
+
+
+def _pooling(name: str) -> str:
+    own = stages.POOLING if _has_part(name, STAGES) else "the model's own"
+    return f"{own}; joined with {tones.POOLING}" if _has_part(name, TONES) else own
+
+
+def resized(picture: Planes, side: int) -> torch.Tensor:
+    """A picture on a square of that side, as the model's input is made: (1, 3, side, side), 0-1."""
+    # torch resizes along x and then along y: the same bits, without a square of the picture's side in memory
+    narrow = [_interpolated(torch.from_numpy(rows)[None], rows.shape[1], side) for rows in square_rows(picture)]
+    return _interpolated(torch.cat(narrow, dim=2), side, side).clamp(0, 1)
+
+
+def _interpolated(pixels: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return interpolate(pixels, (height, width), mode="bicubic", antialias=True, align_corners=False)
 
 
 def _views(found: _Prepared, whole: torch.Tensor, tiles: torch.Tensor) -> Views:

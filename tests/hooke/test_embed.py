@@ -14,9 +14,8 @@ from torch.nn.functional import interpolate
 from hooke.embed.base import Raster, Tile
 from hooke.embed.fingerprint import check_golden, differences, fingerprint, golden_vector, load_space, save_space
 from hooke.embed.preprocess import COMPOSITE, pictures, square_rows, stretch
-from hooke.embed.presets import PRESETS, Preset, preset_of
-from hooke.embed.stages import STAGES
-from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder, memory_errors
+from hooke.embed.presets import PRESETS, Preset, network_name, preset_of
+from hooke.embed.timm import DEFAULT_MODEL, TimmEmbedder, load_embedder, memory_errors, resized
 from hooke.errors import BadInput, CorruptIndex, SpaceMismatch, UnknownModel
 from hooke.views import Box, Kind
 from tests.contract.embedder import noise
@@ -153,7 +152,7 @@ class TestVectors:
         picture = next(pictures(raster)).pixels
         square = torch.from_numpy(np.concatenate(list(square_rows(picture)), axis=1))[None]
         whole = interpolate(square, (224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-        np.testing.assert_array_equal(embedder._resize(picture), whole)
+        np.testing.assert_array_equal(resized(picture, 224), whole)
 
     def test_a_long_strip_takes_no_memory_for_a_square_of_its_side(self, embedder: TimmEmbedder) -> None:
         strip = Raster(np.random.default_rng(0).integers(0, 200, (1, 4, 6000), dtype=np.uint8), rgb=False)
@@ -226,7 +225,9 @@ class TestWeights:
             load_embedder(SMALL, trap)
 
     def test_a_preset_is_the_model_that_it_names(self, embedder: TimmEmbedder) -> None:
-        assert load_embedder("fast", threads=1).space == embedder.space
+        fast = preset_of("fast")
+        assert fast is not None
+        assert load_embedder("fast", threads=1).space == load_embedder(fast.model, threads=1).space
 
     def test_a_name_timm_lacks_is_told_the_presets(self) -> None:
         with pytest.raises(UnknownModel, match="fast, balanced, best"):
@@ -243,7 +244,7 @@ class TestWeights:
 
     @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
     def test_what_the_table_says_of_a_preset_is_what_timm_says(self, preset: Preset) -> None:
-        plain = preset.model.removesuffix(STAGES)
+        plain = network_name(preset.model)
         config = timm.get_pretrained_cfg(plain)
         assert config is not None
         assert preset.licence.lower() == config.license

@@ -24,7 +24,7 @@ def test_settings_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MODEL", "WEIGHTS", "UPLOAD_BYTES", "UPLOAD_PIXELS", "UPLOAD_CHANNELS", "UPLOAD_SECONDS"):
         monkeypatch.delenv(f"HOOKE_{name}", raising=False)
     settings = read_settings()
-    assert (settings.model, settings.weights) == ("tf_efficientnet_lite0", None)
+    assert (settings.model, settings.weights) == ("fast", None)
     assert settings.upload_bytes == 256 * 2**20
 
 
