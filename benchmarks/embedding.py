@@ -117,7 +117,7 @@ def presets(_: Path) -> Iterator[str]:
 class Unread(EmbeddingRun):
     """A run that finds every image as it was."""
 
-    def _load(self, asked: _Asked, space: object) -> None:
+    def _load(self, asked: _Asked, reader: object, space: object) -> None:
         return None
 
 

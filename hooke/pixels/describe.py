@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hooke.errors import TooLarge, UnreadableImage
-from hooke.pixels.files import Files, FolderFiles, ZipFiles
+from hooke.pixels.files import Files, FolderFiles, ZipFiles, open_plain
 from hooke.pixels.flat import read_flat_header
 from hooke.pixels.ome_zarr import Place, ZarrHeader, images_in, read_zarr_header
 from hooke.pixels.read import FLAT, TIFF, ZIP, Location, locate
@@ -49,7 +49,7 @@ def _headers(found: Location) -> Iterator[ImageHeader]:
     if found.path.is_dir():
         yield from _zarr_headers(FolderFiles(found.path), found.group)
         return
-    with found.path.open("rb") as file:
+    with open_plain(found.path) as file:
         start = file.read(4)
         if found.series and not start.startswith(TIFF):
             return  # only a TIFF has series
