@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import LifoQueue
-from threading import Event, Timer
+from threading import Condition, Event, Timer
 from typing import IO, TypeVar
 
 import hooke
@@ -17,6 +17,7 @@ from hooke.pixels.worker import READY
 
 _MODULE = "hooke.pixels.worker"
 _START_SECONDS = 60
+_PATIENCE_SECONDS = 0.1
 _ERRORS = {error.__name__: error for error in (BadInput, TooLarge, UnreadableImage)}
 # a process that has died, or that sends what no worker would
 _CRASHES = (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError)
@@ -38,25 +39,29 @@ class Wording:
 class Pool:
     """Warm processes, as many at once as `workers`; safe to use from several threads.
 
-    A process is started at its first use, and anew when it has died or was killed.
+    The first is started when it is needed, a further one when none got free for a while: small images need no second.
+    One that has died or was killed is started anew.
     """
 
     def __init__(self, workers: int, wording: Wording) -> None:
         self._workers = tuple(_Worker(wording) for _ in range(workers))
-        self._idle: LifoQueue[_Worker] = LifoQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
+        self._cold = list(self._workers)
+        self._idle: list[_Worker] = []
+        self._is_starting = False
+        self._changed = Condition()
 
     def ask(self, request: Mapping[str, object], data: bytes, receive: Receive[T], *, seconds: float) -> T:
         """What is received of a process's answer to a request, of which `data` is the content that goes with it.
 
         Raises TooLarge beyond the seconds, UnreadableImage where the process dies, and what it answers with.
         """
-        worker = self._idle.get()
+        worker = self._taken()
         try:
             return worker.ask({"size": len(data), "seconds": seconds, **request}, data, receive, seconds)
         finally:
-            self._idle.put(worker)
+            with self._changed:
+                self._idle.append(worker)
+                self._changed.notify()
 
     def kill(self) -> None:
         """End all processes now, those at work too: who waits for one is told that it crashed."""
@@ -65,9 +70,37 @@ class Pool:
 
     def close(self) -> None:
         """End the processes, once they are idle."""
-        for worker in [self._idle.get() for _ in self._workers]:
-            worker.stop()
-            self._idle.put(worker)
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._idle) + len(self._cold) == len(self._workers))
+            for worker in self._idle:
+                worker.stop()
+
+    def _taken(self) -> "_Worker":
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        with self._changed:
+            while not self._idle and not self._may_start(patience):
+                self._changed.wait(_PATIENCE_SECONDS)
+            if self._idle:
+                return self._idle.pop()
+            worker, self._is_starting = self._cold.pop(), True
+        self._start(worker)
+        return worker
+
+    def _may_start(self, patience: float) -> bool:
+        is_due = len(self._cold) == len(self._workers) or time.monotonic() >= patience
+        return bool(self._cold) and is_due and not self._is_starting
+
+    def _start(self, worker: "_Worker") -> None:
+        """Start a process; others may be served by those before it meanwhile."""
+        try:
+            worker.start()
+        except BaseException:
+            self._cold.append(worker)
+            raise
+        finally:
+            with self._changed:
+                self._is_starting = False
+                self._changed.notify_all()
 
 
 class _Worker:
@@ -78,7 +111,7 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, request: Mapping[str, object], data: bytes, receive: Receive[T], seconds: float) -> T:
-        process = self._started()
+        process = self.start()
         late = Event()
         timer = Timer(seconds, _kill, (process, late))
         timer.daemon = True
@@ -99,26 +132,28 @@ class _Worker:
             raise answer
         return answer
 
-    def kill(self) -> None:
-        """From any thread: the one that waits for the process sees it end."""
-        if (process := self._process) is not None:
-            process.kill()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                _close(pipe)
-            self._process = None
-
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> "subprocess.Popen[bytes]":
+        """The process, started where there is none that lives."""
         if self._process is not None and self._process.poll() is not None:
             self.stop()
         if self._process is None:
             self._process = _start()
             _await_ready(self._process)
         return self._process
+
+    def kill(self) -> None:
+        """From any thread: the one that waits for the process sees it end."""
+        if (process := self._process) is not None:
+            process.kill()
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                _close(pipe)
+            self._process = None
 
 
 def _start() -> "subprocess.Popen[bytes]":

@@ -153,6 +153,21 @@ def test_a_process_reads_files_as_this_one_does(files: FileReader, tmp_path: Pat
         assert files.read_changed(str(path), LIMITS, digest, 20, parts=parts) is None
 
 
+def test_small_images_need_one_process_and_large_ones_more(tmp_path: Path) -> None:
+    (tmp_path / "small.png").write_bytes(SAMPLES["png"])
+    (tmp_path / "large.tif").write_bytes(SLOW)
+    reader = FileReader(workers=2)
+
+    def started_for(name: str, times: int) -> int:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda _: reader.read_changed(str(tmp_path / name), LIMITS, None), range(times)))
+        return sum(worker._process is not None for worker in reader._pool._workers)
+
+    assert started_for("small.png", 1) == 1
+    assert started_for("large.tif", 4) == 2
+    reader.close()
+
+
 def test_a_path_is_taken_from_where_the_program_is(
     files: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
