@@ -1,8 +1,8 @@
 """Runs of `hooke index` that are killed at random, and what each of them lost.
 
 python -m tests.indexer.killed FOLDER INDEX CALM KILLS SEED SEGMENT_IMAGES BATCH: index the images of a folder into
-CALM, undisturbed; then KILLS times into INDEX, killed after some images, or in the first third of the time that the calm
-run took, and at last to the end. Print, for each of these, the images embedded and those of them kept.
+CALM, undisturbed; then KILLS times into INDEX, killed after some images, or in the first third of the time that the
+calm run took, and at last to the end. Print, for each of these, the images embedded and those of them kept.
 
 What is slow to load is loaded once: each run is a fork of this process, which has started no thread.
 """
