@@ -1,7 +1,7 @@
 """Pixel reading, for indexing and for uploads alike: an image in, a `Raster` out; owner of the decoders."""
 
 from hooke.pixels.bounded import FileReader, Reading, UploadReader, read_upload, shared_file_reader
-from hooke.pixels.describe import ImageHeader, images_at
+from hooke.pixels.describe import ImageHeader, images_at, zarr_documents
 from hooke.pixels.limits import Limits
 from hooke.pixels.ome import OME_XML_LIMIT, read_ome_xml
 from hooke.pixels.read import (
@@ -34,4 +34,5 @@ __all__ = [
     "read_upload",
     "shared_file_reader",
     "thumbnail",
+    "zarr_documents",
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from hooke.embed.base import Embedder, Raster, Views
 from hooke.embed.fingerprint import golden_rasters
@@ -117,6 +118,19 @@ def test_the_fields_of_a_plate_are_embedded_and_a_damaged_one_is_quarantined(tmp
     written = segments(index)
     index_all(index, tmp_path / "screen", model=MODEL)
     assert (held(index).vectors, segments(index)) == (found.vectors, written)
+
+
+def test_a_field_of_a_plate_whose_pixels_changed_is_embedded_again_and_no_other(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    planes = {f"A/1/{n}": [random.integers(0, 900, (2, 40, 60)).astype(np.uint16)] for n in range(3)}
+    plate, index = write_plate(tmp_path / "screen" / "p.zarr", planes, "cyx"), tmp_path / "index"
+    index_all(index, tmp_path / "screen", model=MODEL)
+    before = held(index).vectors
+    pixels = planes["A/1/1"][0]
+    zarr.open_array(plate / "A" / "1" / "1" / "0")[...] = pixels.T.reshape(pixels.shape)
+    index_all(index, tmp_path / "screen", model=MODEL)
+    after = held(index).vectors
+    assert {image for image in before if after[image] != before[image]} == {"screen/p.zarr/A/1/1"}
 
 
 def test_the_same_content_under_two_ids_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
