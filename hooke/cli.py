@@ -144,7 +144,9 @@ def index(
     with show.progress(_errors) as progress:
         location = read_location(store) if store else None
         place = Place(read_location(vectors), vector_method) if vectors else None
-        job = IndexJob(tuple(paths), index, source, tuple(ontology), chosen, location, place, settings.cluster)
+        job = IndexJob(
+            tuple(paths), index, source, tuple(ontology), chosen, location, place, settings.cluster, settings.reading
+        )
         report = run(job, progress)
     show.emit(report, json, show.report)
 

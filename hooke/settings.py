@@ -35,12 +35,23 @@ DEFAULT_CLUSTER = ClusterSettings()
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingSettings:
+    """What the reading of one image that is indexed may take; the process that reads it is killed beyond that."""
+
+    seconds: float = 60.0
+    memory_bytes: int = 8 * 2**30
+
+
+DEFAULT_READING = ReadingSettings()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says, read once by a program's outer edge.
 
     shared_data: real data for tests and benchmarks. model: the default preset or timm model.
     weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
-    uploaded image. cluster: Elasticsearch.
+    uploaded image. reading: those on one that is indexed. cluster: Elasticsearch.
     """
 
     shared_data: Path
@@ -52,11 +63,12 @@ class Settings:
     upload_seconds: float
     cluster: ClusterSettings = DEFAULT_CLUSTER
     device: str = "auto"
+    reading: ReadingSettings = DEFAULT_READING
 
 
 def read_settings() -> Settings:
     """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_DEVICE`,
-    `HOOKE_UPLOAD_*`, and `HOOKE_ELASTICSEARCH_*`.
+    `HOOKE_UPLOAD_*`, `HOOKE_IMAGE_*`, and `HOOKE_ELASTICSEARCH_*`.
 
     Raises BadInput for a limit that is no number, or half a pair of user and password.
     """
@@ -71,6 +83,10 @@ def read_settings() -> Settings:
         upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20.0),
         cluster=_cluster_settings(),
         device=os.environ.get("HOOKE_DEVICE") or "auto",
+        reading=ReadingSettings(
+            seconds=_number("HOOKE_IMAGE_SECONDS", float, DEFAULT_READING.seconds),
+            memory_bytes=_number("HOOKE_IMAGE_MEMORY", int, DEFAULT_READING.memory_bytes),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
     images → load (threads) → batches of what is new → embed (two batches at once) → the open segment → publish
 
 Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads: what is remembered is
-touched by one thread alone.
+touched by one thread alone. A thread that loads waits for a process that reads, which is killed when it takes too long.
 """
 
 import time
@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from hooke.embed.base import Embedder, Raster, Space, Views
 from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
-from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
+from hooke.settings import DEFAULT_CLUSTER, DEFAULT_READING, ClusterSettings, ReadingSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.vectors.base import Block, Ordinals, VectorStore
 from hooke.vectors.place import open_vectors
@@ -31,6 +32,9 @@ from indexer.ledger import Ledger, PackedImages
 from indexer.overlap import overlapped
 from indexer.report import Progress
 from indexer.sources import Quarantined
+
+if TYPE_CHECKING:
+    from hooke.pixels import FileReader
 
 BATCH = 32
 BATCH_BYTES = 2**27
@@ -136,8 +140,10 @@ class EmbeddingRun:
         quarantine: Callable[[Quarantined], None],
         progress: Progress,
         cluster: ClusterSettings = DEFAULT_CLUSTER,
+        reading: ReadingSettings = DEFAULT_READING,
     ) -> None:
         self._cluster = cluster
+        self._reading = reading
         self._index = index
         self._store = store
         self._model = model
@@ -210,10 +216,13 @@ class EmbeddingRun:
         return embedder
 
     def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
+        from hooke.pixels import shared_file_reader
+
         threads = usable_threads() + _MORE_LOADERS
-        load = partial(self._load, space=embedder.space)
+        reader = shared_file_reader(threads)
+        load = partial(self._load, reader=reader, space=embedder.space)
         asked = self._asked(images, gathered)
-        with closing(overlapped(load, asked, threads=threads, ahead=threads)) as loaded:
+        with closing(overlapped(load, asked, threads=threads, ahead=threads, abandon=reader.kill)) as loaded:
             batches = _batches(self._new(loaded, gathered))
             # while one batch ends, with less and less to do at once, another has begun
             with closing(overlapped(partial(_embedded, embedder), batches, threads=2, ahead=1)) as done:
@@ -225,21 +234,19 @@ class EmbeddingRun:
             self._progress("embedding", done, len(images))
             yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, asked: _Asked, space: Space) -> _Loaded | Quarantined | None:
-        """The image's pixels, its thumbnail made on the way; None when what is known of it still holds."""
-        from hooke.pixels import Limits, read_changed, thumbnail
+    def _load(self, asked: _Asked, reader: "FileReader", space: Space) -> _Loaded | Quarantined | None:
+        """The image's pixels, its thumbnail written on the way; None when what is known of it still holds."""
+        from hooke.pixels import Limits
 
-        path = asked.path
+        path, side = asked.path, space.input_side
         try:
-            changed = read_changed(path, Limits(), asked.known, space.input_side, parts=space.tiles)
-            if changed is None:
-                return None
-            digest, raster = changed
-            picture = thumbnail(raster)
+            found = reader.read_changed(path, Limits(), asked.known, side, parts=space.tiles, settings=self._reading)
         except (UnreadableImage, TooLarge, MemoryError) as exc:
             return _quarantined(path, exc)
-        self._write_thumbnail(asked.ordinal, picture)
-        return _Loaded(digest, raster, [(asked.ordinal, path)])
+        if found is None:
+            return None
+        self._write_thumbnail(asked.ordinal, found.thumbnail)
+        return _Loaded(found.digest, found.raster, [(asked.ordinal, path)])
 
     def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
         """The images of content that has no rows yet, and gets none already."""

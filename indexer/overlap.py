@@ -9,11 +9,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def overlapped(function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int) -> Generator[R, None, None]:
+def overlapped(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    threads: int,
+    ahead: int,
+    abandon: Callable[[], None] | None = None,
+) -> Generator[R, None, None]:
     """What the function makes of each item, in order; while one is waited for, at most `ahead` more are under way.
 
     Items are taken in the caller's thread, as they are needed. Raises what the function raised when its item's turn
-    comes; closed early, it waits only for the items that threads are at.
+    comes; closed early, it waits only for the items that threads are at, after `abandon`, which is to end them soon.
 
     >>> list(overlapped(abs, [-1, 2, -3], threads=2, ahead=1))
     [1, 2, 3]
@@ -27,5 +34,10 @@ def overlapped(function: Callable[[T], R], items: Iterable[T], *, threads: int, 
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if abandon is not None:
+            abandon()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)

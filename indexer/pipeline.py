@@ -20,7 +20,7 @@ from hooke.errors import HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
 from hooke.query import Everything
-from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
+from hooke.settings import DEFAULT_CLUSTER, DEFAULT_READING, ClusterSettings, ReadingSettings
 from hooke.store.base import MetadataReader, MetadataStore, MetadataWriter
 from hooke.store.choose import open_store
 from hooke.store.location import Location
@@ -58,6 +58,7 @@ class IndexJob:
     store: Location | None = None
     vectors: Place | None = None
     cluster: ClusterSettings = DEFAULT_CLUSTER
+    reading: ReadingSettings = DEFAULT_READING
 
 
 def run(job: IndexJob, progress: Progress = silent) -> Report:
@@ -111,7 +112,7 @@ def _embedding(
 ) -> EmbeddingRun | None:
     if job.model is None:
         return None
-    return EmbeddingRun(index, store, job.model, quarantined.append, progress, job.cluster)
+    return EmbeddingRun(index, store, job.model, quarantined.append, progress, job.cluster, job.reading)
 
 
 def add_to_index(

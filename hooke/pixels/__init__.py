@@ -1,7 +1,7 @@
 """Pixel reading, for indexing and for uploads alike: an image in, a `Raster` out; owner of the decoders."""
 
-from hooke.pixels.bounded import UploadReader, read_upload
-from hooke.pixels.describe import ImageHeader, images_at
+from hooke.pixels.bounded import FileReader, Reading, UploadReader, read_upload, shared_file_reader
+from hooke.pixels.describe import ImageHeader, images_at, zarr_documents
 from hooke.pixels.limits import Limits
 from hooke.pixels.ome import OME_XML_LIMIT, read_ome_xml
 from hooke.pixels.read import (
@@ -17,9 +17,11 @@ from hooke.pixels.thumbnail import thumbnail
 
 __all__ = [
     "OME_XML_LIMIT",
+    "FileReader",
     "ImageFacts",
     "ImageHeader",
     "Limits",
+    "Reading",
     "UploadReader",
     "image_facts",
     "images_at",
@@ -30,5 +32,7 @@ __all__ = [
     "read_raster",
     "read_raster_bytes",
     "read_upload",
+    "shared_file_reader",
     "thumbnail",
+    "zarr_documents",
 ]

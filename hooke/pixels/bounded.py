@@ -1,49 +1,51 @@
-"""Decoding of uploads in a process that is killed when it takes too long, and that may only use so much memory."""
+"""Reading of images in processes that are killed when they take too long, and that may only use so much memory."""
 
 import atexit
-import json
-import subprocess
-import sys
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, astuple
-from functools import cache
+from dataclasses import asdict, astuple, dataclass
+from functools import cache, partial
 from math import prod
-from pathlib import Path
-from queue import LifoQueue
-from threading import Event, Timer
 from typing import IO
 
 import numpy as np
 
-import hooke
 from hooke.embed.base import INPUT_SIDE, Raster, Tile
-from hooke.errors import BackendUnavailable, BadInput, HookeError, TooLarge, UnreadableImage
 from hooke.pixels.decoding import Array
 from hooke.pixels.limits import Limits
 from hooke.pixels.parts import MOST_TILES, Parts
-from hooke.pixels.worker import READY
+from hooke.pixels.pool import Answer, Pool, Wording
+from hooke.pixels.read import is_address
+from hooke.settings import DEFAULT_READING, ReadingSettings
 from hooke.views import Box
 
-_MODULE = "hooke.pixels.worker"
-_START_SECONDS = 60
-_ERRORS = {error.__name__: error for error in (BadInput, TooLarge, UnreadableImage)}
-# a process that has died, or that sends what no worker would
-_CRASHES = (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError)
+_UPLOADS = Wording(
+    late="the image took over {seconds} s to decode; send a smaller one",
+    crashed="the image made its decoder crash; convert it to PNG or plain TIFF",
+)
+_FILES = Wording(
+    late="it took over {seconds} s to read; see whether its disk answers, or raise HOOKE_IMAGE_SECONDS",
+    crashed="the process that read it crashed or was killed; convert it to PNG or plain TIFF, or see whether memory "
+    "is short",
+)
 _DTYPES = ("uint8", "uint16", "float32")
+_MOST_THUMBNAIL_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of an image that an index looks at: its digest (as `read_changed` has it), raster and thumbnail."""
+
+    digest: int
+    raster: Raster
+    thumbnail: bytes
 
 
 class UploadReader:
-    """Decodes uploads in warm processes, as many at once as there are `workers`; safe to use from several threads.
-
-    A process is started at its first use, and anew when it has died or was killed.
-    """
+    """Decodes uploads in as many processes at once as there are `workers`; safe to use from several threads."""
 
     def __init__(self, workers: int = 2) -> None:
-        self._idle: LifoQueue[_Worker] = LifoQueue()
-        for _ in range(workers):
-            self._idle.put(_Worker())
-        self._count = workers
+        self._pool = Pool(workers, _UPLOADS)
 
     def read(
         self,
@@ -61,123 +63,86 @@ class UploadReader:
         BadInput for a region outside it.
         """
         limits.check_size(len(data))
-        worker = self._idle.get()
-        try:
-            needs: dict[str, object] = {
-                "limits": asdict(limits),
-                "memory_bytes": memory_bytes,
-                "short_side": short_side,
-            }
-            needs["parts"] = astuple(parts) if isinstance(parts, Box) else parts
-            return worker.read(data, limits, needs, seconds=seconds)
-        finally:
-            self._idle.put(worker)
+        request = _request(limits, memory_bytes, short_side, parts)
+        return self._pool.ask(request, data, partial(_raster, limits=limits), seconds=seconds)
 
     def close(self) -> None:
         """End the processes, once they are idle."""
-        for _ in range(self._count):
-            self._idle.get().stop()
-        self._count = 0
+        self._pool.close()
+
+
+class FileReader:
+    """Reads images by path or address in as many processes at once as there are `workers`, as `UploadReader` does."""
+
+    def __init__(self, workers: int) -> None:
+        self._pool = Pool(workers, _FILES)
+
+    def read_changed(
+        self,
+        path: str,
+        limits: Limits,
+        known: int | None,
+        short_side: int = INPUT_SIDE,
+        *,
+        parts: int = 0,
+        settings: ReadingSettings = DEFAULT_READING,
+    ) -> Reading | None:
+        """What is read of an image; None where its digest is the known one.
+
+        Raises TooLarge beyond the limits, the seconds or the memory; UnreadableImage for what is no image or damaged.
+        """
+        place = path if is_address(path) else os.path.join(os.getcwd(), path)
+        request = {"path": place, "known": known, **_request(limits, settings.memory_bytes, short_side, parts)}
+        return self._pool.ask(request, b"", partial(_reading, limits=limits), seconds=settings.seconds)
+
+    def kill(self) -> None:
+        """End the processes now, as `Pool.kill` does; a later read starts them anew."""
+        self._pool.kill()
+
+    def close(self) -> None:
+        """End the processes, once they are idle."""
+        self._pool.close()
 
 
 def read_upload(data: bytes, limits: Limits, *, seconds: float, memory_bytes: int) -> Raster:
     """The raster of an upload, by processes that this program shares: see `UploadReader.read`."""
-    return _shared_reader().read(data, limits, seconds=seconds, memory_bytes=memory_bytes)
+    return _shared_upload_reader().read(data, limits, seconds=seconds, memory_bytes=memory_bytes)
 
 
 @cache
-def _shared_reader() -> UploadReader:
+def _shared_upload_reader() -> UploadReader:
     reader = UploadReader()
     atexit.register(reader.close)
     return reader
 
 
-class _Worker:
-    """One decoding process, for one thread at a time."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def read(self, data: bytes, limits: Limits, needs: Mapping[str, object], *, seconds: float) -> Raster:
-        process = self._started()
-        late = Event()
-        timer = Timer(seconds, _kill, (process, late))
-        timer.daemon = True
-        timer.start()
-        try:
-            answer = _ask(process, {"size": len(data), **needs}, data, limits)
-        except BaseException as exc:
-            # what is left of an answer would be taken for the next one
-            self.stop()
-            if not isinstance(exc, _CRASHES):
-                raise
-            if late.is_set():
-                raise TooLarge(f"the image took over {seconds:g} s to decode; send a smaller one") from exc
-            raise UnreadableImage("the image made its decoder crash; convert it to PNG or plain TIFF") from exc
-        finally:
-            timer.cancel()
-        if isinstance(answer, Raster):
-            return answer
-        raise answer
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                _close(pipe)
-            self._process = None
-
-    def _started(self) -> "subprocess.Popen[bytes]":
-        if self._process is not None and self._process.poll() is not None:
-            self.stop()
-        if self._process is None:
-            self._process = _start()
-        return self._process
+@cache
+def shared_file_reader(workers: int) -> FileReader:
+    """The reader with so many processes that this program shares: they take a second to start."""
+    reader = FileReader(workers)
+    atexit.register(reader.close)
+    return reader
 
 
-def _start() -> "subprocess.Popen[bytes]":
-    """A process that has loaded its decoders.
-
-    Not `multiprocessing`: fork copies the server's threads' locks, spawn imports its main module, and both unpickle.
-    """
-    root = Path(hooke.__file__).parent.parent
-    process = subprocess.Popen(
-        [sys.executable, "-m", _MODULE],
-        cwd=root,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    timer = Timer(_START_SECONDS, process.kill)
-    timer.start()
-    ready = _pipe(process.stdout).readline()
-    timer.cancel()
-    if ready != READY:
-        process.kill()
-        process.wait()
-        raise BackendUnavailable("the process that decodes uploads does not start; see whether memory is short")
-    return process
+def _request(limits: Limits, memory_bytes: int, short_side: int, parts: Parts) -> Mapping[str, object]:
+    return {
+        "limits": asdict(limits),
+        "memory_bytes": memory_bytes,
+        "short_side": short_side,
+        "parts": astuple(parts) if isinstance(parts, Box) else parts,
+    }
 
 
-def _ask(
-    process: "subprocess.Popen[bytes]", header: Mapping[str, object], data: bytes, limits: Limits
-) -> Raster | HookeError:
-    """The raster, or the error that the process answers with."""
-    requests, answers = _pipe(process.stdin), _pipe(process.stdout)
-    requests.write(json.dumps(header).encode() + b"\n")
-    requests.write(data)
-    requests.flush()
-    line = answers.readline()
-    if not line.endswith(b"\n"):
+def _reading(answers: IO[bytes], answer: Answer, limits: Limits) -> Reading | None:
+    if answer.get("unchanged") is True:
+        return None
+    digest, size = answer["digest"], answer["thumbnail"]
+    if not isinstance(digest, int) or not isinstance(size, int) or not 0 < size <= _MOST_THUMBNAIL_BYTES:
         raise EOFError
-    answer = json.loads(line)
-    if "error" in answer:
-        return _ERRORS.get(answer["error"], UnreadableImage)(answer["message"])
-    return _received(answers, answer, limits)
+    return Reading(digest, _raster(answers, answer, limits), _bytes(answers, size))
 
 
-def _received(answers: IO[bytes], answer: Mapping[str, object], limits: Limits) -> Raster:
+def _raster(answers: IO[bytes], answer: Answer, limits: Limits) -> Raster:
     """The raster an answer announces, checked again: the sender has handled hostile bytes."""
     shape, dtype = answer["shape"], answer["dtype"]
     if not isinstance(shape, list) or len(shape) != 4 or dtype not in _DTYPES:
@@ -199,25 +164,11 @@ def _tiles(answers: IO[bytes], announced: object, channels: int, dtype: str, lim
 
 
 def _array(answers: IO[bytes], shape: tuple[int, ...], dtype: str) -> Array:
-    size = prod(shape) * np.dtype(dtype).itemsize
+    return np.frombuffer(_bytes(answers, prod(shape) * np.dtype(dtype).itemsize), dtype=dtype).reshape(shape)
+
+
+def _bytes(answers: IO[bytes], size: int) -> bytes:
     content = answers.read(size)
     if len(content) != size:
         raise EOFError
-    return np.frombuffer(content, dtype=dtype).reshape(shape)
-
-
-def _kill(process: "subprocess.Popen[bytes]", late: Event) -> None:
-    late.set()
-    process.kill()
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise OSError("the process has no pipe")
-    return pipe
-
-
-def _close(pipe: IO[bytes] | None) -> None:
-    # Closing sends what is still buffered, to a process that is gone.
-    with suppress(OSError):
-        _pipe(pipe).close()
+    return content

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hooke.errors import TooLarge, UnreadableImage
-from hooke.pixels.files import Files, FolderFiles, ZipFiles
+from hooke.pixels.files import Files, FolderFiles, ZipFiles, open_plain
 from hooke.pixels.flat import read_flat_header
-from hooke.pixels.ome_zarr import Place, ZarrHeader, images_in, read_zarr_header
+from hooke.pixels.ome_zarr import MARKS, Place, ZarrHeader, images_in, read_zarr_header
 from hooke.pixels.read import FLAT, TIFF, ZIP, Location, locate
 from hooke.pixels.tiff_header import TiffHeader, read_tiff_headers
 
@@ -45,11 +45,21 @@ def images_at(path: Path) -> tuple[ImageHeader, ...]:
     return (ImageHeader(),)
 
 
+def zarr_documents(folder: Path) -> Iterator[Path]:
+    """Where the metadata of a Zarr's groups is, whatever its version: its own, its wells' and its images'."""
+    groups = [""]
+    with suppress(OSError, TooLarge, UnreadableImage):
+        for place in images_in(FolderFiles(folder)):
+            groups += place.path.rpartition("/")[0], place.path
+    for group in dict.fromkeys(groups):
+        yield from (folder / group / mark for mark in MARKS)
+
+
 def _headers(found: Location) -> Iterator[ImageHeader]:
     if found.path.is_dir():
         yield from _zarr_headers(FolderFiles(found.path), found.group)
         return
-    with found.path.open("rb") as file:
+    with open_plain(found.path) as file:
         start = file.read(4)
         if found.series and not start.startswith(TIFF):
             return  # only a TIFF has series

@@ -7,6 +7,8 @@ import json
 import os
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -45,6 +47,15 @@ def read_json(files: Files, key: str) -> object:
     return json.loads(content)
 
 
+@contextmanager
+def open_plain(path: Path, name: str = "it") -> Iterator[BinaryIO]:
+    """A file, open for reading. Raises UnreadableImage for what is no plain file: a pipe would never end."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UnreadableImage(f"{name} is no plain file")
+        yield file
+
+
 class CountedFiles:
     """Files of which at most so many bytes are read in all; `bytes_read` and `keys` say what was."""
 
@@ -76,13 +87,11 @@ class FolderFiles:
         self._root = root.resolve()
 
     def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
-        """See `Files`. Raises UnreadableImage for what is no plain file: a pipe would never end."""
+        """See `Files`. Raises UnreadableImage for what is no plain file."""
         path = self._inside(key)
         try:
-            with open(path, "rb", opener=_without_waiting) as file:
-                if not stat.S_ISREG((status := os.fstat(file.fileno())).st_mode):
-                    raise UnreadableImage(f"{key} is no plain file")
-                begin, stop = _span(start, end, status.st_size, key)
+            with open_plain(path, key) as file:
+                begin, stop = _span(start, end, os.fstat(file.fileno()).st_size, key)
                 file.seek(begin)
                 return file.read(stop - begin)
         except (FileNotFoundError, NotADirectoryError):

@@ -19,7 +19,7 @@ import numpy as np
 
 from hooke.embed.base import INPUT_SIDE, Raster
 from hooke.errors import TooLarge, UnreadableImage
-from hooke.pixels.files import Files, FolderFiles, RemoteFiles, ZipFiles
+from hooke.pixels.files import Files, FolderFiles, RemoteFiles, ZipFiles, open_plain
 from hooke.pixels.flat import read_flat
 from hooke.pixels.limits import Limits
 from hooke.pixels.ome_zarr import images_in, read_zarr
@@ -91,8 +91,11 @@ def read_raster(path: str | Path, limits: Limits, short_side: int = INPUT_SIDE, 
             raise UnreadableImage("there is no such file")
         if found.path.is_dir():
             return read_zarr(FolderFiles(found.path), "", limits, short_side, parts=parts)
-        with found.path.open("rb") as file:
-            if file.read(4) == ZIP:
+        with open_plain(found.path) as file:
+            start = file.read(4)
+            if found.series and not start.startswith(TIFF):
+                raise UnreadableImage("only a TIFF has series; name the file alone")
+            if start == ZIP:
                 return read_zarr(ZipFiles(found.path), found.group, limits, short_side, parts=parts)
             return _read_file(file, limits, short_side, found.series, parts=parts)
 
@@ -109,7 +112,11 @@ def read_changed(
     digest = None if content is None else _digest(content)
     if digest is not None and digest == known:
         return None
-    raster = read_raster(path, limits, short_side, parts=parts)
+    if content is not None:
+        with _naming(path):
+            raster = _read_file(BytesIO(content), limits, short_side, parts=parts)
+    else:
+        raster = read_raster(path, limits, short_side, parts=parts)
     if digest is None:
         frames = (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles))
         boxes = [repr(tile.box).encode() for tile in raster.tiles]

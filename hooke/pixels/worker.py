@@ -1,4 +1,4 @@
-"""The process that decodes one upload after another: `python -m hooke.pixels.worker`, driven by `bounded`.
+"""The process that decodes one image after another: `python -m hooke.pixels.worker`, driven by `pool`.
 
 Both ways a message is one line of JSON and then raw bytes; nothing is pickled, so that a decoder taken over by a
 crafted file can send its parent nothing but numbers.
@@ -7,10 +7,12 @@ crafted file can send its parent nothing but numbers.
 import json
 import os
 import resource
+import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,11 +20,15 @@ from hooke.embed.base import Raster
 from hooke.errors import HookeError, TooLarge
 from hooke.pixels.limits import Limits
 from hooke.pixels.parts import Parts
-from hooke.pixels.read import read_raster_bytes
+from hooke.pixels.read import read_changed, read_raster_bytes
+from hooke.pixels.thumbnail import thumbnail
 from hooke.views import Box
 
 READY = b"ready\n"
+Request = Mapping[str, Any]  # from JSON, of the parent, which is trusted
+Described = tuple[dict[str, object], Sequence[memoryview]]
 _STATM = Path("/proc/self/statm")
+_GRACE_SECONDS = 5
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -33,31 +39,61 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         request = json.loads(line)
         content = requests.read(request["size"])
         _limit_memory(request["memory_bytes"])
-        parts = request["parts"]
-        wanted = Box(*parts) if isinstance(parts, list) else parts
-        _answer(answers, content, Limits(**request["limits"]), request["short_side"], wanted)
+        # the parent is who kills a late one; where it is gone the alarm does, whatever a codec is at
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"] + _GRACE_SECONDS)
+        _answer(answers, request, content)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _answer(answers: BinaryIO, content: bytes, limits: Limits, short_side: int, parts: Parts) -> None:
+def _answer(answers: BinaryIO, request: Request, content: bytes) -> None:
     try:
-        raster = _decoded(content, limits, short_side, parts)
+        header, parts = _changed(request) if "path" in request else _decoded(request, content)
     except HookeError as error:
         answers.write(_line({"error": type(error).__name__, "message": str(error)}))
+    except MemoryError:
+        message = "the image needs more memory to decode than allowed; send a smaller one"
+        answers.write(_line({"error": TooLarge.__name__, "message": message}))
     else:
-        frames = (raster.pixels, *raster.others)
-        shape, dtype = (len(frames), *raster.pixels.shape), raster.pixels.dtype.name
-        tiles = [[*astuple(tile.box), *tile.pixels.shape[1:]] for tile in raster.tiles]
-        answers.write(_line({"shape": shape, "dtype": dtype, "rgb": raster.rgb, "tiles": tiles}))
-        for frame in (*frames, *(tile.pixels for tile in raster.tiles)):
-            answers.write(np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data)
+        answers.write(_line(header))
+        for part in parts:
+            answers.write(part)
     answers.flush()
 
 
-def _decoded(content: bytes, limits: Limits, short_side: int, parts: Parts) -> Raster:
-    try:
-        return read_raster_bytes(content, limits, short_side, parts=parts)
-    except MemoryError as exc:
-        raise TooLarge("the image needs more memory to decode than allowed; send a smaller one") from exc
+def _decoded(request: Request, content: bytes) -> Described:
+    return _described(
+        read_raster_bytes(content, Limits(**request["limits"]), request["short_side"], parts=_parts(request))
+    )
+
+
+def _changed(request: Request) -> Described:
+    """The image at a path, with its digest and thumbnail, where it is not the known one."""
+    limits, known = Limits(**request["limits"]), request["known"]
+    changed = read_changed(request["path"], limits, known, request["short_side"], parts=_parts(request))
+    if changed is None:
+        return {"unchanged": True}, ()
+    digest, raster = changed
+    picture = thumbnail(raster)
+    header, parts = _described(raster)
+    return {**header, "digest": digest, "thumbnail": len(picture)}, (*parts, memoryview(picture))
+
+
+def _described(raster: Raster) -> Described:
+    """What announces a raster, and its bytes."""
+    frames = (raster.pixels, *raster.others)
+    header = {
+        "shape": (len(frames), *raster.pixels.shape),
+        "dtype": raster.pixels.dtype.name,
+        "rgb": raster.rgb,
+        "tiles": [[*astuple(tile.box), *tile.pixels.shape[1:]] for tile in raster.tiles],
+    }
+    planes = (*frames, *(tile.pixels for tile in raster.tiles))
+    return header, [np.ascontiguousarray(each).reshape(-1).view(np.uint8).data for each in planes]
+
+
+def _parts(request: Request) -> Parts:
+    parts = request["parts"]
+    return Box(*parts) if isinstance(parts, list) else int(parts)
 
 
 def _limit_memory(allowance: int) -> None:

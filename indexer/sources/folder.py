@@ -14,8 +14,7 @@ from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
 from hooke.model import Dataset, Image, Pixels, Study, Value
-from hooke.pixels import ImageHeader, images_at, locate
-from hooke.pixels.ome_zarr import MARKS
+from hooke.pixels import ImageHeader, images_at, locate, zarr_documents
 from indexer.sources.base import Quarantine, Quarantined
 from indexer.sources.licence import spdx
 from indexer.sources.manifest import (
@@ -59,8 +58,8 @@ def folder_digest(path: Path) -> str:
         file = located.path if located else image
         digest.update(_state(row.path, file))
         # a change of a Zarr's metadata leaves its folder's time as it was
-        for mark in MARKS if os.path.isdir(file) else ():
-            digest.update(_state(mark, file / mark))
+        for document in zarr_documents(file) if os.path.isdir(file) else ():
+            digest.update(_state(str(document.relative_to(file)), document))
         if file.parent not in folders and inside(row.path, root):
             folders[file.parent] = None
     for companion in (companion for folder in folders for companion in _companions(folder)):

@@ -63,8 +63,7 @@ def mutated_zarr(folder: Path, chance: random.Random) -> bytes:
 def fuzz(kinds: Mapping[str, Callable[[random.Random], bytes]], reader: UploadReader, times: int) -> Counter[str]:
     """What reading damaged files came to, kind by kind in turn. Any end but a raster or a named error raises.
 
-    A decoder that crashes its process, or that has to be stopped, is an error here, though a server survives it:
-    the indexer reads in its own process.
+    A decoder that crashes its process, or that has to be stopped, is an error here, though its parent survives it.
     """
     ends: Counter[str] = Counter()
     names = sorted(kinds)

@@ -107,6 +107,9 @@ def test_the_series_of_an_ome_tiff_are_images_named_by_their_number(tmp_path: Pa
     assert images_at(tmp_path / "s.ome.tif#2") == ()
     with pytest.raises(UnreadableImage, match="has 2 series, none of number 2"):
         read_raster(tmp_path / "s.ome.tif#2", LIMITS)
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UnreadableImage, match="only a TIFF has series"):
+        read_raster(tmp_path / "x.png#2", LIMITS)
 
 
 def test_a_file_whose_name_ends_as_a_series_does_is_that_file(tmp_path: Path) -> None:

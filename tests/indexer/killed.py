@@ -1,8 +1,8 @@
 """Runs of `hooke index` that are killed at random, and what each of them lost.
 
 python -m tests.indexer.killed FOLDER INDEX CALM KILLS SEED SEGMENT_IMAGES BATCH: index the images of a folder into
-CALM, undisturbed; then KILLS times into INDEX, killed at any time that the calm run took, or after some images, and at
-last to the end. Print, for each of these, the images embedded and those of them kept.
+CALM, undisturbed; then KILLS times into INDEX, killed after some images, or in the first third of the time that the
+calm run took, and at last to the end. Print, for each of these, the images embedded and those of them kept.
 
 What is slow to load is loaded once: each run is a fork of this process, which has started no thread.
 """
@@ -84,11 +84,11 @@ def main() -> None:
     random, started = Random(seed), time.monotonic()
     embedded_by(None, folder, calm)
     whole = time.monotonic() - started
-    # first those that surely find a run at work: one that is killed late may have ended
-    at = [
-        Kill(random.randrange(1, 2 * embedding.SEGMENT_IMAGES), random.uniform(0, 0.1)) for _ in range(-(-kills // 2))
-    ]
-    at += [Kill(0, random.uniform(0, whole)) for _ in range(kills // 2)]
+    # most where a run surely is at work, the others early: one that is killed late may have ended
+    early, most = kills // 3, 2 * embedding.SEGMENT_IMAGES
+    at = [Kill(random.randrange(1, most), random.uniform(0, 0.1)) for _ in range(kills - early)]
+    at += [Kill(0, random.uniform(0, whole / 3)) for _ in range(early)]
+    random.shuffle(at)
     before = 0
     for run_to in (*at, None):
         embedded = embedded_by(run_to, folder, index)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
-from hooke import pixels
 from hooke.embed.base import Embedder, Raster, Views
 from hooke.embed.fingerprint import golden_rasters
 from hooke.embed.timm import TimmEmbedder, load_embedder
 from hooke.index import IndexDirectory
-from hooke.pixels import Limits, read_raster, thumbnail
+from hooke.pixels import Limits, read_raster
 from indexer import embedding
 from indexer.embedding import Model
 from tests.hooke.test_ome_zarr import dark
@@ -120,21 +120,17 @@ def test_the_fields_of_a_plate_are_embedded_and_a_damaged_one_is_quarantined(tmp
     assert (held(index).vectors, segments(index)) == (found.vectors, written)
 
 
-def test_an_image_that_memory_does_not_suffice_for_is_quarantined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images = write_images(tmp_path / "images", 2)
-
-    def starved(raster: Raster, size: int = 256) -> bytes:
-        if (raster.pixels == first).all():
-            raise MemoryError
-        return thumbnail(raster, size)
-
-    first = read_raster(images / "field000.png", Limits()).pixels
-    monkeypatch.setattr(pixels, "thumbnail", starved)
-    report = index_all(tmp_path / "index", images, model=MODEL)
-    assert [(Path(line.path).name, "memory" in line.reason) for line in report.quarantined] == [("field000.png", True)]
-    assert list(held(tmp_path / "index").vectors) == ["images/field001.png"]
+def test_a_field_of_a_plate_whose_pixels_changed_is_embedded_again_and_no_other(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    planes = {f"A/1/{n}": [random.integers(0, 900, (2, 40, 60)).astype(np.uint16)] for n in range(3)}
+    plate, index = write_plate(tmp_path / "screen" / "p.zarr", planes, "cyx"), tmp_path / "index"
+    index_all(index, tmp_path / "screen", model=MODEL)
+    before = held(index).vectors
+    pixels = planes["A/1/1"][0]
+    zarr.open_array(plate / "A" / "1" / "1" / "0")[...] = pixels.T.reshape(pixels.shape)
+    index_all(index, tmp_path / "screen", model=MODEL)
+    after = held(index).vectors
+    assert {image for image in before if after[image] != before[image]} == {"screen/p.zarr/A/1/1"}
 
 
 def test_the_same_content_under_two_ids_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

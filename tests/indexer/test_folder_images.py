@@ -135,9 +135,10 @@ def test_the_digest_of_a_folder_changes_with_the_file_that_a_part_is_named_of(fo
     assert digest(source) != before
 
 
-def test_the_digest_of_a_folder_changes_with_the_metadata_in_a_zarr(folder: Path) -> None:
+@pytest.mark.parametrize("group", [".", "A/1", "A/1/0"])
+def test_the_digest_of_a_folder_changes_with_the_metadata_in_a_zarr(folder: Path, group: str) -> None:
     source = Input(Source.FOLDER, folder)
     before = digest(source)
-    attributes = folder / "p.zarr" / ".zattrs"
+    attributes = folder / "p.zarr" / group / ".zattrs"
     attributes.write_text(attributes.read_text() + " ")
     assert digest(source) != before
