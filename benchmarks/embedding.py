@@ -32,7 +32,7 @@ from hooke.index import IndexDirectory
 from hooke.model import Image, Pixels, Study
 from hooke.store.sqlite import SqliteStore
 from hooke.vectors.workers import usable_threads
-from indexer.embedding import EmbeddingRun, Model, _Asked
+from indexer.embedding import Asked, EmbeddingRun, Model, Threads
 from indexer.pipeline import IndexJob, run
 from indexer.report import peak_memory_bytes, silent
 from tests.hooke.zarrs import write_image
@@ -114,10 +114,10 @@ def presets(_: Path) -> Iterator[str]:
         yield f"{preset.name}: {cost}; {parameters:.1f} M parameters"
 
 
-class Unread(EmbeddingRun):
-    """A run that finds every image as it was."""
+class Unread(Threads):
+    """Threads that find every image as it was."""
 
-    def _load(self, asked: _Asked, space: object) -> None:
+    def _load(self, asked: Asked) -> None:
         return None
 
 
@@ -132,7 +132,7 @@ def memory(folder: Path) -> Iterator[str]:
         writer.put_images(Image(f"s/{path[1:]}", "s", path, pixels=Pixels(path)) for path in paths)
         with store.read() as reader:
             writer.commit(reader.snapshot.manifest)
-        work = Unread(index, store, Model("fast"), print, silent)
+        work = EmbeddingRun(index, store, Model("fast"), print, silent, hands=Unread)
         work.load()
         before = peak_memory_bytes()
         tracemalloc.start()

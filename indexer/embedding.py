@@ -2,16 +2,17 @@
 
     images → load (threads) → batches of what is new → embed (two batches at once) → the open segment → publish
 
-Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads: what is remembered is
-touched by one thread alone.
+Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads, or on the workers of a
+cluster (`indexer.distribution`): what is remembered, and what is written, is one thread's alone.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """An image to look at; known: the digest of what its rows in the index were made of."""
 
     ordinal: int
@@ -65,15 +66,67 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Content:
     """A content, and the images that have it, by ordinal and path: more join while it waits to be embedded."""
 
     digest: int
-    raster: Raster
     images: list[tuple[int, str]]
 
 
-_Embedded = tuple[_Loaded, Views | Exception]
+@dataclass(frozen=True, slots=True)
+class Loaded(Content):
+    """A content that was read, and its thumbnail, a JPEG."""
+
+    raster: Raster
+    thumbnail: bytes
+
+
+C = TypeVar("C", bound=Content)
+Embedded = tuple[Content, Views | Exception]
+KeepThumbnail = Callable[[int, bytes], None]
+"""Given an image's ordinal and its thumbnail."""
+
+
+class New(Protocol):
+    """Lets through the contents that have no rows yet."""
+
+    def __call__(self, found: Iterable[C | Quarantined | None], /) -> Iterator[C]:
+        """What of it is to be embedded, in its order; None is an image that is known already."""
+        ...
+
+
+class Hands(Protocol):
+    """Who reads images and embeds them: threads of this process, or the workers of a cluster."""
+
+    def embedded(self, asked: Iterable[Asked], new: New) -> Generator[Sequence[Embedded], None, None]:
+        """Read what is asked for, keep its thumbnails, and embed what is new; in order, some batches ahead."""
+        ...
+
+
+HandsOf = Callable[[Embedder, KeepThumbnail], Hands]
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The threads of this process."""
+
+    embedder: Embedder
+    keep: KeepThumbnail
+
+    def embedded(self, asked: Iterable[Asked], new: New) -> Generator[Sequence[Embedded], None, None]:
+        """See `Hands`."""
+        threads = usable_threads() + _MORE_LOADERS
+        with closing(overlapped(self._load, asked, threads=threads, ahead=threads)) as loaded:
+            batches = _batches(new(loaded))
+            # while one batch ends, with less and less to do at once, another has begun
+            with closing(overlapped(partial(embedded, self.embedder), batches, threads=2, ahead=1)) as done:
+                yield from done
+
+    def _load(self, asked: Asked) -> Loaded | Quarantined | None:
+        found = look(asked, self.embedder.space)
+        if isinstance(found, Loaded):
+            self.keep(asked.ordinal, found.thumbnail)
+        return found
 
 
 @dataclass(slots=True)
@@ -136,8 +189,10 @@ class EmbeddingRun:
         quarantine: Callable[[Quarantined], None],
         progress: Progress,
         cluster: ClusterSettings = DEFAULT_CLUSTER,
+        hands: HandsOf = Threads,
     ) -> None:
         self._cluster = cluster
+        self._hands = hands
         self._index = index
         self._store = store
         self._model = model
@@ -210,38 +265,20 @@ class EmbeddingRun:
         return embedder
 
     def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
-        threads = usable_threads() + _MORE_LOADERS
-        load = partial(self._load, space=embedder.space)
-        asked = self._asked(images, gathered)
-        with closing(overlapped(load, asked, threads=threads, ahead=threads)) as loaded:
-            batches = _batches(self._new(loaded, gathered))
-            # while one batch ends, with less and less to do at once, another has begun
-            with closing(overlapped(partial(_embedded, embedder), batches, threads=2, ahead=1)) as done:
-                for batch in done:
-                    self._add(batch, gathered)
+        def new(found: Iterable[C | Quarantined | None], /) -> Iterator[C]:
+            return self._new(found, gathered)
 
-    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[_Asked]:
+        hands = self._hands(embedder, self._write_thumbnail)
+        with closing(hands.embedded(self._asked(images, gathered), new)) as done:
+            for batch in done:
+                self._add(batch, gathered)
+
+    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[Asked]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
+            yield Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, asked: _Asked, space: Space) -> _Loaded | Quarantined | None:
-        """The image's pixels, its thumbnail made on the way; None when what is known of it still holds."""
-        from hooke.pixels import Limits, read_changed, thumbnail
-
-        path = asked.path
-        try:
-            changed = read_changed(path, Limits(), asked.known, space.input_side, parts=space.tiles)
-            if changed is None:
-                return None
-            digest, raster = changed
-            picture = thumbnail(raster)
-        except (UnreadableImage, TooLarge, MemoryError) as exc:
-            return _quarantined(path, exc)
-        self._write_thumbnail(asked.ordinal, picture)
-        return _Loaded(digest, raster, [(asked.ordinal, path)])
-
-    def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
+    def _new(self, found: Iterable[C | Quarantined | None], gathered: "_Gathered") -> Iterator[C]:
         """The images of content that has no rows yet, and gets none already."""
         for loaded in found:
             if isinstance(loaded, Quarantined):
@@ -249,7 +286,7 @@ class EmbeddingRun:
             elif loaded is not None and gathered.is_new(loaded):
                 yield loaded
 
-    def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
+    def _add(self, batch: Sequence[Embedded], gathered: "_Gathered") -> None:
         for loaded, found in batch:
             if isinstance(found, Exception):
                 for _, path in loaded.images:
@@ -281,10 +318,10 @@ class _Gathered:
         self._vectors = vectors
         self._writer = writer
         self._manifest = manifest
-        self._waiting: dict[int, _Loaded] = {}
+        self._waiting: dict[int, Content] = {}
         self._open = _Open()
 
-    def is_new(self, loaded: _Loaded) -> bool:
+    def is_new(self, loaded: Content) -> bool:
         """Whether an image must be embedded; else it has, or shall have, the rows that its content has."""
         twin = self._waiting.setdefault(loaded.digest, loaded)
         if twin is not loaded:
@@ -295,7 +332,7 @@ class _Gathered:
             self.add(loaded, views)
         return views is None
 
-    def add(self, loaded: _Loaded, views: Views | None) -> None:
+    def add(self, loaded: Content, views: Views | None) -> None:
         """Take in an image's rows (None: it could not be embedded), and publish a segment that is full."""
         del self._waiting[loaded.digest]
         if views is None:
@@ -320,9 +357,9 @@ class _Gathered:
         return self.ledger.views_with(digest) if place is None else self._open.images[place][2]
 
 
-def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
+def _batches(images: Iterable[Loaded]) -> Iterator[list[Loaded]]:
     """What is embedded together: at most so many images, and not much more than so many bytes."""
-    batch: list[_Loaded] = []
+    batch: list[Loaded] = []
     size = 0
     for loaded in images:
         batch.append(loaded)
@@ -338,14 +375,29 @@ def _bytes(raster: Raster) -> int:
     return sum(each.nbytes for each in (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles)))
 
 
-def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
+def look(asked: Asked, space: Space) -> Loaded | Quarantined | None:
+    """The image's pixels and thumbnail; None when what is known of it still holds."""
+    from hooke.pixels import Limits, read_changed, thumbnail
+
+    path = asked.path
+    try:
+        changed = read_changed(path, Limits(), asked.known, space.input_side, parts=space.tiles)
+        if changed is None:
+            return None
+        digest, raster = changed
+        return Loaded(digest, [(asked.ordinal, path)], raster, thumbnail(raster))
+    except (UnreadableImage, TooLarge, MemoryError) as exc:
+        return _quarantined(path, exc)
+
+
+def embedded(embedder: Embedder, batch: Sequence[Loaded]) -> list[Embedded]:
     """Each image's rows; where a batch fails each image is tried alone, so that only what is at fault is lost."""
     try:
         found = embedder.embed_views([loaded.raster for loaded in batch])
     except (UnreadableImage, MemoryError) as exc:
         if len(batch) == 1:
             return [(batch[0], exc)]
-        return [result for loaded in batch for result in _embedded(embedder, [loaded])]
+        return [result for loaded in batch for result in embedded(embedder, [loaded])]
     return list(zip(batch, found, strict=True))
 
 
