@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space, Views
-from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.errors import BackendUnavailable, BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
@@ -206,7 +206,7 @@ class EmbeddingRun:
             self._embedder(reader.snapshot.manifest)
 
     def run(self, writer: MetadataWriter) -> None:
-        """Do all that is left to do. What Ctrl-C finds gathered is published first."""
+        """Do all that is left to do. What Ctrl-C, or the loss of a cluster, finds gathered is published first."""
         with self._store.read() as reader:
             images = PackedImages(reader.images_with_pixels())
             manifest = reader.snapshot.manifest
@@ -219,7 +219,7 @@ class EmbeddingRun:
         gathered = _Gathered(ledger, vectors, writer, replace(manifest, space=embedder.space.fingerprint))
         try:
             self._embed(images, embedder, gathered)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BackendUnavailable):
             gathered.publish()
             raise
         gathered.publish()
@@ -363,7 +363,7 @@ def _batches(images: Iterable[Loaded]) -> Iterator[list[Loaded]]:
     size = 0
     for loaded in images:
         batch.append(loaded)
-        size += _bytes(loaded.raster)
+        size += raster_bytes(loaded.raster)
         if len(batch) == BATCH or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -371,7 +371,8 @@ def _batches(images: Iterable[Loaded]) -> Iterator[list[Loaded]]:
         yield batch
 
 
-def _bytes(raster: Raster) -> int:
+def raster_bytes(raster: Raster) -> int:
+    """The memory that its pixels take."""
     return sum(each.nbytes for each in (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles)))
 
 
