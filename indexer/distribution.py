@@ -161,7 +161,7 @@ class Workers:
         self._client = client
         self._keep = keep
         space = embedder.space
-        self._recipe = Recipe(replace(model, tiles=space.tiles), golden_vector(embedder).tobytes(), space)
+        self.recipe = Recipe(replace(model, tiles=space.tiles), golden_vector(embedder).tobytes(), space)
         self._size = _FIRST_CHUNK
         self._ahead = 0
 
@@ -178,8 +178,10 @@ class Workers:
 
     def _check(self, paths: Sequence[str]) -> None:
         """Have every worker load the model, and look whether it sees the first image."""
-        answers = self._client.run(_ready, self._recipe, paths, on_error="return")
+        answers = self._client.run(_ready, self.recipe, paths, on_error="return")
         for worker, answer in answers.items():
+            if isinstance(answer, SpaceMismatch):
+                raise answer
             if isinstance(answer, HookeError):
                 raise type(answer)(f"worker {worker} is refused: {answer}")
             if isinstance(answer, ImportError):
@@ -201,7 +203,7 @@ class Workers:
     def _begun(self, asked: Sequence[Asked], retries: int = 0) -> _Chunk:
         with _scheduler_errors():
             # not pure: a task of the same paths may have been done in an earlier run
-            read = self._client.submit(_read, asked, self._recipe.space, pure=False, retries=retries)
+            read = self._client.submit(_read, asked, self.recipe.space, pure=False, retries=retries)
             return _Chunk(asked, read, self._client.submit(_tell, read, pure=False, priority=_EMBED_FIRST))
 
     def _read_of(self, chunk: _Chunk) -> Iterator[_Remote | Quarantined | None]:
@@ -238,7 +240,7 @@ class Workers:
         digests = [content.digest for content in contents]
         with _scheduler_errors():
             return self._client.submit(
-                _embed, self._recipe, chunk.read, digests, pure=False, priority=_EMBED_FIRST, retries=0
+                _embed, self.recipe, chunk.read, digests, pure=False, priority=_EMBED_FIRST, retries=0
             )
 
     def _rows_of(self, contents: Sequence[_Remote], future: "Future[list[Views | Exception]]") -> list[Embedded]:
@@ -375,14 +377,14 @@ def _loaded(recipe: Recipe, worker: str, threads: int) -> Embedder:
     embedder = load_embedder(model.name, model.weights, threads=threads, tiles=space.tiles, device=model.device)
     if embedder.space.fingerprint != space.fingerprint:
         raise SpaceMismatch(
-            f"{worker} makes vectors of another space ({differences(space, embedder.space)}): "
+            f"worker {worker} is refused: it makes vectors of another space ({differences(space, embedder.space)}): "
             "give it the weights and the version of Hooke that are here, or stop it"
         )
     try:
         check_golden(embedder, np.frombuffer(recipe.golden, np.float32).reshape(-1, space.dim))
     except SpaceMismatch as exc:
         raise SpaceMismatch(
-            f"{worker} computes other vectors from the same weights than this machine does: "
+            f"worker {worker} is refused: it computes other vectors from the same weights than this machine does: "
             "give it the versions of PyTorch and timm that are here, or stop it"
         ) from exc
     return embedder
