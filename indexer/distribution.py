@@ -9,15 +9,16 @@ read them. When a worker is lost, Dask has its work done again by others; what f
 import os
 from asyncio import to_thread
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from itertools import chain, groupby, islice
+from logging import ERROR
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, get_worker
@@ -51,6 +52,8 @@ _FIRST_CHUNK = 4
 _EMBED_FIRST = 1
 """Priority of what frees memory."""
 _CHANGED = UnreadableImage("it changed while it was read; run the same command again")
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -80,6 +83,7 @@ def _processes(number: int) -> Iterator[LocalCluster]:
         threads_per_worker=threads,
         host=_HERE,
         security=True,
+        silence_logs=ERROR,
         dashboard_address=None,
         # else its pages for machines are at port 8787, dashboard or not
         scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
@@ -334,6 +338,21 @@ async def _ready(recipe: Recipe, paths: Sequence[str], dask_worker: Worker) -> N
             )
 
 
+def _brief(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, its errors without what led to them."""
+
+    @wraps(function)
+    def brief(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as exc:
+            # a traceback too deep to be pickled (RecursionError) would leave the client waiting for ever
+            raise exc.with_traceback(None) from None
+
+    return brief
+
+
+@_brief
 def _read(asked: Sequence[Asked], space: Space) -> list[Loaded | _Unread | None]:
     found = [look(each, space) for each in asked]
     return [_unread(each) if isinstance(each, Quarantined) else each for each in found]
@@ -343,6 +362,7 @@ def _unread(found: Quarantined) -> _Unread:
     return _Unread(found, get_worker().address, is_readable(found.path))
 
 
+@_brief
 def _tell(read: Sequence[Loaded | _Unread | None]) -> list[_Told | _Unread | None]:
     return [
         _Told(each.digest, each.thumbnail, raster_bytes(each.raster)) if isinstance(each, Loaded) else each
@@ -350,6 +370,7 @@ def _tell(read: Sequence[Loaded | _Unread | None]) -> list[_Told | _Unread | Non
     ]
 
 
+@_brief
 def _embed(recipe: Recipe, read: Sequence[Loaded | _Unread | None], digests: Sequence[int]) -> list[Views | Exception]:
     """The rows of some of the contents that were read."""
     # by digest: what a lost worker had read is read again, and may have changed

@@ -38,7 +38,8 @@ POISON = "poison"
 PRELOAD = f"""
 import os
 from indexer import distribution
-read = distribution.look
+if distribution.look.__name__ != "dying":  # Dask may run this twice
+    read = distribution.look
 def dying(asked, space):
     if {POISON!r} in asked.path:
         os._exit(9)
