@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -92,14 +93,19 @@ def job(index: Path, archive: Path, workers: str) -> IndexJob:
     return IndexJob((archive, archive.parent / "screen"), index, model=MODEL, workers=workers)
 
 
-def files(index: Path) -> list[tuple[str, bytes]]:
-    """What the segments of an index hold in their order, and its thumbnails."""
+def files(index: Path) -> dict[str, bytes]:
+    """What an index has of each kind of rows, however long its segments, and its thumbnails."""
     directory = IndexDirectory(index)
     with closing(SqliteStore(directory.metadata)) as store, store.read() as reader:
-        segments = [index / "vectors" / name for name in reader.snapshot.manifest.segments]
-    found = [(each.name, each.read_bytes()) for segment in segments for each in sorted(segment.iterdir())]
-    pictures = sorted((index / "thumbnails").rglob("*.*"))
-    return found + [(each.relative_to(index).as_posix(), each.read_bytes()) for each in pictures]
+        segments = reader.snapshot.manifest.segments
+    found: dict[str, bytes] = defaultdict(bytes)
+    for segment in segments:
+        # its own name and checksums are in the JSON
+        for each in sorted((index / "vectors" / segment).iterdir()):
+            if each.suffix != ".json":
+                found[f"{segment.partition('-')[0]} {each.name}"] += each.read_bytes()
+    pictures = [path for path in (index / "thumbnails").rglob("*") if path.is_file()]
+    return found | {path.relative_to(index).as_posix(): path.read_bytes() for path in pictures}
 
 
 def test_the_index_is_that_of_one_process(
