@@ -36,7 +36,7 @@ from hooke.model import Image, Pixels, Study
 from hooke.pixels import Limits, read_raster, shared_file_reader
 from hooke.store.sqlite import SqliteStore
 from hooke.vectors.workers import usable_threads
-from indexer.embedding import _MORE_LOADERS, EmbeddingRun, Model, _Asked
+from indexer.embedding import MORE_LOADERS, Asked, EmbeddingRun, Model, Threads
 from indexer.pipeline import IndexJob, run
 from indexer.report import peak_memory_bytes, silent
 from tests.hooke.zarrs import write_image
@@ -126,7 +126,7 @@ def pipeline_seconds(archive: Path, index: IndexDirectory, model: Model) -> tupl
 
 def warm_up(image: Path) -> None:
     """Start a process that reads, and have it load its libraries."""
-    shared_file_reader(usable_threads() + _MORE_LOADERS).read_changed(str(image), Limits(), None)
+    shared_file_reader(usable_threads() + MORE_LOADERS).read_changed(str(image), Limits(), None)
 
 
 def presets(_: Path) -> Iterator[str]:
@@ -143,10 +143,10 @@ def presets(_: Path) -> Iterator[str]:
         yield f"{preset.name}: {cost}; {parameters:.1f} M parameters"
 
 
-class Unread(EmbeddingRun):
-    """A run that finds every image as it was."""
+class Unread(Threads):
+    """Threads that find every image as it was."""
 
-    def _load(self, asked: _Asked, reader: object, space: object) -> None:
+    def _load(self, reader: object, asked: Asked) -> None:
         return None
 
 
@@ -161,7 +161,7 @@ def memory(folder: Path) -> Iterator[str]:
         writer.put_images(Image(f"s/{path[1:]}", "s", path, pixels=Pixels(path)) for path in paths)
         with store.read() as reader:
             writer.commit(reader.snapshot.manifest)
-        work = Unread(index, store, Model("fast"), print, silent)
+        work = EmbeddingRun(index, store, Model("fast"), print, silent, hands=Unread)
         work.load()
         before = peak_memory_bytes()
         tracemalloc.start()

@@ -119,6 +119,10 @@ def index(
         int | None,
         typer.Option(min=0, max=16, help="Embed up to so many tiles of each image of a new index, to find regions."),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(metavar="N|ADDRESS", help="Read and embed in N processes, or on a Dask scheduler's workers."),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Keep a new index's records in Elasticsearch: http://host:9200/prefix."),
@@ -145,7 +149,16 @@ def index(
         location = read_location(store) if store else None
         place = Place(read_location(vectors), vector_method) if vectors else None
         job = IndexJob(
-            tuple(paths), index, source, tuple(ontology), chosen, location, place, settings.cluster, settings.reading
+            tuple(paths),
+            index,
+            source,
+            tuple(ontology),
+            chosen,
+            location,
+            place,
+            settings.cluster,
+            settings.reading,
+            workers,
         )
         report = run(job, progress)
     show.emit(report, json, show.report)

@@ -2,24 +2,25 @@
 
     images → load (threads) → batches of what is new → embed (two batches at once) → the open segment → publish
 
-Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads: what is remembered is
-touched by one thread alone. A thread that loads waits for a process that reads, which is killed when it takes too long.
+Every arrow is a bounded queue in the images' order. Only loading and embedding run in threads, or on the workers of a
+cluster (`indexer.distribution`): what is remembered, and what is written, is one thread's alone. Who loads waits for a
+process that reads, which is killed when it takes too long.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.embed.base import Embedder, Raster, Space, Views
-from hooke.errors import BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
+from hooke.errors import BackendUnavailable, BadInput, NoSpace, SpaceMismatch, TooLarge, UnreadableImage
 from hooke.index import IndexDirectory
 from hooke.model import Manifest
 from hooke.settings import DEFAULT_CLUSTER, DEFAULT_READING, ClusterSettings, ReadingSettings
@@ -41,7 +42,7 @@ BATCH_BYTES = 2**27
 """A batch has no more images than that, and ends with the raster that brings it to these bytes."""
 SEGMENT_IMAGES = 4_096
 SEGMENT_SECONDS = 60.0
-_MORE_LOADERS = 2
+MORE_LOADERS = 2
 """Threads that load, beside one a core: some wait for a disk or the network."""
 
 
@@ -60,7 +61,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """An image to look at; known: the digest of what its rows in the index were made of."""
 
     ordinal: int
@@ -69,15 +70,72 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Content:
     """A content, and the images that have it, by ordinal and path: more join while it waits to be embedded."""
 
     digest: int
-    raster: Raster
     images: list[tuple[int, str]]
 
 
-_Embedded = tuple[_Loaded, Views | Exception]
+@dataclass(frozen=True, slots=True)
+class Loaded(Content):
+    """A content that was read, and its thumbnail, a JPEG."""
+
+    raster: Raster
+    thumbnail: bytes
+
+
+C = TypeVar("C", bound=Content)
+Embedded = tuple[Content, Views | Exception]
+KeepThumbnail = Callable[[int, bytes], None]
+"""Given an image's ordinal and its thumbnail."""
+
+
+class New(Protocol):
+    """Lets through the contents that have no rows yet."""
+
+    def __call__(self, found: Iterable[C | Quarantined | None], /) -> Iterator[C]:
+        """What of it is to be embedded, in its order; None is an image that is known already."""
+        ...
+
+
+class Hands(Protocol):
+    """Who reads images and embeds them: threads of this process, or the workers of a cluster."""
+
+    def embedded(self, asked: Iterable[Asked], new: New) -> Generator[Sequence[Embedded], None, None]:
+        """Read what is asked for, keep its thumbnails, and embed what is new; in order, some batches ahead."""
+        ...
+
+
+HandsOf = Callable[[Embedder, KeepThumbnail, ReadingSettings], Hands]
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The threads of this process."""
+
+    embedder: Embedder
+    keep: KeepThumbnail
+    reading: ReadingSettings
+
+    def embedded(self, asked: Iterable[Asked], new: New) -> Generator[Sequence[Embedded], None, None]:
+        """See `Hands`."""
+        from hooke.pixels import shared_file_reader
+
+        threads = usable_threads() + MORE_LOADERS
+        reader = shared_file_reader(threads)
+        load = partial(self._load, reader)
+        with closing(overlapped(load, asked, threads=threads, ahead=threads, abandon=reader.kill)) as loaded:
+            batches = _batches(new(loaded))
+            # while one batch ends, with less and less to do at once, another has begun
+            with closing(overlapped(partial(embedded, self.embedder), batches, threads=2, ahead=1)) as done:
+                yield from done
+
+    def _load(self, reader: "FileReader", asked: Asked) -> Loaded | Quarantined | None:
+        found = look(asked, self.embedder.space, reader, self.reading)
+        if isinstance(found, Loaded):
+            self.keep(asked.ordinal, found.thumbnail)
+        return found
 
 
 @dataclass(slots=True)
@@ -141,9 +199,11 @@ class EmbeddingRun:
         progress: Progress,
         cluster: ClusterSettings = DEFAULT_CLUSTER,
         reading: ReadingSettings = DEFAULT_READING,
+        hands: HandsOf = Threads,
     ) -> None:
         self._cluster = cluster
         self._reading = reading
+        self._hands = hands
         self._index = index
         self._store = store
         self._model = model
@@ -157,7 +217,7 @@ class EmbeddingRun:
             self._embedder(reader.snapshot.manifest)
 
     def run(self, writer: MetadataWriter) -> None:
-        """Do all that is left to do. What Ctrl-C finds gathered is published first."""
+        """Do all that is left to do. What Ctrl-C, or the loss of a cluster, finds gathered is published first."""
         with self._store.read() as reader:
             images = PackedImages(reader.images_with_pixels())
             manifest = reader.snapshot.manifest
@@ -170,7 +230,7 @@ class EmbeddingRun:
         gathered = _Gathered(ledger, vectors, writer, replace(manifest, space=embedder.space.fingerprint))
         try:
             self._embed(images, embedder, gathered)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BackendUnavailable):
             gathered.publish()
             raise
         gathered.publish()
@@ -216,39 +276,20 @@ class EmbeddingRun:
         return embedder
 
     def _embed(self, images: PackedImages, embedder: Embedder, gathered: "_Gathered") -> None:
-        from hooke.pixels import shared_file_reader
+        def new(found: Iterable[C | Quarantined | None], /) -> Iterator[C]:
+            return self._new(found, gathered)
 
-        threads = usable_threads() + _MORE_LOADERS
-        reader = shared_file_reader(threads)
-        load = partial(self._load, reader=reader, space=embedder.space)
-        asked = self._asked(images, gathered)
-        with closing(overlapped(load, asked, threads=threads, ahead=threads, abandon=reader.kill)) as loaded:
-            batches = _batches(self._new(loaded, gathered))
-            # while one batch ends, with less and less to do at once, another has begun
-            with closing(overlapped(partial(_embedded, embedder), batches, threads=2, ahead=1)) as done:
-                for batch in done:
-                    self._add(batch, gathered)
+        hands = self._hands(embedder, self._write_thumbnail, self._reading)
+        with closing(hands.embedded(self._asked(images, gathered), new)) as done:
+            for batch in done:
+                self._add(batch, gathered)
 
-    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[_Asked]:
+    def _asked(self, images: PackedImages, gathered: "_Gathered") -> Iterator[Asked]:
         for done, (ordinal, path) in enumerate(images):
             self._progress("embedding", done, len(images))
-            yield _Asked(ordinal, path, gathered.ledger.known.get(ordinal))
+            yield Asked(ordinal, path, gathered.ledger.known.get(ordinal))
 
-    def _load(self, asked: _Asked, reader: "FileReader", space: Space) -> _Loaded | Quarantined | None:
-        """The image's pixels, its thumbnail written on the way; None when what is known of it still holds."""
-        from hooke.pixels import Limits
-
-        path, side = asked.path, space.input_side
-        try:
-            found = reader.read_changed(path, Limits(), asked.known, side, parts=space.tiles, settings=self._reading)
-        except (UnreadableImage, TooLarge, MemoryError) as exc:
-            return _quarantined(path, exc)
-        if found is None:
-            return None
-        self._write_thumbnail(asked.ordinal, found.thumbnail)
-        return _Loaded(found.digest, found.raster, [(asked.ordinal, path)])
-
-    def _new(self, found: Iterable[_Loaded | Quarantined | None], gathered: "_Gathered") -> Iterator[_Loaded]:
+    def _new(self, found: Iterable[C | Quarantined | None], gathered: "_Gathered") -> Iterator[C]:
         """The images of content that has no rows yet, and gets none already."""
         for loaded in found:
             if isinstance(loaded, Quarantined):
@@ -256,7 +297,7 @@ class EmbeddingRun:
             elif loaded is not None and gathered.is_new(loaded):
                 yield loaded
 
-    def _add(self, batch: Sequence[_Embedded], gathered: "_Gathered") -> None:
+    def _add(self, batch: Sequence[Embedded], gathered: "_Gathered") -> None:
         for loaded, found in batch:
             if isinstance(found, Exception):
                 for _, path in loaded.images:
@@ -288,10 +329,10 @@ class _Gathered:
         self._vectors = vectors
         self._writer = writer
         self._manifest = manifest
-        self._waiting: dict[int, _Loaded] = {}
+        self._waiting: dict[int, Content] = {}
         self._open = _Open()
 
-    def is_new(self, loaded: _Loaded) -> bool:
+    def is_new(self, loaded: Content) -> bool:
         """Whether an image must be embedded; else it has, or shall have, the rows that its content has."""
         twin = self._waiting.setdefault(loaded.digest, loaded)
         if twin is not loaded:
@@ -302,7 +343,7 @@ class _Gathered:
             self.add(loaded, views)
         return views is None
 
-    def add(self, loaded: _Loaded, views: Views | None) -> None:
+    def add(self, loaded: Content, views: Views | None) -> None:
         """Take in an image's rows (None: it could not be embedded), and publish a segment that is full."""
         del self._waiting[loaded.digest]
         if views is None:
@@ -327,13 +368,13 @@ class _Gathered:
         return self.ledger.views_with(digest) if place is None else self._open.images[place][2]
 
 
-def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
+def _batches(images: Iterable[Loaded]) -> Iterator[list[Loaded]]:
     """What is embedded together: at most so many images, and not much more than so many bytes."""
-    batch: list[_Loaded] = []
+    batch: list[Loaded] = []
     size = 0
     for loaded in images:
         batch.append(loaded)
-        size += _bytes(loaded.raster)
+        size += raster_bytes(loaded.raster)
         if len(batch) == BATCH or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -341,18 +382,33 @@ def _batches(images: Iterable[_Loaded]) -> Iterator[list[_Loaded]]:
         yield batch
 
 
-def _bytes(raster: Raster) -> int:
+def raster_bytes(raster: Raster) -> int:
+    """The memory that its pixels take."""
     return sum(each.nbytes for each in (raster.pixels, *raster.others, *(tile.pixels for tile in raster.tiles)))
 
 
-def _embedded(embedder: Embedder, batch: Sequence[_Loaded]) -> list[_Embedded]:
+def look(asked: Asked, space: Space, reader: "FileReader", reading: ReadingSettings) -> Loaded | Quarantined | None:
+    """The image's pixels and thumbnail; None when what is known of it still holds."""
+    from hooke.pixels import Limits
+
+    path, side = asked.path, space.input_side
+    try:
+        found = reader.read_changed(path, Limits(), asked.known, side, parts=space.tiles, settings=reading)
+    except (UnreadableImage, TooLarge, MemoryError) as exc:
+        return _quarantined(path, exc)
+    if found is None:
+        return None
+    return Loaded(found.digest, [(asked.ordinal, path)], found.raster, found.thumbnail)
+
+
+def embedded(embedder: Embedder, batch: Sequence[Loaded]) -> list[Embedded]:
     """Each image's rows; where a batch fails each image is tried alone, so that only what is at fault is lost."""
     try:
         found = embedder.embed_views([loaded.raster for loaded in batch])
     except (UnreadableImage, MemoryError) as exc:
         if len(batch) == 1:
             return [(batch[0], exc)]
-        return [result for loaded in batch for result in _embedded(embedder, [loaded])]
+        return [result for loaded in batch for result in embedded(embedder, [loaded])]
     return list(zip(batch, found, strict=True))
 
 

@@ -7,7 +7,7 @@ their digests and the images it embedded by theirs, and does the rest.
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from hooke.collector import without_collector
 from hooke.curation import Decisions, read_decisions
-from hooke.errors import HookeError
+from hooke.errors import BadInput, HookeError
 from hooke.index import IndexDirectory, new_or_existing_index
 from hooke.model import Image, Level, Manifest, Study, Unresolved
 from hooke.query import Everything
@@ -27,7 +27,7 @@ from hooke.store.location import Location
 from hooke.vectors.place import Place, settle_place
 from indexer.annotate import Annotator
 from indexer.dragged import Dragged
-from indexer.embedding import EmbeddingRun, Model, embedded_ordinals
+from indexer.embedding import EmbeddingRun, HandsOf, Model, Threads, embedded_ordinals
 from indexer.merge import ImageOwners, as_submitted, merge, merge_studies
 from indexer.prose import stated_in
 from indexer.report import Progress, Report, peak_memory_bytes, silent
@@ -47,7 +47,7 @@ class IndexJob:
     """What to index. source forces a format; ontologies are files or names to add first; model None embeds nothing.
 
     store, vectors: the cluster that a new index keeps its records, its vectors in; None: its directory does, or it
-    remembers.
+    remembers. workers: processes, or the Dask scheduler, that read and embed images; None: this process's threads.
     """
 
     paths: tuple[Path, ...]
@@ -59,6 +59,7 @@ class IndexJob:
     vectors: Place | None = None
     cluster: ClusterSettings = DEFAULT_CLUSTER
     reading: ReadingSettings = DEFAULT_READING
+    workers: str | None = None
 
 
 def run(job: IndexJob, progress: Progress = silent) -> Report:
@@ -68,11 +69,11 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     found = discover(job.paths, source=job.source, quarantine=quarantined.append)
     index = new_or_existing_index(job.directory)
     decisions = read_decisions(index.decisions)
-    with closing(open_store(index, job.cluster, job.store)) as store:
+    with closing(open_store(index, job.cluster, job.store)) as store, _hands(job) as hands:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
             _settle_vectors(job, index, store)
-            embedding = _embedding(job, index, store, quarantined, progress)
+            embedding = _embedding(job, index, store, quarantined, progress, hands)
             if embedding and any(source.source is Source.FOLDER for source in found.inputs):
                 # a model that cannot be used is told before the long work, not after it
                 embedding.load()
@@ -108,11 +109,28 @@ def _settle_vectors(job: IndexJob, index: IndexDirectory, store: MetadataStore) 
 
 
 def _embedding(
-    job: IndexJob, index: IndexDirectory, store: MetadataStore, quarantined: list[Quarantined], progress: Progress
+    job: IndexJob,
+    index: IndexDirectory,
+    store: MetadataStore,
+    quarantined: list[Quarantined],
+    progress: Progress,
+    hands: HandsOf,
 ) -> EmbeddingRun | None:
     if job.model is None:
         return None
-    return EmbeddingRun(index, store, job.model, quarantined.append, progress, job.cluster, job.reading)
+    return EmbeddingRun(
+        index, store, job.model, quarantined.append, progress, job.cluster, reading=job.reading, hands=hands
+    )
+
+
+def _hands(job: IndexJob) -> AbstractContextManager[HandsOf]:
+    if job.model is None or job.workers is None:
+        return nullcontext(Threads)
+    try:
+        from indexer.distribution import hands_at
+    except ModuleNotFoundError as exc:
+        raise BadInput(f"--workers needs {exc.name}: install Hooke's extra `workers`") from exc
+    return hands_at(job.workers, job.model)
 
 
 def add_to_index(

@@ -46,14 +46,14 @@ def kept(index: Path) -> int:
 
 def run_counted(folder: Path, index: Path, count: int) -> None:
     """Index a folder; a byte goes to the file `count` for each image that is embedded."""
-    embed = embedding._embedded
+    embed = embedding.embedded
 
-    def counted(embedder: Embedder, batch: Sequence[embedding._Loaded]) -> list[embedding._Embedded]:
+    def counted(embedder: Embedder, batch: Sequence[embedding.Loaded]) -> list[embedding.Embedded]:
         found = embed(embedder, batch)
         os.write(count, b"." * len(batch))
         return found
 
-    embedding._embedded = counted
+    embedding.embedded = counted
     run(IndexJob((folder,), index, model=Model(DEFAULT_MODEL)))
 
 

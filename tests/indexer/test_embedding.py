@@ -188,12 +188,12 @@ def test_an_image_that_cannot_be_embedded_costs_no_other_of_its_batch(
 def test_large_rasters_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "BATCH_BYTES", 2 * 24 * 24)
     batches: list[int] = []
-    embed = embedding._embedded
+    embed = embedding.embedded
 
-    def counted(embedder: Embedder, batch: Sequence[embedding._Loaded]) -> list[embedding._Embedded]:
+    def counted(embedder: Embedder, batch: Sequence[embedding.Loaded]) -> list[embedding.Embedded]:
         batches.append(len(batch))
         return embed(embedder, batch)
 
-    monkeypatch.setattr(embedding, "_embedded", counted)
+    monkeypatch.setattr(embedding, "embedded", counted)
     index_all(tmp_path / "index", write_images(tmp_path / "images", 5), model=MODEL)
     assert sorted(batches) == [1, 2, 2]
