@@ -175,15 +175,16 @@ def _differences(
 
 
 def tables(rows: dict[str, Vectors], labelled: Labelled) -> str:
-    """Two Markdown tables: overall, and mAP@10 of each collection with what it is against `plain`."""
+    """Two Markdown tables: overall, and mAP@10 of each collection with what it is against `plain` and `pixels`."""
     names = [*rows]
     one_out = {name: leave_one_out(rows[name], labelled.classes) for name in names}
     distinct = {name: leave_one_out(rows[name], labelled.classes, labelled.groups) for name in names}
     models = {name: one_out[name].averages for name in names if name not in (PIXELS, PLAIN)}
     nested = choose_elsewhere(models, labelled.collections).values
-    differences = {
-        name: compare(one_out[name].averages, one_out[PLAIN].averages, labelled.collections) for name in names
-    }
+    differences, to_pixels = (
+        {name: compare(one_out[name].averages, one_out[other].averages, labelled.collections) for name in names}
+        for other in (PLAIN, PIXELS)
+    )
     lines = ["| | dim | 1-NN | mAP@10 | distinct groups: 1-NN | mAP@10 | mAP@10 to plain |", "|---|" + "---:|" * 6]
     for name in names:
         whole = differences[name][""]
@@ -200,7 +201,10 @@ def tables(rows: dict[str, Vectors], labelled: Labelled) -> str:
     lines += ["", "| mAP@10 | images | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 1)]
     precision = {name: by_collection(one_out[name].averages, labelled.collections) for name in names}
     for collection in sorted(set(labelled.collections)):
-        cells = [f"{precision[name][collection]:.3f} {differences[name][collection].sign}" for name in names]
+        cells = [
+            f"{precision[name][collection]:.3f} {differences[name][collection].sign}{to_pixels[name][collection].sign}"
+            for name in names
+        ]
         lines.append(f"| {collection} | {labelled.collections.count(collection)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -208,13 +212,13 @@ def tables(rows: dict[str, Vectors], labelled: Labelled) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure look-alikes on the labelled images.")
     parser.add_argument(
-        "--model", action="append", metavar="NAME[=WEIGHTS]", help="default: the default model, and with +stages"
+        "--model", action="append", metavar="NAME[=WEIGHTS]", help="default: the presets fast and balanced"
     )
     parser.add_argument("--cache", type=Path, help="a folder that keeps each model's rows between runs")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
     arguments = parser.parse_args()
     labelled = read_labelled(read_settings().shared_data / "images" / "labelled")
-    models: list[str] = arguments.model or [DEFAULT_MODEL, f"{DEFAULT_MODEL}+stages"]
+    models: list[str] = arguments.model or ["fast", "balanced"]
     rows = {
         PIXELS: cached(arguments.cache, PIXELS, lambda: embed_pixels(labelled.paths)),
         PLAIN: cached(arguments.cache, PLAIN, lambda: embed_plain(labelled.paths)),

@@ -68,7 +68,7 @@ def _look(
 
     def outputs(_: Raster, picture: Picture) -> _Pooled:
         shown = (torch.cat(aspects(resized(picture.pixels, SIDE))) - mean) / std
-        batches = [dict(pooled(network, batch)) for batch in shown.split(_BATCH)]
+        batches = [dict(pooled(network, batch)) for batch in torch.split(shown, _BATCH)]
         return ((name, torch.cat([batch[name] for batch in batches])) for name in batches[0])
 
     return _collected(paths, outputs)
@@ -93,12 +93,12 @@ def kept(file: Path, make: Callable[[], Seen]) -> Seen:
 
 def network(model: str, weights: Path | None) -> nn.Module:
     """A model as it is looked through."""
-    # as the embedder does: threads inside an operation wait for each other on busy cores
-    torch.set_num_threads(1)
     return load_network(model, weights).eval()
 
 
 def _collected(paths: Sequence[Path], outputs: Callable[[Raster, Picture], _Pooled]) -> Seen:
+    # as the embedder does: threads inside an operation wait for each other on busy cores
+    torch.set_num_threads(1)
     found: dict[str, list[Floats]] = {}
     owner, composite = [], []
     for number, path in enumerate(paths):

@@ -1,11 +1,12 @@
 """Whether a small head trained on labelled bio-images finds better look-alikes in a collection that it has not seen.
 
 `python -m benchmarks.quality_head --cache FOLDER`: rows of the preset `balanced`, reduced to the first 256 components
-of the index, are the input of two heads. Each is trained on the classes of ten collections and scored on the eleventh,
+of the index, are the input of heads. Each is trained on the classes of ten collections and scored on the eleventh,
 in turn, joined to the rows with half of the cosine, or alone:
 
 - `within`: each direction divided by its deviation within classes, plus a floor (within-class covariance
   normalisation, LDA's half);
+- `untrained`: the components themselves, centred, to tell what training adds;
 - `contrast`: one hidden layer of 256, trained to bring images of a class together (supervised contrastive loss, Khosla
   et al. 2020, eq. 2), among images of the same collection only: collections need no telling apart.
 
@@ -49,6 +50,12 @@ def within(floor: float) -> Trained:
         return lambda each: unit((each - rows.mean(axis=0)) @ scale)
 
     return train
+
+
+def untrained(rows: Rows, _: Codes, __: Codes) -> Head:
+    """What the centred components give by themselves."""
+    mean = rows.mean(axis=0)
+    return lambda each: unit(each - mean)
 
 
 def contrast(rows: Rows, classes: Codes, collections: Codes) -> Head:
@@ -116,7 +123,11 @@ def main() -> None:
     plain = leave_one_out(rows, labelled.classes).averages
     print(f"without a head: {plain.mean():.4f}\n\n| head | joined | mAP@10 | to balanced | better on | worse on |")
     print("|---|---:|---:|---|---|---|")
-    trained = {**{f"within, floor {floor}": within(floor) for floor in FLOORS}, "contrast": contrast}
+    trained = {
+        "untrained": untrained,
+        **{f"within, floor {floor}": within(floor) for floor in FLOORS},
+        "contrast": contrast,
+    }
     for kind, used in (("ten others", frozenset(labelled.collections)), ("open", frozenset(OPEN))):
         for name, train in trained.items():
             heads = list(elsewhere(train, components, labelled, used))

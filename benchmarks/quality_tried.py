@@ -251,7 +251,7 @@ def main() -> None:
         PIXELS: cached(arguments.cache, PIXELS, lambda: embed_pixels(labelled.paths)),
     }
     found = dict(families(seen, without, images))
-    baselines = {**simple_rows, CUBIC: found["one pass"][CUBIC]}
+    baselines: dict[str, npt.NDArray[np.floating]] = {**simple_rows, CUBIC: found["one pass"][CUBIC]}
     for family, variants in found.items():
         print("\n".join(table(family, variants, baselines, labelled)), flush=True)
     some = thinned(labelled)
