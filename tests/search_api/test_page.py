@@ -170,13 +170,19 @@ def test_choosing_facet_values_narrows_the_hits_and_the_other_counts(seen: Seen)
     expect(page.locator("#chips")).to_contain_text("organism: Mus musculus")
 
 
-def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_cut(seen: Seen) -> None:
+def _cut_facets(page: Page) -> None:
+    """Let the page ask for two values of each facet."""
+
     def cut(route: Route) -> None:
         text = route.fetch().text()
         assert "FACET_VALUES = 200" in text
         route.fulfill(body=text.replace("FACET_VALUES = 200", "FACET_VALUES = 2"), content_type="text/javascript")
 
-    seen.page.route("**/static/api.js", cut)
+    page.route("**/static/api.js", cut)
+
+
+def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_cut(seen: Seen) -> None:
+    _cut_facets(seen.page)
     page = _open(seen, "/?level=images", "5 images")
     # terms that part nothing, and are the only group at their level, come last
     expect(_value(page, "organism", "Homo sapiens").locator(".count")).to_have_text("2")
@@ -186,6 +192,19 @@ def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_
     page.get_by_role("button", name="What is in Mus musculus").click()
 
     expect(page.get_by_role("button", name="What is in Mus musculus")).to_have_count(0)
+
+
+def test_more_values_are_asked_for_where_all_groups_of_a_cut_facet_are_passed_over(seen: Seen) -> None:
+    _cut_facets(seen.page)
+    page = _open(seen, "/?level=images", "5 images")
+    more = page.get_by_role("button", name="Show more values of organism")
+    expect(_value(page, "organism", "Rattus norvegicus")).to_have_count(0)
+
+    more.click()
+
+    expect(_value(page, "organism", "Rattus norvegicus").locator(".count")).to_have_text("1")
+    expect(_value(page, "organism", "Mus musculus")).to_have_count(1)
+    expect(more).to_have_count(0)
 
 
 def test_two_quick_choices_both_count(seen: Seen) -> None:
