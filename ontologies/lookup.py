@@ -115,8 +115,8 @@ class Lookup:
         wanted = None if prefixes is None else frozenset(prefixes)
         scores: dict[str, float] = {}
         for text in texts:
-            for name, score in self._spellings.like(text, likeness, wanted, 4 * limit):
-                scores[name] = max(score, scores.get(name, 0.0))
+            for like, score in self._spellings.like(text, likeness, wanted, 4 * limit):
+                scores[like] = max(score, scores.get(like, 0.0))
         found: dict[str, Match] = {}
         for name in sorted(self._sure(scores, wanted), key=lambda name: (-scores[name.key[1:]], name.scope, name.id)):
             found.setdefault(name.id, self._suggestion(name, scores[name.key[1:]] / best))

@@ -414,6 +414,29 @@ def test_the_page_fits_a_phone(seen: Seen) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_on_a_phone_the_filters_are_closed_from_wherever_one_has_scrolled_to(seen: Seen) -> None:
+    seen.page.set_viewport_size({"width": 390, "height": 400})
+    page = _open(seen, "/?level=images", "5 images")
+    page.get_by_role("button", name="Filters").click()
+    page.locator('details[data-field="format"]').scroll_into_view_if_needed()
+
+    hide = page.get_by_role("button", name="Hide filters")
+    expect(hide).to_be_in_viewport()
+    hide.click()
+
+    expect(page.locator("#facets")).to_be_hidden()
+    expect(page.locator("#count")).to_be_in_viewport()
+
+
+def test_a_dim_picture_is_shown_as_bright_as_it_is_looked_at(seen: Seen, tmp_path: Path) -> None:
+    page = _open(seen, "/", "5 images")
+    _drop(page, stripes(5).point(lambda value: value // 10), tmp_path / "dim.png")
+    expect(page.locator(".example img")).to_have_css("filter", re.compile(r"brightness\((9|1\d)"))
+    _drop(page, stripes(5), tmp_path / "bright.png")
+    expect(page.locator("#drop")).to_contain_text("bright.png")
+    expect(page.locator(".example img")).to_have_css("filter", "none")
+
+
 def test_more_results_follow_on_a_page(browser: Browser, text_index: Path) -> None:
     with serving(text_index) as address, watched(browser, address) as seen:
         page = _open(seen, "/?level=images", "30 images")
