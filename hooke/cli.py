@@ -64,6 +64,14 @@ Exclude = Annotated[
     str, typer.Option(help="Leave out what shares the study, dataset or plate of an example: study, dataset or plate.")
 ]
 Group = Annotated[str, typer.Option(help="study: the best image of each study.")]
+ExampleRule = Annotated[
+    str,
+    typer.Option(
+        "--examples",
+        help="average: near to the mean of the examples; best: near to any, less the best of --unlike. "
+        "Default: best without --unlike, else average.",
+    ),
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="A preset (fast, balanced, best) or a timm model name.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="A local weights file (.safetensors, .pth).")]
 
@@ -224,6 +232,7 @@ def similar(
     k: Annotated[int, typer.Option("-k", help="How many look-alikes.")] = 10,
     exclude: Exclude = "",
     group: Group = "",
+    examples: ExampleRule = "",
     min_percentile: Annotated[
         float | None, typer.Option(help="Only what is more alike than this share of random pairs, 0 to 1.")
     ] = None,
@@ -247,7 +256,9 @@ def similar(
         Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k, explain=explain
     )
     seen = read_views(region, channel, views)
-    options = LookOptions(exclude, _by_study(group), min_percentile, similar_set, semantic, views=seen)
+    options = LookOptions(
+        exclude, _by_study(group), min_percentile, similar_set, semantic, views=seen, examples=examples
+    )
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
         show.emit(archive.similar(look, request, options), json, show.similar_result)
@@ -265,6 +276,7 @@ def combined(
     k: Annotated[int, typer.Option("-k", help="How many images.")] = 10,
     exclude: Exclude = "",
     group: Group = "",
+    examples: ExampleRule = "",
     weight: Annotated[
         float | None, typer.Option(help="0 to 1: how much the look counts, by score; else ranks are fused.")
     ] = None,
@@ -279,7 +291,7 @@ def combined(
     """
     filters, ranges = read_conditions(filter_, not_)
     request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
-    options = LookOptions(exclude, _by_study(group), weight=weight)
+    options = LookOptions(exclude, _by_study(group), weight=weight, examples=examples)
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
         show.emit(archive.combined(look, request, options), json, show.combined_result)

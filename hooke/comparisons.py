@@ -10,7 +10,7 @@ from hooke.model import Level
 from hooke.request import MAX_LIMIT, SearchRequest
 from hooke.results import QueryReport
 
-NEAR_DUPLICATE = 0.97
+NEAR_DUPLICATE = 0.98
 """The similarity from which two images are near-duplicates; `docs/comparisons.md` says what was measured for it."""
 MAX_NEIGHBOURS = 100
 MAX_SAMPLE = 1_000

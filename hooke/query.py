@@ -4,6 +4,7 @@
 words and terms first (`search_api.understand`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -151,6 +152,16 @@ class TermRef:
 
 Leaf = Words | Phrase | Terms | Equals | Range | Among
 Node = Everything | Leaf | And | Or | Not | Best | Text | Prefix | Fuzzy | TermRef
+
+
+def scoring(node: Node) -> Iterator[Best]:
+    """The `Best` nodes that a match can owe its rank to: those not under a `Not`."""
+    match node:
+        case Best():
+            yield node
+        case And(children) | Or(children):
+            for child in children:
+                yield from scoring(child)
 
 
 class SortKey(StrEnum):

@@ -20,7 +20,10 @@ MAX_COMPLETIONS = 100
 MAX_SIMILAR_SET = 50_000
 EXCLUDABLE = ("study", "dataset", "plate")
 VIEW_PARAMETERS = ("region", "channel", "views")
-LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight", *VIEW_PARAMETERS)
+EXAMPLE_RULES = ("average", "best")
+OF_SIMILAR = ("min_percentile", "similar_set", "semantic")
+OF_COMBINED = ("weight",)
+LOOK_PARAMETERS = ("exclude", "group", "examples", *OF_SIMILAR, *OF_COMBINED, *VIEW_PARAMETERS)
 RELEVANCE = "relevance"
 SAME_DATASET = "dataset"
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -114,7 +117,9 @@ class LookOptions:
     image of each study, and k counts studies. min_percentile: only what is more alike than this share of random pairs.
     similar_set: facets count this many nearest images, not the hits. semantic: how much of the order is by what the
     images are annotated with, the rest by look. weight: of a combined search, how much of the score is by look;
-    None: reciprocal ranks. views: what of the images is compared.
+    None: reciprocal ranks. views: what of the images is compared. examples: `best`, the best positive example less the
+    best negative one, or `average`, near to the mean of the positive and away from that of the negative ones; empty:
+    the best without negative ones, else the average.
     """
 
     exclude: str = ""
@@ -124,8 +129,11 @@ class LookOptions:
     semantic: float = 0.0
     weight: float | None = None
     views: ViewOptions = ViewOptions()
+    examples: str = ""
 
     def __post_init__(self) -> None:
+        if self.examples not in ("", *EXAMPLE_RULES):
+            raise BadInput(f"examples is {' or '.join(EXAMPLE_RULES)}, not {self.examples!r}")
         if self.exclude not in ("", *EXCLUDABLE):
             raise BadInput(f"exclude is {', '.join(EXCLUDABLE[:-1])} or {EXCLUDABLE[-1]}, not {self.exclude!r}")
         for name in ("min_percentile", "semantic", "weight"):
@@ -225,7 +233,7 @@ def read_look(parameters: Mapping[str, str]) -> LookOptions:
 
     >>> read_look({"group": "study", "weight": "0.3"})
     LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3, \
-views=ViewOptions(region=None, channel='', kind=None))
+views=ViewOptions(region=None, channel='', kind=None), examples='')
     """
     given = {name: text for name, text in parameters.items() if text}
     if given.get("group", "study") != "study":
@@ -233,7 +241,10 @@ views=ViewOptions(region=None, channel='', kind=None))
     shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
     size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
     views = read_views(*(given.get(name, "") for name in VIEW_PARAMETERS))
-    return LookOptions(given.get("exclude", ""), "group" in given, similar_set=size, views=views, **shares)
+    rule = given.get("examples", "")
+    return LookOptions(
+        given.get("exclude", ""), "group" in given, similar_set=size, views=views, examples=rule, **shares
+    )
 
 
 def look_parameters(options: LookOptions) -> dict[str, str]:
@@ -241,6 +252,7 @@ def look_parameters(options: LookOptions) -> dict[str, str]:
     numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
     given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
     given |= {"region": _region(options.views.region), "channel": options.views.channel, "views": options.views.kind}
+    given |= {"examples": options.examples}
     return {name: str(value) for name, value in given.items() if value not in (None, "")}
 
 

@@ -249,12 +249,13 @@ class ViewPair:
 
 @dataclass(frozen=True, slots=True)
 class SimilarHit:
-    """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1].
+    """An image and how alike it is: the cosine of its vector and the query's, in [-1, 1]; by the best example less the
+    best negative one the difference of two, in [-2, 2].
 
     percentile: the share of random pairs of different studies that are less alike. expected: how many candidates would
-    be so alike by chance. Both None where the index is too small to tell. Where hits are re-ranked, semantic: how alike
-    their annotations are, in [0, 1]; score: what they are ranked by. pairs: where explanations are asked for, which
-    channels, and which tiles, are most alike.
+    be so alike by chance. Both None of a difference, and where the index is too small to tell. Where hits are
+    re-ranked, semantic: how alike their annotations are, in [0, 1]; score: what they are ranked by. pairs: where
+    explanations are asked for, which channels, and which tiles, are most alike.
     """
 
     id: str

@@ -17,6 +17,9 @@ _COLUMNS = ("group", "kind", "across_studies", "study", "id", "title")
 def duplicates(result: DuplicatesResult, console: Console) -> None:
     """A summary, then the first groups with their first images."""
     query_report(result.query, console)
+    if not result.groups:
+        console.print(f"No near-duplicates among {result.candidates:,} images (threshold {result.threshold:g})")
+        return
     console.print(
         f"{result.across:,} groups across studies, {result.within:,} within: {result.images:,} of "
         f"{result.candidates:,} images have another that is at least {result.threshold:g} alike"

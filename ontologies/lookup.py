@@ -102,18 +102,21 @@ class Lookup:
                 yield Match(term.id, term.label, method, round(score - _OURS_LESS, 2), more.name, more.scope, OURS)
 
     def suggest(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
-        """The terms whose labels or exact synonyms are most like the text, each once."""
-        return self._like(text, MISSPELT, 1.0, limit, prefixes)
+        """The terms whose labels or exact synonyms are most like the text or its singular, each once."""
+        return self._like(dict.fromkeys((fold(text), normal(text))), MISSPELT, 1.0, limit, prefixes)
 
     def resembling(self, text: str, limit: int, prefixes: Iterable[str] | None) -> tuple[Match, ...]:
         """The terms whose labels or exact synonyms have words most like the text's, in any order, each once."""
-        return self._like(text, SAME_WORDS, 100.0, limit, prefixes)
+        return self._like((fold(text),), SAME_WORDS, 100.0, limit, prefixes)
 
     def _like(
-        self, text: str, likeness: Likeness, best: float, limit: int, prefixes: Iterable[str] | None
+        self, texts: Iterable[str], likeness: Likeness, best: float, limit: int, prefixes: Iterable[str] | None
     ) -> tuple[Match, ...]:
         wanted = None if prefixes is None else frozenset(prefixes)
-        scores = dict(self._spellings.like(fold(text), likeness, wanted, 4 * limit))
+        scores: dict[str, float] = {}
+        for text in texts:
+            for like, score in self._spellings.like(text, likeness, wanted, 4 * limit):
+                scores[like] = max(score, scores.get(like, 0.0))
         found: dict[str, Match] = {}
         for name in sorted(self._sure(scores, wanted), key=lambda name: (-scores[name.key[1:]], name.scope, name.id)):
             found.setdefault(name.id, self._suggestion(name, scores[name.key[1:]] / best))

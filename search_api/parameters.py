@@ -9,6 +9,8 @@ from hooke.model import Level
 from hooke.query import Range
 from hooke.request import (
     LOOK_PARAMETERS,
+    OF_COMBINED,
+    OF_SIMILAR,
     CompletionRequest,
     FacetRequest,
     Filter,
@@ -43,6 +45,7 @@ _COUNTED = ("records", "studies")
 _OF_DUPLICATES = ("threshold", "across_studies")
 _UNUSED_BY_DUPLICATES = ("limit", "k", "cursor", "sort", "facets", "facet_limit", "explain", "count")
 _UNUSED_BY_LOOKS = ("cursor", "sort")
+UNUSED_BY_COMBINED = (*OF_SIMILAR, "explain")
 _UNUSED_BY_FACETS = ("facets", "cursor", "limit", "k")
 _COMPLETION = ("q", "field", "level", "limit")
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -71,10 +74,13 @@ def read_request(level: Level, pairs: Pairs, known: Sequence[str] = _PLAIN) -> S
     return _request(level, plain, read_filters(wanted, unwanted), tuple(ranges))
 
 
-def read_look_request(pairs: Pairs) -> tuple[SearchRequest, LookOptions]:
-    """The request for look-alikes: a search's parameters without pages and order, and the options of looks."""
+def read_look_request(pairs: Pairs, unused: Sequence[str] = OF_COMBINED) -> tuple[SearchRequest, LookOptions]:
+    """The request for look-alikes: a search's parameters without pages and order, and the options of looks.
+
+    unused: what of both this search does not have, and cannot be meant by what is unknown.
+    """
     every = list(pairs)
-    known = _without(_UNUSED_BY_LOOKS, *LOOK_PARAMETERS)
+    known = [name for name in _without(_UNUSED_BY_LOOKS, *LOOK_PARAMETERS) if name not in unused]
     asked = read_request(Level.IMAGE, [(name, value) for name, value in every if name not in LOOK_PARAMETERS], known)
     if asked.cursor is not None:
         raise BadInput("cursor: look-alikes have no pages; ask for a larger k")

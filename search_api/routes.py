@@ -1,5 +1,6 @@
 """The routes of `/v1`: parameters in, the engine's results out."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -12,12 +13,14 @@ from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.pixels import Limits, UploadReader
 from hooke.request import (
+    EXAMPLE_RULES,
     EXCLUDABLE,
     MAX_COMPLETIONS,
     MAX_FACET_VALUES,
     MAX_LIMIT,
     MAX_SIMILAR_SET,
     MAX_TYPED,
+    OF_COMBINED,
     RELEVANCE,
     LookOptions,
     SearchRequest,
@@ -36,7 +39,14 @@ from hooke.results import (
 from hooke.settings import Settings
 from hooke.views import Kind
 from search_api.engine import Engine, Example
-from search_api.parameters import json_pairs, read_completion, read_facet, read_look_request, read_request
+from search_api.parameters import (
+    UNUSED_BY_COMBINED,
+    json_pairs,
+    read_completion,
+    read_facet,
+    read_look_request,
+    read_request,
+)
 from search_api.problems import documented
 
 UPLOAD_MEMORY_BYTES = 4 * 2**30
@@ -127,6 +137,12 @@ _LOOK_OPTIONS: dict[str, dict[str, object]] = {
         "description": "leave out what shares its study, dataset or plate with an example of the index",
     },
     "group": {"type": "string", "enum": ["study"], "description": "the best image of each study; k counts studies"},
+    "examples": {
+        "type": "string",
+        "enum": list(EXAMPLE_RULES),
+        "description": "average: near to the mean of the positive examples, away from that of the negative ones; best: "
+        "the best positive one less the best negative one; default: best without negative ones, else average",
+    },
     "region": {
         "type": "string",
         "description": "x,y,width,height in pixels: this part of the example is compared, with tiles where there are",
@@ -207,10 +223,12 @@ async def search_similar(request: Request, engine: TheEngine) -> SimilarResult:
 )
 async def search_combined(request: Request, engine: TheEngine) -> CombinedResult:
     """Choices restrict; the ranks by text and by look are fused, each hit naming its parts."""
-    return await run_in_threadpool(engine.combined, *await _read_look(request, engine))
+    return await run_in_threadpool(engine.combined, *await _read_look(request, engine, UNUSED_BY_COMBINED))
 
 
-async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchRequest, LookOptions]:
+async def _read_look(
+    request: Request, engine: Engine, unused: Sequence[str] = OF_COMBINED
+) -> tuple[Example, SearchRequest, LookOptions]:
     uploads: list[bytes] = []
     examples: dict[str, list[str]] = {"positive": [], "negative": []}
     pairs: list[tuple[str, str]] = []
@@ -224,7 +242,7 @@ async def _read_look(request: Request, engine: Engine) -> tuple[Example, SearchR
                 examples[name].append(value)
             else:
                 pairs.append((name, value))
-    asked, options = read_look_request(pairs)
+    asked, options = read_look_request(pairs, unused)
     settings: Settings = request.app.state.settings
     reader: UploadReader = request.app.state.uploads
     limits = Limits(settings.upload_bytes, settings.upload_pixels, settings.upload_channels)

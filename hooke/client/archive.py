@@ -122,6 +122,7 @@ class Archive:
         exclude: Mapping[str, Choice] | None = None,
         leave_out: str = "",
         by_study: bool = False,
+        examples: str = "",
         min_percentile: float | None = None,
         similar_set: int | None = None,
         semantic: float = 0.0,
@@ -135,6 +136,7 @@ class Archive:
 
         An example is an image file, or the id of an indexed image; `unlike` takes ids. `leave_out` is `study`,
         `dataset` or `plate`: nothing that shares it with an example. `by_study` gives the best image of each study.
+        `examples` is `average`, near to the mean of the examples, or `best`, near to any, less the best of `unlike`.
         `min_percentile` keeps what is more alike than this share of random pairs; facets count all of it, or the
         `similar_set` nearest. `semantic`, 0 to 1, is how much annotations count in the order.
         `region`, "x,y,width,height", compares a part of the example, `channel` one of its channels, by number or name;
@@ -142,7 +144,7 @@ class Archive:
         """
         asked = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
         request, seen = replace(asked, explain=explain), read_views(region, str(channel), views)
-        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic, views=seen)
+        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic, views=seen, examples=examples)
         return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
 
     def combined(
@@ -156,6 +158,7 @@ class Archive:
         exclude: Mapping[str, Choice] | None = None,
         leave_out: str = "",
         by_study: bool = False,
+        examples: str = "",
         weight: float | None = None,
         **fields: Choice,
     ) -> "LookAlikes":
@@ -164,7 +167,7 @@ class Archive:
         Ranks are fused, or with a `weight`, 0 to 1, so much of the look's percentile and the rest of the text's score.
         """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        options = LookOptions(leave_out, by_study, weight=weight)
+        options = LookOptions(leave_out, by_study, weight=weight, examples=examples)
         return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
 
     def duplicates(

@@ -24,7 +24,7 @@ from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
+from hooke.request import OF_SIMILAR, CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -41,6 +41,7 @@ from hooke.results import (
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
 from hooke.store.base import MetadataReader
 from hooke.store.choose import open_store
+from hooke.vectors.contrast import Contrast
 from hooke.vectors.pairs import Progress
 from hooke.views import Box, Kind
 from ontologies.catalogue import Catalogue
@@ -63,7 +64,7 @@ from search_api.engine.lookalikes import (
     two_rankings,
     weighed,
 )
-from search_api.engine.looking import Looking
+from search_api.engine.looking import Looking, SimilarSet, refuse_percentiles
 from search_api.engine.meaning import corpus
 from search_api.engine.nullmodel import NullModels
 from search_api.engine.outliers import find_outliers
@@ -150,17 +151,19 @@ class Engine:
             among = BitMap(hit.ordinal for hit in found.hits[: request.limit])
             if reranked:
                 among = BitMap(list(reranked)[: request.limit])
-            facets, similar = self._count_similar(request, understood, looking, options, among, catalogue)
+            facets, similar = self._count_similar(
+                request, understood, looking, options, SimilarSet(among, found.exact), catalogue
+            )
             return SimilarResult(
                 hits,
-                found.exact,
+                found.exact and similar.exact,
                 found.method,
                 found.candidates,
                 facets,
                 seen.noticed(understood.report),
                 reader.snapshot.manifest.space or "",
                 reader.snapshot.id,
-                similar,
+                len(similar.images),
                 alike,
                 len(reranked),
                 seen.kind,
@@ -168,7 +171,7 @@ class Engine:
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
         """Images ranked by text and by look together; filters restrict both, text only ranks."""
-        asked = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic")}
+        asked = {name: getattr(options, name) for name in OF_SIMILAR}
         for name, value in {**asked, "explain": request.explain}.items():
             if value:
                 raise BadInput(f"{name}: it is of look-alikes; a combined search has `weight`, `exclude` and `group`")
@@ -365,14 +368,18 @@ class Engine:
         excluded = BitMap(self._example_ordinals(example, reader))
         if options.exclude:
             excluded |= relatives(reader, seen.records, options.exclude)
+        by_average = options.examples == "average" or (unlike is not None and options.examples != "best")
+        contrast = None if unlike is None or by_average else unlike
+        if contrast is not None:
+            refuse_percentiles(options)
         looking = Looking(
             reader,
-            vectors,
-            queries if unlike is None else towards(queries, unlike),
-            len(example.images) + len(example.rasters) if unlike is None else 1,
+            vectors if contrast is None else Contrast(vectors, contrast),
+            towards(queries, unlike) if by_average else queries,
+            1 if by_average else len(example.images) + len(example.rasters),
             seen.records,
             excluded,
-            self._nulls.of(reader, vectors),
+            self._nulls.of(reader, vectors) if contrast is None else None,
         )
         return looking, seen
 
@@ -417,19 +424,23 @@ class Engine:
         understood: Understood,
         looking: Looking,
         options: LookOptions,
-        hits: BitMap,
+        hits: SimilarSet,
         catalogue: Catalogue,
-    ) -> tuple[FacetCounts, int]:
-        """Counts among the hits, or the set that was asked for, which a facet forms without what is chosen in it."""
+    ) -> tuple[FacetCounts, SimilarSet]:
+        """Counts among the hits, or the set that was asked for, which a facet forms without what is chosen in it.
+
+        That set is exact when those of all facets are.
+        """
         reader = looking.reader
         if options.min_percentile is None and options.similar_set is None:
-            among = Among(frozenset(hits))
-            return self._count_among(request, dict.fromkeys(request.facets, among), reader, catalogue), len(hits)
+            among = Among(frozenset(hits.images))
+            return self._count_among(request, dict.fromkeys(request.facets, among), reader, catalogue), hits
         names = {asked: _facet_field(asked, Level.IMAGE, reader) for asked in request.facets}
         wheres = {asked: understood.where(without=name) for asked, name in names.items()}
         sets = {w: looking.similar_set(w, options) for w in {understood.where(), *wheres.values()}}
-        counted = {asked: Among(frozenset(sets[where])) for asked, where in wheres.items()}
-        return self._count_among(request, counted, reader, catalogue), len(sets[understood.where()])
+        counted = {asked: Among(frozenset(sets[where].images)) for asked, where in wheres.items()}
+        whole = SimilarSet(sets[understood.where()].images, all(each.exact for each in sets.values()))
+        return self._count_among(request, counted, reader, catalogue), whole
 
     def _facets_of(
         self,

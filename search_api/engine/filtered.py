@@ -5,13 +5,14 @@ asked about: the first k of them that the filter allows are the k nearest allowe
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pyroaring import BitMap
 
 from hooke.model import Level
 from hooke.query import Among, And, Everything, Node
 from hooke.store.base import MetadataReader
-from hooke.vectors.base import Neighbours, VectorReader, Vectors
+from hooke.vectors.base import Neighbours, Vectors
 
 NEAREST_FIRST_ABOVE = 200_000
 """Matching images from which asking about the nearest costs a remote store less, by benchmarks/stores.py.
@@ -22,12 +23,24 @@ _FIRST_ASKED = 100
 _MOST_ASKED_ABOUT = 20_000
 
 
+class Ranking(Protocol):
+    """What ranks images by look: the rows of a snapshot, or those in contrast to others."""
+
+    def ordinals(self) -> BitMap:
+        """The images that have a vector."""
+        ...
+
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+        """As a `VectorReader`'s."""
+        ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pool:
     """The images that may be found: those that match, but for the excluded."""
 
     reader: MetadataReader
-    vectors: VectorReader
+    vectors: Ranking
     where: Node
     excluded: BitMap
 

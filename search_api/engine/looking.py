@@ -10,12 +10,22 @@ from hooke.model import Record
 from hooke.query import Node
 from hooke.request import MAX_SIMILAR_SET, LookOptions
 from hooke.store.base import MetadataReader
-from hooke.vectors.base import Neighbour, Neighbours, VectorReader, Vectors
-from search_api.engine.filtered import Pool, nearest
+from hooke.vectors.base import Neighbour, Neighbours, Vectors
+from search_api.engine.filtered import Pool, Ranking, nearest
 from search_api.engine.grouping import nearest_of_each_study
 from search_api.engine.nullmodel import NullModel, meaningful
 
 _FIRST_ASKED, _WIDER = 256, 8
+
+
+def refuse_percentiles(options: LookOptions) -> None:
+    """Raise BadInput for what needs a percentile, of a difference of similarities."""
+    for name, unset in (("min_percentile", None), ("semantic", 0), ("weight", None)):
+        if getattr(options, name) != unset:
+            raise BadInput(
+                f"{name}: it needs percentiles, and examples=best with negative ones ranks by a difference of "
+                "similarities, which has none: leave it out, or give examples=average"
+            )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,6 +50,14 @@ class Worth:
         return meaningful([self.null.chance(hit.similarity) * self.comparisons for hit in hits])
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class SimilarSet:
+    """Images that are alike; exact: they are what ranking every image would give."""
+
+    images: BitMap
+    exact: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Looking:
     """An example's rows, where to look, and what never to find.
@@ -49,7 +67,7 @@ class Looking:
     """
 
     reader: MetadataReader
-    vectors: VectorReader
+    vectors: Ranking
     queries: Vectors
     targets: int
     examples: tuple[Record, ...]
@@ -62,20 +80,20 @@ class Looking:
         found = ways(self._pool(where), self.queries, k)
         return replace(found, hits=tuple(self._alike_enough(found, options)))
 
-    def similar_set(self, where: Node, options: LookOptions) -> BitMap:
-        """The images that facets count: the nearest so many, and those above the percentile.
+    def similar_set(self, where: Node, options: LookOptions) -> SimilarSet:
+        """What facets count: the nearest so many images, and those above the percentile.
 
         Raises BadInput where more than MAX_SIMILAR_SET are.
         """
         if options.similar_set is not None:
             found = nearest(self._pool(where), self.queries, options.similar_set)
-            return BitMap(hit.ordinal for hit in self._alike_enough(found, options))
+            return SimilarSet(BitMap(hit.ordinal for hit in self._alike_enough(found, options)), found.exact)
         asked = min(_FIRST_ASKED, MAX_SIMILAR_SET + 1)
         while True:
             found = nearest(self._pool(where), self.queries, asked)
             alike = self._alike_enough(found, options)
             if len(alike) < asked:
-                return BitMap(hit.ordinal for hit in alike)
+                return SimilarSet(BitMap(hit.ordinal for hit in alike), found.exact)
             if len(alike) > MAX_SIMILAR_SET:
                 raise BadInput(
                     f"more than {MAX_SIMILAR_SET:,} images are above the percentile {options.min_percentile}: "

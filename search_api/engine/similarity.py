@@ -132,11 +132,13 @@ class Visuals:
         return embedder
 
 
-def towards(like: Vectors, unlike: Vectors) -> Vectors:
+def towards(like: Vectors, unlike: Vectors | None) -> Vectors:
     """One query row near the examples and away from the counter-examples: float32 (1, dim), of unit length.
 
     Rocchio 1971, with the weights of Manning, Raghavan & Schütze 2008, §9.1.1 scaled to 1 and 0.2.
     """
-    row = like.mean(axis=0, dtype=np.float64) - 0.2 * unlike.mean(axis=0, dtype=np.float64)
+    row = like.mean(axis=0, dtype=np.float64)
+    if unlike is not None:
+        row = row - 0.2 * unlike.mean(axis=0, dtype=np.float64)
     unit: Vectors = (row / np.linalg.norm(row))[np.newaxis].astype(np.float32)
     return unit

@@ -53,11 +53,11 @@ export function look(state, file, { facets = [], k = PAGE, signal } = {}) {
 const LEVELS = { images: "image", studies: "study" };
 const SUGGESTED = 8;
 
-/** The values right below a term, as the flat facet has them. */
+/** The values right below a term, or with an empty parent at the top, as the flat facet has them. */
 export async function below(state, field, parent, { withText = true } = {}) {
   const pairs = [...restrictions(state, { withText }), ["level", LEVELS[state.level]], ["parent", parent]];
   const answer = await get(`/v1/facets/${encodeURIComponent(field)}`, pairs);
-  return answer.values.map((value) => ({ ...value, parents: [parent], leaf: value.children === 0 }));
+  return answer.values.map((value) => ({ ...value, parents: parent ? [parent] : [], leaf: value.children === 0 }));
 }
 
 export const complete = (text, level, signal) =>

@@ -31,7 +31,7 @@ export class DropZone {
   }
 
   example(state, file) {
-    const shown = file ? el("img", { src: this.preview, alt: "", onerror: (event) => event.target.remove() }) : picture(state.like);
+    const shown = file ? el("img", { src: this.preview, alt: "", onload: brighten, onerror: (event) => event.target.remove() }) : picture(state.like);
     return [
       el("div", { class: "example" }, shown),
       el("div", { class: "about" },
@@ -89,4 +89,15 @@ export class DropZone {
   mark(over) {
     document.body.classList.toggle("dragging", over);
   }
+}
+
+const SIDE = 84;
+const DIM = 128;
+
+/** Microscopes leave pictures nearly black: what is looked at is scaled, as thumbnails are, and shown so. */
+function brighten({ target }) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d");
+  canvas.drawImage(target, 0, 0, SIDE, SIDE);
+  const most = canvas.getImageData(0, 0, SIDE, SIDE).data.reduce((found, value, at) => (at % 4 === 3 ? found : Math.max(found, value)), 0);
+  if (most > 0 && most < DIM) target.style.filter = `brightness(${255 / most})`;
 }

@@ -12,6 +12,8 @@ const USUAL = [
 const FIRST_ROWS = 8;
 const MORE_ROWS = 20;
 const FIND_FROM = 12;
+/** Stands for the top level in what is asked for: groups that it passes over may be cut, and not be among the values. */
+const TOP = { id: "" };
 
 /** The fields to count: the usual ones that records have, and those that were asked for. */
 export function shownFields(state, known) {
@@ -70,7 +72,7 @@ export class FacetPanel {
     const found = memory.find
       ? values.filter((value) => matches(value, memory.find)).map((value) => tree.nodes.get(value.id))
       : topLevel(tree, passed).filter((node) => !kept.includes(node.id));
-    const hidden = passed.some((node) => this.isCut(context, node));
+    const hidden = [TOP, ...passed].some((node) => this.isCut(context, node));
     const pinned = memory.find ? [] : kept.map((id) => tree.nodes.get(id) ?? this.absent(id));
     const rows = found.slice(0, memory.rows);
     context.start = found.length === 1 ? found[0] : null; // a lone group is open from the start
@@ -129,7 +131,7 @@ export class FacetPanel {
   }
 
   async more(context) {
-    await this.complete(context, passedAbove);
+    await this.complete(context, (tree) => [TOP, ...passedAbove(tree)]);
     this.change(() => (context.memory.rows += MORE_ROWS));
   }
 
@@ -147,7 +149,7 @@ export class FacetPanel {
     for (const value of await this.askBelow(field, node.id)) {
       this.labels.set(value.id, value.label);
       if (!known.has(value.id)) values.push(value);
-      else if (!known.get(value.id).parents.includes(node.id)) known.get(value.id).parents.push(node.id);
+      else if (node !== TOP && !known.get(value.id).parents.includes(node.id)) known.get(value.id).parents.push(node.id);
     }
     if (!this.fetched.has(values)) this.fetched.set(values, new Set());
     this.fetched.get(values).add(node.id);

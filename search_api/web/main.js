@@ -120,7 +120,13 @@ function draw(answer, count, facets, among = null) {
   fill($("count"), count);
   $("hits").className = state.level;
   fill($("hits"), ...cards(answer.hits), answer.hits.length === 0 && nothing());
-  $("filters-button").textContent = hasChoices(state) ? "Filters (some chosen)" : "Filters";
+  drawFiltersButton();
+}
+
+function drawFiltersButton() {
+  const open = document.body.classList.contains("filtering");
+  $("filters-button").setAttribute("aria-expanded", String(open));
+  $("filters-button").textContent = open ? "Hide filters" : hasChoices(state) ? "Filters (some chosen)" : "Filters";
 }
 
 function cards(hits) {
@@ -187,9 +193,10 @@ function listen() {
   $("level").addEventListener("change", (event) => navigate((now) => ({ ...now, level: event.target.value, q: $("q").value.trim() })));
   $("narrower").addEventListener("change", (event) => navigate((now) => ({ ...now, expand: event.target.checked ? "" : "none" })));
   $("sort").addEventListener("change", (event) => navigate((now) => ({ ...now, sort: event.target.value })));
-  $("filters-button").addEventListener("click", (event) => {
-    const open = document.body.classList.toggle("filtering");
-    event.target.setAttribute("aria-expanded", String(open));
+  $("filters-button").addEventListener("click", () => {
+    document.body.classList.toggle("filtering");
+    drawFiltersButton();
+    document.querySelector("main").scrollIntoView();
   });
   window.addEventListener("popstate", () => show(fromAddress(location.search)));
 }

@@ -12,6 +12,7 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, CorruptIndex, ZeroVector
 from hooke.vectors.base import Block, Neighbours, VectorReader, Vectors, VectorStore
+from hooke.vectors.contrast import Contrast
 from hooke.views import Kind
 
 DIM = 8
@@ -54,6 +55,12 @@ def brute_force(blocks: Sequence[Block], queries: Vectors, k: int, allowed: BitM
         if allowed is None or ordinal in allowed
     ]
     return [(ordinal, -score) for score, ordinal in sorted(scores)[:k]]
+
+
+def contrasted(blocks: Sequence[Block], like: Vectors, unlike: Vectors) -> list[tuple[float, int]]:
+    """All images by the best of one less the best of the other, best first, with the difference's negative."""
+    near, far = (dict(brute_force(blocks, rows, 10_000, None)) for rows in (like, unlike))
+    return sorted((far[ordinal] - near[ordinal], ordinal) for ordinal in near)
 
 
 def found(neighbours: Neighbours) -> list[int]:
@@ -274,6 +281,37 @@ class VectorStoreContract:
             assert len(allowed & BitMap(found(neighbours))) == len(expected)
             similarities = [hit.similarity for hit in neighbours.hits]
             assert similarities == pytest.approx([score for _, score in expected], abs=1e-7)
+
+    def test_what_is_near_to_some_and_away_from_others_equals_brute_force(self, store: VectorStore) -> None:
+        @settings(max_examples=self.examples // 2, deadline=None)
+        @given(
+            blocks=_blocks(),
+            like=st.lists(_row, min_size=1, max_size=3).map(np.stack),
+            unlike=st.lists(_row, min_size=1, max_size=3).map(np.stack),
+        )
+        def holds(blocks: list[Block], like: Vectors, unlike: Vectors) -> None:
+            found = Contrast(store.read([store.append(each) for each in blocks]), unlike).search(like, 5)
+            assert found.exact
+            assert [(-hit.similarity, hit.ordinal) for hit in found.hits] == contrasted(blocks, like, unlike)[:5]
+
+        holds()
+
+    @pytest.mark.parametrize("like", [[0], [0, 4], [2, 5]])
+    def test_of_many_images_a_search_proposes_those_near_to_some_and_away_from_others(
+        self, store: VectorStore, monkeypatch: pytest.MonkeyPatch, like: list[int]
+    ) -> None:
+        centres = random_rows(6, dim=16, seed=1)
+        rows = unit(np.repeat(centres, 500, axis=0) + random_rows(3000, dim=16, seed=2) * 0.6)
+        blocks = [block(rows[:2000], np.arange(2000) // 2), block(rows[2000:], range(900, 1900))]
+        contrast = Contrast(store.read([store.append(each) for each in blocks]), centres[2:4])
+        if like == [0]:
+            monkeypatch.setattr(Contrast, "_finalists", None)  # what a search proposes is proved to be enough
+        found, expected = contrast.search(centres[like], 10), contrasted(blocks, centres[like], centres[2:4])
+        assert found.exact >= self.exact
+        if found.exact:
+            assert [(-hit.similarity, hit.ordinal) for hit in found.hits] == expected[:10]
+        scores = {ordinal: -score for score, ordinal in expected}
+        assert all(scores[hit.ordinal] == hit.similarity for hit in found.hits)
 
     def test_several_threads_get_the_same_answers(self, store: VectorStore) -> None:
         rows = random_rows(3000)

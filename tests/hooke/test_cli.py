@@ -160,6 +160,9 @@ def test_comparisons_print_tables_csv_and_json(index: Path) -> None:
     )
     assert {row["id"] for row in rows} == {f"{row[1]}/{row[0]}" for row in PICTURES}
     assert {(row["group"], row["kind"], row["across_studies"]) for row in rows} == {("1", "similar", "yes")}
+    none = hooke("duplicates", "--threshold", "1", "--index", index)
+    assert f"No near-duplicates among {len(PICTURES)} images (threshold 1)" in none.stdout
+    assert "0 groups" not in none.stdout
     found = json.loads(hooke("duplicates", "--across-studies", "--json", "--index", index).stdout)
     assert (found["within"], found["candidates"]) == (0, len(PICTURES))
 
@@ -285,6 +288,9 @@ def test_look_alikes_are_asked_for_with_options(index: Path) -> None:
     assert sum("people/" in line for line in result.stdout.splitlines()) == 1
     meant = hooke("similar", plain, "--semantic", "0.5", "--index", index)
     assert f"the nearest {len(PICTURES) - 1} ranked again" in meant.stdout
+    best = hooke("similar", plain, "--unlike", yeast, "--examples", "best", "--index", index)
+    assert best.exit_code == 0
+    assert "percentile" not in best.stdout
 
 
 def test_combined_says_the_parts_of_a_score(index: Path) -> None:

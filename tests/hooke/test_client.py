@@ -115,6 +115,7 @@ def test_look_alikes_are_equal_over_http_and_in_process(local: Archive, remote: 
             archive.similar(PLAIN, leave_out="study", by_study=True, min_percentile=0.1, facets=["gene"]).result,
             archive.similar(PLAIN, semantic=0.5, similar_set=8, facets=["gene"]).result,
             archive.combined("brain", PLAIN, unlike=[image_id("a b.png")], weight=0.0, leave_out="study").result,
+            archive.similar(PLAIN, unlike=[image_id("a b.png")], examples="best").result,
         )
         for archive in (local, remote)
     ]

@@ -244,6 +244,10 @@ def test_two_letters_changed_round_in_a_synonym_are_suggested_once(catalogue: Ca
     assert suggested[0].name == "house mouse"
 
 
+def test_a_misspelt_plural_is_suggested_by_its_singular(catalogue: Catalogue) -> None:
+    assert [match.term for match in catalogue.suggest("brians")] == ["UBERON:0000955"]
+
+
 def test_a_misspelling_is_suggested_and_never_found(catalogue: Catalogue) -> None:
     (suggested,) = catalogue.suggest("flourescence microscopy", prefixes=("FBbi",))
     assert (suggested.term, suggested.method) == ("FBbi:00000246", Method.FUZZY)

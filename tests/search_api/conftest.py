@@ -17,7 +17,7 @@ from hooke.settings import ClusterSettings
 from hooke.store.location import Location
 from hooke.store.move import move_to_cluster
 from search_api.engine import EmbedderChoice, Engine
-from tests.elasticsearch_index import emptied
+from tests.elasticsearch_index import emptied, move_vectors
 from tests.small_index import serving, shared_index
 
 Search = Callable[..., SearchResult]
@@ -37,12 +37,15 @@ def embedded_engine(index: Path) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def clustered_index(index: Path, elasticsearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the index whose records were moved to a cluster, by the code that users move theirs with."""
+    """A copy of the index whose records were moved to a cluster, by the code that users move theirs with; and its
+    vectors.
+    """
     copy = IndexDirectory(tmp_path_factory.mktemp("clustered") / "index")
     shutil.copytree(index, copy.root)
     location = Location((elasticsearch_url,), f"engine-{uuid4().hex[:12]}")
     with emptied(location):
         move_to_cluster(copy, location, SHARDED, lambda *_: None)
+        move_vectors(copy, location, SHARDED)
         yield copy.root
 
 

@@ -13,8 +13,9 @@ from hooke.index import new_or_existing_index
 from hooke.model import Image, Level, Manifest, Mention, Method, Study, Value
 from hooke.settings import DEFAULT_CLUSTER
 from hooke.store.choose import open_store
+from hooke.store.location import Location
 from hooke.vectors.base import Block, Vectors
-from hooke.vectors.place import open_vectors
+from hooke.vectors.place import Place, open_vectors, settle_place
 from ontologies.snapshot import add_ontologies
 from search_api.engine import EmbedderChoice, Engine
 
@@ -85,15 +86,19 @@ def draw(count: int, seed: int) -> list[Drawn]:
 
 
 @contextmanager
-def opened(folder: Path, drawn: list[Drawn]) -> Iterator[Engine]:
-    """An engine on an index of these images, ordinals in their order."""
+def opened(
+    folder: Path, drawn: list[Drawn], location: Location | None = None, method: str = "flat"
+) -> Iterator[Engine]:
+    """An engine on an index of these images, ordinals in their order; in a cluster where a location is given."""
     (folder / "t.obo").write_text(TAXA)
     index = new_or_existing_index(folder / "index")
     version = add_ontologies([folder / "t.obo"], index.ontologies)
     recipe = {"model": "drawn"}
     space = Space(fingerprint(recipe), "drawn", DIM, recipe)
     save_space(space, np.ones((1, DIM), np.float32), index.spaces / f"{space.fingerprint}.json")
-    with closing(open_store(index, DEFAULT_CLUSTER)) as store, store.write() as writer:
+    if location is not None:
+        settle_place(index, Place(location, method), ())
+    with closing(open_store(index, DEFAULT_CLUSTER, location)) as store, store.write() as writer:
         writer.put_studies(Study(study, study) for study in sorted({image.study for image in drawn}))
         writer.put_images(_image(image) for image in drawn)
         writer.commit(Manifest(version))

@@ -2,9 +2,11 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -16,10 +18,13 @@ from hooke.embed.timm import DEFAULT_MODEL
 from hooke.errors import BadInput, TooLarge, UnknownField, UnknownRecord
 from hooke.model import Level
 from hooke.request import SearchRequest, read_conditions
+from hooke.store.location import Location
+from hooke.vectors.place import Place
 from indexer.embedding import Model
 from indexer.pipeline import IndexJob, run
 from search_api import comparison_routes
 from search_api.engine import EmbedderChoice, Engine, duplicates, outliers
+from tests.elasticsearch_index import emptied
 from tests.search_api.test_api import problem
 from tests.small_index import PICTURES, build, picture, serving
 
@@ -49,16 +54,8 @@ def groups_of(found: DuplicatesResult) -> list[set[str]]:
     return [{image.id for image in group.images} for group in found.groups]
 
 
-@pytest.fixture(scope="module")
-def engine(embedded_engine: Engine) -> Engine:
-    """One store is enough: what is asked of stores here is in their contract."""
-    return embedded_engine
-
-
-@pytest.fixture(scope="module")
-def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def write_leaky(root: Path) -> IndexJob:
     """Two studies of pictures: each of its own, one odd one, a copy of a file within, a copy and a likeness across."""
-    root = tmp_path_factory.mktemp("leaky")
     for study, seeds in (("left", range(6)), ("right", range(10, 14))):
         (root / study).mkdir()
         for seed in seeds:
@@ -67,9 +64,35 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     shutil.copyfile(root / "left" / "1.png", root / "right" / "copied 1.png")
     picture(2).save(root / "right" / "nearly 2.jpg", quality=100, subsampling=0)
     Image.new("RGB", (64, 64), (250, 250, 250)).save(root / "left" / "blank.png")
-    run(IndexJob((root / "left", root / "right"), root / "index", None, (), Model(DEFAULT_MODEL)))
-    with closing(Engine(root / "index", EmbedderChoice())) as engine:
+    return IndexJob((root / "left", root / "right"), root / "index", None, (), Model(DEFAULT_MODEL))
+
+
+@contextmanager
+def indexed(job: IndexJob) -> Iterator[Engine]:
+    run(job)
+    with closing(Engine(job.directory, EmbedderChoice())) as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def embedded_leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with indexed(write_leaky(tmp_path_factory.mktemp("leaky"))) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def clustered_leaky(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[Engine]:
+    """Records and vectors in a cluster."""
+    location = Location((elasticsearch_url,), f"leaky-{uuid4().hex[:12]}")
+    job = replace(write_leaky(tmp_path_factory.mktemp("leaky")), store=location, vectors=Place(location))
+    with emptied(location), indexed(job) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module", params=["embedded", "clustered"])
+def leaky(request: pytest.FixtureRequest) -> Engine:
+    engine: Engine = request.getfixturevalue(f"{request.param}_leaky")
+    return engine
 
 
 def test_copies_and_near_copies_are_found_across_studies_and_within(leaky: Engine) -> None:

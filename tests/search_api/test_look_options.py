@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from hooke.errors import BadInput
 from hooke.model import Level
 from hooke.request import Filter, LookOptions, SearchRequest
+from hooke.store.location import Location
 from search_api.engine import Engine, Example, filtered, grouping, looking
 from search_api.engine.fusion import RRF_CONSTANT
 from search_api.engine.nullmodel import NullModel, meaningful
+from tests.elasticsearch_index import emptied
 from tests.search_api.drawn_looks import ABOVE, Drawn, draw, opened
 
 DRAWN = draw(240, seed=5)
@@ -24,9 +27,23 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with opened(tmp_path_factory.mktemp("drawn"), DRAWN) as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory: pytest.TempPathFactory, elasticsearch_url: str) -> Iterator[Engine]:
+    """Records and vectors in a cluster, the vectors by its exact method."""
+    location = Location((elasticsearch_url,), f"looks-{uuid4().hex[:12]}")
+    with emptied(location), opened(tmp_path_factory.mktemp("drawn"), DRAWN, location) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module", params=["embedded", "clustered"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
 
 
 @pytest.fixture
@@ -50,6 +67,11 @@ def ranked(example: tuple[str, ...], kept: list[Drawn]) -> list[Drawn]:
     """Nearest first, ties in the order of ordinals."""
     others = [image for image in kept if image.id not in example]
     return sorted(others, key=lambda image: -likeness(example, image))
+
+
+def contrast(image: Drawn, like: tuple[str, ...], unlike: tuple[str, ...]) -> float:
+    """The best of the positive examples less the best of the negative ones."""
+    return likeness(like, image) - likeness(unlike, image)
 
 
 def relatives(example: tuple[str, ...], kind: str) -> set[str]:
@@ -127,7 +149,7 @@ def test_percentiles_are_shares_of_pairs_of_different_studies(engine: Engine, nu
 
 
 def test_what_is_meaningful_does_not_depend_on_k(engine: Engine) -> None:
-    for example in map(Example, [()] * len(DRAWN), ((image.id,) for image in DRAWN)):
+    for example in (Example(images=(image.id,)) for image in DRAWN[::6]):
         few, many = (engine.similar(example, ask(k)).meaningful for k in (2, 60))
         assert many is not None
         assert few == min(2, many)
@@ -177,6 +199,75 @@ def test_facets_count_the_similar_set_each_without_its_own_choice(
     assert counts["dataset"] == Counter(image.dataset for image in similar_set(organism=True, dataset=False))
     terms = [ABOVE[image.term] for image in similar_set(organism=False, dataset=True)]
     assert counts["organism"] == Counter(term for above in terms for term in above)
+
+
+@pytest.mark.parametrize("like", [EXAMPLES[0], EXAMPLES[2]])
+@pytest.mark.parametrize("unlike", [(DRAWN[60].id,), (DRAWN[61].id, DRAWN[200].id, DRAWN[9].id)])
+def test_the_best_positive_example_less_the_best_negative_one_ranks(
+    engine: Engine, like: tuple[str, ...], unlike: tuple[str, ...]
+) -> None:
+    others = [image for image in DRAWN if image.id not in (*like, *unlike)]
+    wanted = sorted(others, key=lambda image: -contrast(image, like, unlike))
+    example, options = Example(images=like, negatives=unlike), LookOptions(examples="best")
+    found = engine.similar(example, ask(12), options)
+    assert [hit.id for hit in found.hits] == [image.id for image in wanted[:12]]
+    assert [hit.similarity for hit in found.hits] == pytest.approx([contrast(i, like, unlike) for i in wanted[:12]])
+    assert (found.exact, found.candidates) == (True, len(others))
+    assert {(hit.percentile, hit.expected) for hit in found.hits} == {(None, None)}
+    assert found.meaningful is None
+    counted = engine.similar(example, ask(1, facets=("dataset",)), replace(options, similar_set=30)).facets["dataset"]
+    assert {value.id: value.count for value in counted} == Counter(image.dataset for image in wanted[:30])
+    firsts = dict.fromkeys(image.study for image in wanted)
+    grouped = engine.similar(example, ask(4), replace(options, by_study=True)).hits
+    assert [hit.study_id for hit in grouped] == list(firsts)[:4]
+
+
+def test_the_average_example_is_one_place_to_be_near_to(engine: Engine, null: NullModel) -> None:
+    example = EXAMPLES[2]
+    middle = np.mean([KNOWN[each].row for each in example], axis=0, dtype=np.float64)
+    cosines = {i.id: float(middle @ i.row) / np.linalg.norm(middle) for i in DRAWN if i.id not in example}
+    found = engine.similar(Example(images=example), ask(10), LookOptions(examples="average"))
+    assert [hit.id for hit in found.hits] == sorted(cosines, key=lambda each: -cosines[each])[:10]
+    first = found.hits[0]
+    assert first.similarity == pytest.approx(cosines[first.id])
+    assert first.expected == pytest.approx(found.candidates * null.chance(first.similarity))
+
+
+def test_examples_count_by_default_as_the_docs_say(engine: Engine) -> None:
+    for example, rule in (
+        (Example(images=EXAMPLES[2]), "best"),
+        (Example(images=EXAMPLES[2], negatives=EXAMPLES[1]), "average"),
+    ):
+        named = engine.similar(example, ask(20), LookOptions(examples=rule)).hits
+        assert engine.similar(example, ask(20)).hits == named
+        other = "average" if rule == "best" else "best"
+        assert engine.similar(example, ask(20), LookOptions(examples=other)).hits != named
+
+
+def test_a_difference_of_similarities_has_no_percentile_to_be_asked_for(engine: Engine) -> None:
+    example, best = Example(images=EXAMPLES[0], negatives=EXAMPLES[1]), LookOptions(examples="best")
+    for options in (replace(best, min_percentile=0.9), replace(best, semantic=0.5)):
+        with pytest.raises(BadInput, match="give examples=average"):
+            engine.similar(example, ask(), options)
+    with pytest.raises(BadInput, match="weight: it needs percentiles"):
+        engine.combined(example, ask(), replace(best, weight=0.0))
+    fused = engine.combined(example, ask(300, "mouse"), best)
+    wanted = sorted(
+        (i for i in DRAWN if i.id not in (EXAMPLES[0] + EXAMPLES[1])),
+        key=lambda i: -contrast(i, EXAMPLES[0], EXAMPLES[1]),
+    )
+    assert {hit.id: hit.look_rank for hit in fused.hits} == {i.id: rank for rank, i in enumerate(wanted, start=1)}
+
+
+def test_in_a_graph_an_answer_says_that_it_may_lack_some(elasticsearch_url: str, tmp_path: Path) -> None:
+    """Of few images all are scored: exact are then the hits, but not a facet that counts without its own choice."""
+    location = Location((elasticsearch_url,), f"graph-{uuid4().hex[:12]}")
+    drawn = draw(600, seed=6)
+    with emptied(location), opened(tmp_path, drawn, location, "hnsw") as graph:
+        example, asked = Example(images=(drawn[0].id,)), ask(3, dataset="set 1", organism="T:4")
+        assert not graph.similar(example, ask(3)).exact
+        assert graph.similar(example, asked, LookOptions(similar_set=30)).exact
+        assert not graph.similar(example, replace(asked, facets=("dataset",)), LookOptions(similar_set=30)).exact
 
 
 def test_too_large_a_similar_set_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

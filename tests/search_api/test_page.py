@@ -170,13 +170,19 @@ def test_choosing_facet_values_narrows_the_hits_and_the_other_counts(seen: Seen)
     expect(page.locator("#chips")).to_contain_text("organism: Mus musculus")
 
 
-def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_cut(seen: Seen) -> None:
+def _cut_facets(page: Page) -> None:
+    """Let the page ask for two values of each facet."""
+
     def cut(route: Route) -> None:
         text = route.fetch().text()
         assert "FACET_VALUES = 200" in text
         route.fulfill(body=text.replace("FACET_VALUES = 200", "FACET_VALUES = 2"), content_type="text/javascript")
 
-    seen.page.route("**/static/api.js", cut)
+    page.route("**/static/api.js", cut)
+
+
+def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_cut(seen: Seen) -> None:
+    _cut_facets(seen.page)
     page = _open(seen, "/?level=images", "5 images")
     # terms that part nothing, and are the only group at their level, come last
     expect(_value(page, "organism", "Homo sapiens").locator(".count")).to_have_text("2")
@@ -186,6 +192,19 @@ def test_what_is_below_a_value_is_asked_for_when_it_is_opened_where_a_facet_was_
     page.get_by_role("button", name="What is in Mus musculus").click()
 
     expect(page.get_by_role("button", name="What is in Mus musculus")).to_have_count(0)
+
+
+def test_more_values_are_asked_for_where_all_groups_of_a_cut_facet_are_passed_over(seen: Seen) -> None:
+    _cut_facets(seen.page)
+    page = _open(seen, "/?level=images", "5 images")
+    more = page.get_by_role("button", name="Show more values of organism")
+    expect(_value(page, "organism", "Rattus norvegicus")).to_have_count(0)
+
+    more.click()
+
+    expect(_value(page, "organism", "Rattus norvegicus").locator(".count")).to_have_text("1")
+    expect(_value(page, "organism", "Mus musculus")).to_have_count(1)
+    expect(more).to_have_count(0)
 
 
 def test_two_quick_choices_both_count(seen: Seen) -> None:
@@ -393,6 +412,29 @@ def test_the_page_fits_a_phone(seen: Seen) -> None:
 
     expect(_value(page, "licence", "CC0-1.0")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_on_a_phone_the_filters_are_closed_from_wherever_one_has_scrolled_to(seen: Seen) -> None:
+    seen.page.set_viewport_size({"width": 390, "height": 400})
+    page = _open(seen, "/?level=images", "5 images")
+    page.get_by_role("button", name="Filters").click()
+    page.locator('details[data-field="format"]').scroll_into_view_if_needed()
+
+    hide = page.get_by_role("button", name="Hide filters")
+    expect(hide).to_be_in_viewport()
+    hide.click()
+
+    expect(page.locator("#facets")).to_be_hidden()
+    expect(page.locator("#count")).to_be_in_viewport()
+
+
+def test_a_dim_picture_is_shown_as_bright_as_it_is_looked_at(seen: Seen, tmp_path: Path) -> None:
+    page = _open(seen, "/", "5 images")
+    _drop(page, stripes(5).point(lambda value: value // 10), tmp_path / "dim.png")
+    expect(page.locator(".example img")).to_have_css("filter", re.compile(r"brightness\((9|1\d)"))
+    _drop(page, stripes(5), tmp_path / "bright.png")
+    expect(page.locator("#drop")).to_contain_text("bright.png")
+    expect(page.locator(".example img")).to_have_css("filter", "none")
 
 
 def test_more_results_follow_on_a_page(browser: Browser, text_index: Path) -> None:

@@ -51,6 +51,39 @@ def test_options_of_looks_are_form_fields(http: httpx.Client) -> None:
     assert len({hit["study_id"] for hit in weighed["hits"]}) == len(weighed["hits"])
 
 
+def test_examples_are_averaged_or_the_best_of_them_counts(http: httpx.Client) -> None:
+    form = {"positive": [PLAIN, SPACED], "negative": [image_id("100%.png")], "k": "5"}
+    default, average, best = (
+        http.post("/v1/search/similar", data=form | rule).raise_for_status().json()
+        for rule in ({}, {"examples": "average"}, {"examples": "best"})
+    )
+    assert default == average
+    assert average["hits"][0]["percentile"] is not None
+    assert {hit["percentile"] for hit in best["hits"]} == {None}
+    fused = http.post("/v1/search/combined", data=form | {"examples": "best", "q": "mouse"}).raise_for_status().json()
+    assert fused["exact"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "meant", "foreign"),
+    [
+        ("similar", "wieght", None, "weight"),
+        ("similar", "semantics", "semantic", "weight"),
+        ("combined", "wieght", "weight", "semantic"),
+        ("combined", "semantics", None, "semantic"),
+        ("combined", "explian", "expand", "explain"),
+    ],
+)
+def test_a_misspelt_option_is_told_by_those_that_the_search_has(
+    http: httpx.Client, path: str, typed: str, meant: str | None, foreign: str
+) -> None:
+    told = problem(http.post(f"/v1/search/{path}", data={"positive": PLAIN, typed: "1"}), 400)
+    assert f"unknown parameter {typed!r}" in told
+    assert (meant is None) == ("did you mean" not in told)
+    assert meant is None or f"did you mean {meant!r}" in told
+    assert f"did you mean {foreign!r}" not in told
+
+
 def test_an_indexed_image_is_asked_for_with_the_same_options(http: httpx.Client) -> None:
     options = {"exclude": "study", "group": "study", "min_percentile": "0.1", "facets": "organism"}
     by_path = http.get(f"/v1/images/{quote(PLAIN, safe='')}/similar", params=options).raise_for_status().json()
@@ -63,6 +96,7 @@ def test_an_indexed_image_is_asked_for_with_the_same_options(http: httpx.Client)
         ({"exclude": "lab"}, "study, dataset or plate"),
         ({"exclude": "plate"}, "of no plate"),
         ({"group": "dataset"}, "group is study"),
+        ({"examples": "worst"}, "examples is average or best, not 'worst'"),
         ({"min_percentile": "99"}, "from 0 to 1"),
         ({"min_percentile": "high"}, "number from 0 to 1"),
         ({"similar_set": "0"}, "from 1 to 50,000"),
@@ -88,7 +122,7 @@ def test_an_upload_has_no_annotations_to_compare_but_text_may_name_terms(http: h
 
 def test_openapi_describes_the_options(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
-    content = {"exclude", "group", "region", "channel", "views"}
+    content = {"exclude", "group", "examples", "region", "channel", "views"}
     for path, more in (("similar", {"min_percentile", "similar_set", "semantic"}), ("combined", {"weight"})):
         body = paths[f"/v1/search/{path}"]["post"]["requestBody"]["content"]
         assert content | more <= set(body["multipart/form-data"]["schema"]["properties"])

@@ -29,6 +29,7 @@ from hooke.query import (
     Text,
     Weighted,
     Words,
+    scoring,
 )
 from hooke.store.elasticsearch import body
 from hooke.store.elasticsearch.body import Known, Leaf
@@ -143,7 +144,7 @@ def test_what_an_image_inherits_is_asked_for_by_leaf() -> None:
 
 
 def test_what_is_under_a_not_is_worth_nothing() -> None:
-    assert list(body.scoring(And((TITLE, Not(SPECIES))))) == [TITLE]
+    assert list(scoring(And((TITLE, Not(SPECIES))))) == [TITLE]
 
 
 def _write() -> None:

@@ -5,7 +5,22 @@ from dataclasses import dataclass, field
 
 from hooke.errors import BadInput
 from hooke.inherit import is_prose
-from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Order, Phrase, Range, Terms, Words
+from hooke.query import (
+    Among,
+    And,
+    Best,
+    Equals,
+    Everything,
+    Node,
+    Not,
+    Or,
+    Order,
+    Phrase,
+    Range,
+    Terms,
+    Words,
+    scoring,
+)
 from hooke.sorting import number_key
 from hooke.store.elasticsearch.cluster import Body
 from hooke.store.elasticsearch.document import value_key
@@ -68,16 +83,6 @@ def ranking(node: Node, known: Known) -> Body:
             return _any([ranking(child, known) for child in children])
         case _:
             return {"constant_score": {"filter": condition(node, known), "boost": 0}}
-
-
-def scoring(node: Node) -> Iterator[Best]:
-    """The `Best` nodes that a match can owe its rank to: those not under a `Not`."""
-    match node:
-        case Best():
-            yield node
-        case And(children) | Or(children):
-            for child in children:
-                yield from scoring(child)
 
 
 def leaves(node: Node) -> Iterator[Leaf]:

@@ -15,11 +15,11 @@ from hooke.errors import BackendUnavailable, BadInput, UnknownRecord
 from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.inherit import effective_values, image_values, inherited_values, study_values
 from hooke.model import Level, Method, Record, Snapshot, Study, Unresolved
-from hooke.query import Among, And, Best, Node, Not, Or, Position, Query, Words
+from hooke.query import Among, And, Best, Node, Not, Or, Position, Query, Words, scoring
 from hooke.store.base import EVERYTHING, FieldStats, Hit, Page, Stored, ValueSet
 from hooke.store.cache import Cache
 from hooke.store.elasticsearch import body
-from hooke.store.elasticsearch.body import Known, condition, scoring
+from hooke.store.elasticsearch.body import Known, condition
 from hooke.store.elasticsearch.cluster import Body, cluster_errors
 from hooke.store.elasticsearch.document import id_key, read_image, read_study
 from hooke.store.elasticsearch.lookup import Lookup

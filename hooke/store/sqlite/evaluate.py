@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from hooke.errors import BadInput
 from hooke.inherit import is_prose
 from hooke.model import Level
-from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words
+from hooke.query import Among, And, Best, Equals, Everything, Node, Not, Or, Phrase, Range, Terms, Words, scoring
 from hooke.store.base import ValueSet
 from hooke.store.cache import Cache
 from hooke.store.sqlite.cells import digest
@@ -109,7 +109,7 @@ class Evaluator:
         """The score of each matching record, in ascending order of ordinals: float32 (len(matching),)."""
         ordinals = np.array(matching.to_array(), np.uint32)
         total = np.zeros(len(ordinals), np.float32)
-        for best in _scoring(node):
+        for best in scoring(node):
             total += self._score(best, matching, ordinals)
         return total
 
@@ -265,16 +265,6 @@ class Evaluator:
             (json.dumps(sorted(canons)), field),
         )
         return {canon: text for canon, text, _ in rows}
-
-
-def _scoring(node: Node) -> Iterable[Best]:
-    """The `Best` nodes that a match can owe its rank to: those not under a `Not`."""
-    match node:
-        case Best():
-            yield node
-        case And(children) | Or(children):
-            for child in children:
-                yield from _scoring(child)
 
 
 def _holds(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
