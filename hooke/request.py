@@ -20,7 +20,7 @@ MAX_COMPLETIONS = 100
 MAX_SIMILAR_SET = 50_000
 EXCLUDABLE = ("study", "dataset", "plate")
 VIEW_PARAMETERS = ("region", "channel", "views")
-LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight", *VIEW_PARAMETERS)
+LOOK_PARAMETERS = ("exclude", "group", "min_percentile", "similar_set", "semantic", "weight", "exact", *VIEW_PARAMETERS)
 RELEVANCE = "relevance"
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
@@ -111,7 +111,7 @@ class LookOptions:
     image of each study, and k counts studies. min_percentile: only what is more alike than this share of random pairs.
     similar_set: facets count this many nearest images, not the hits. semantic: how much of the order is by what the
     images are annotated with, the rest by look. weight: of a combined search, how much of the score is by look;
-    None: reciprocal ranks. views: what of the images is compared.
+    None: reciprocal ranks. views: what of the images is compared. exact: search exactly, whatever it takes.
     """
 
     exclude: str = ""
@@ -121,6 +121,7 @@ class LookOptions:
     semantic: float = 0.0
     weight: float | None = None
     views: ViewOptions = ViewOptions()
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.exclude not in ("", *EXCLUDABLE):
@@ -215,7 +216,7 @@ def read_look(parameters: Mapping[str, str]) -> LookOptions:
 
     >>> read_look({"group": "study", "weight": "0.3"})
     LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3, \
-views=ViewOptions(region=None, channel='', kind=None))
+views=ViewOptions(region=None, channel='', kind=None), exact=False)
     """
     given = {name: text for name, text in parameters.items() if text}
     if given.get("group", "study") != "study":
@@ -223,7 +224,8 @@ views=ViewOptions(region=None, channel='', kind=None))
     shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
     size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
     views = read_views(*(given.get(name, "") for name in VIEW_PARAMETERS))
-    return LookOptions(given.get("exclude", ""), "group" in given, similar_set=size, views=views, **shares)
+    exact = _switch("exact", given.get("exact", "false"))
+    return LookOptions(given.get("exclude", ""), "group" in given, similar_set=size, views=views, exact=exact, **shares)
 
 
 def look_parameters(options: LookOptions) -> dict[str, str]:
@@ -231,6 +233,7 @@ def look_parameters(options: LookOptions) -> dict[str, str]:
     numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
     given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
     given |= {"region": _region(options.views.region), "channel": options.views.channel, "views": options.views.kind}
+    given |= {"exact": "true" if options.exact else ""}
     return {name: str(value) for name, value in given.items() if value not in (None, "")}
 
 
@@ -251,6 +254,12 @@ def read_views(region: str = "", channel: str = "", views: str = "") -> ViewOpti
 
 def _region(box: Box | None) -> str:
     return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.casefold() not in ("true", "1", "yes", "false", "0", "no"):
+        raise BadInput(f"{name} must be true or false, not {text!r}")
+    return text.casefold() in ("true", "1", "yes")
 
 
 def _share(name: str, text: str) -> float:

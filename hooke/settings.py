@@ -40,7 +40,8 @@ class Settings:
 
     shared_data: real data for tests and benchmarks. model: the default timm model.
     weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
-    uploaded image. cluster: Elasticsearch.
+    uploaded image. cluster: Elasticsearch. vector_bytes: of vectors an exact search may have to read before trained
+    lists answer approximately; None: any number.
     """
 
     shared_data: Path
@@ -52,11 +53,12 @@ class Settings:
     upload_seconds: float
     cluster: ClusterSettings = DEFAULT_CLUSTER
     device: str = "auto"
+    vector_bytes: int | None = None
 
 
 def read_settings() -> Settings:
     """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_DEVICE`,
-    `HOOKE_UPLOAD_*`, and `HOOKE_ELASTICSEARCH_*`.
+    `HOOKE_VECTOR_BYTES`, `HOOKE_UPLOAD_*`, and `HOOKE_ELASTICSEARCH_*`.
 
     Raises BadInput for a limit that is no number, or half a pair of user and password.
     """
@@ -71,6 +73,7 @@ def read_settings() -> Settings:
         upload_seconds=_number("HOOKE_UPLOAD_SECONDS", float, 20.0),
         cluster=_cluster_settings(),
         device=os.environ.get("HOOKE_DEVICE") or "auto",
+        vector_bytes=_number("HOOKE_VECTOR_BYTES", int, 0) if os.environ.get("HOOKE_VECTOR_BYTES") else None,
     )
 
 

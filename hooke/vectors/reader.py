@@ -1,7 +1,8 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,7 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
+from hooke.vectors.approximate import Approximate, Trained, joined_answers
 from hooke.vectors.base import Block, Digests, Neighbours, Ordinals, Places, Vectors
 from hooke.vectors.columns import Segment, joined, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
@@ -17,15 +19,32 @@ from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
 from hooke.vectors.workers import Batcher, Workers, usable_threads
 from hooke.views import Kind
 
+logger = logging.getLogger(__name__)
+
 _LONG_S = 2e-3
 _MOST_TOGETHER = 32
 
 
-class SegmentReader:
-    """A VectorReader over segments of one kind, oldest first. What it derives is computed at the first search."""
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """When and how to answer approximately: the segments' names, the bytes an exact search may have to read, and how
+    to read the trained lists, which may be gone.
+    """
 
-    def __init__(self, segments: Sequence[Segment], threads: int | None = None) -> None:
+    names: tuple[str, ...]
+    most_bytes: int
+    read: Callable[[], Trained | None]
+
+
+class SegmentReader:
+    """A VectorReader over segments of one kind, oldest first. What it derives is computed at the first search.
+
+    lists: None for one that answers exactly always.
+    """
+
+    def __init__(self, segments: Sequence[Segment], threads: int | None = None, lists: Lists | None = None) -> None:
         self._segments = tuple(segments)
+        self._lists = lists
         self._workers = Workers(threads or usable_threads())
         self._preparation = Preparation(self._segments, self.dim)
         self._batcher = Batcher(self._together, _MOST_TOGETHER)
@@ -64,12 +83,21 @@ class SegmentReader:
                 found.append((segment.rows[rows], segment.ordinals[rows]))
         return joined(found)
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
         Searches that take long are answered one after another by all threads, those that came meanwhile together.
         """
-        task = self._task(checked_queries(queries, k, self.dim), k, allowed)
+        queries = checked_queries(queries, k, self.dim)
+        if self._lists is not None and not exact and self._must_read(allowed) > self._lists.most_bytes:
+            found = self._by_lists(queries, k, allowed)
+            if found is not None:
+                return found
+        return self._exactly(queries, k, allowed, range(len(self._segments)))
+
+    def _exactly(self, queries: Vectors, k: int, allowed: BitMap | None, segments: Sequence[int]) -> Neighbours:
+        """The same of some of the segments, by their numbers."""
+        task = self._task(queries, k, allowed, segments)
         if task.seconds > _LONG_S:
             self._preparation.start()
             return self._batcher.submit(task)
@@ -86,9 +114,46 @@ class SegmentReader:
             if rows := segment.rows_at(ordinal):
                 yield segment, rows
 
-    def _task(self, queries: Vectors, k: int, allowed: BitMap | None) -> Task:
+    def _must_read(self, allowed: BitMap | None) -> float:
+        """The bytes of what an exact search reads at least: of each segment codes of all rows, or the wanted rows."""
+        rows = 0.0
+        for segment, live in zip(self._segments, self._live, strict=True):
+            wanted = len(live) if allowed is None else live.intersection_cardinality(allowed)
+            every = len(segment.rows)
+            rows += min(every, segment.rows.itemsize * every * wanted / max(1, len(segment.images)))
+        return rows * self.dim
+
+    def _by_lists(self, queries: Vectors, k: int, allowed: BitMap | None) -> Neighbours | None:
+        """The nearest of what was trained, by its lists, and of newer segments, exactly."""
+        if self._approximate is None:
+            return None
+        approximate, others = self._approximate
+        found = approximate.search(queries, k, allowed)
+        return found and joined_answers(found, self._exactly(queries, k, allowed, others), k)
+
+    @cached_property
+    def _approximate(self) -> tuple[Approximate, list[int]] | None:
+        """What was trained, and the numbers of the segments that were not; None where no segment was."""
+        trained = self._lists.read() if self._lists is not None else None
+        if self._lists is None or trained is None:
+            return None
+        numbers = {name: number for number, name in enumerate(self._lists.names)}
+        known = [
+            numbers.get(name) if name in numbers and len(self._segments[numbers[name]].rows) == rows else None
+            for name, rows in trained.segments
+        ]
+        if not any(number is not None for number in known):
+            logger.warning("the trained lists are of segments that are gone: searching exactly; run `hooke train`")
+            return None
+        segments = [None if number is None else self._segments[number] for number in known]
+        live = [BitMap() if number is None else self._live[number] for number in known]
+        others = [number for number in range(len(self._segments)) if number not in known]
+        return Approximate(trained, segments, live, self._workers), others
+
+    def _task(self, queries: Vectors, k: int, allowed: BitMap | None, segments: Sequence[int]) -> Task:
         parts, candidates = [], 0
-        for number, (segment, live) in enumerate(zip(self._segments, self._live, strict=True)):
+        for number in segments:
+            segment, live = self._segments[number], self._live[number]
             wanted = live if allowed is None else live & allowed
             if wanted:
                 images = None if len(wanted) == len(segment.images) else segment.positions(wanted)
