@@ -12,7 +12,7 @@ from hooke.vectors.base import of_kind
 from hooke.vectors.columns import live_images
 from hooke.vectors.place import open_vectors
 from hooke.vectors.segments import SegmentStore
-from hooke.vectors.train import Tested, train
+from hooke.vectors.train import HeldOutTest, train
 from hooke.views import Kind
 from indexer.report import Progress
 
@@ -29,7 +29,7 @@ class TrainedKind:
     lists: int
     bytes: int
     doubt: float
-    tests: tuple[Tested, ...]
+    tests: tuple[HeldOutTest, ...]
 
 
 def train_index(

@@ -31,14 +31,24 @@ _MOST_READ = 0.25  # of the rows: to read more takes as long as byte codes do, w
 
 @dataclass(frozen=True)
 class Odds:
-    """The share of a list's rows that reach a similarity: shares[i] where it is between gaps[i - 1] and gaps[i]."""
+    """The share of a list's rows that reach a similarity, by its gap to that of the list's centre in spreads.
+
+    shares: (ranks, gaps + 1), at [r, i] where the gap is between gaps[i - 1] and gaps[i], of a similarity that so many
+    rows of all reach as ranks[r] says.
+    """
 
     gaps: Similarities
+    ranks: Positions
     shares: Similarities
 
-    def reaching(self, gaps: Similarities) -> Similarities:
-        """The shares at these gaps: a similarity less that of the list's centre, in spreads of the list."""
-        return self.shares[np.searchsorted(self.gaps, gaps)]
+    def reaching(self, gaps: Similarities, sizes: Positions) -> Similarities:
+        """The shares at these gaps of lists of so many rows: those of the first rank that is not exceeded with them."""
+        places = np.searchsorted(self.gaps, gaps)
+        for rank, shares in zip(self.ranks.tolist(), self.shares, strict=True):
+            reaching: Similarities = shares[places]
+            if float(reaching @ sizes) <= rank:
+                break
+        return reaching
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,9 @@ class Approximate:
         for number, (segment, live) in enumerate(zip(self._segments, self._live, strict=True)):
             its = (rows >= self._begins[number]) & (rows < self._begins[number + 1])
             if segment is not None and its.any():
-                here = segment.ordinals[rows[its] - self._begins[number]].astype(np.int64)
-                found[its] = np.where([ordinal in live for ordinal in here.tolist()], here, -1)
+                here = segment.ordinals[rows[its] - self._begins[number]]
+                known = np.frombuffer((live & BitMap(here)).to_array(), dtype=np.uint32)
+                found[its] = np.where(np.isin(here, known), here, -1)
         return found
 
     def _kth(self, queries: Vectors, rows: Sequence[Positions], k: int) -> float:
@@ -189,7 +200,7 @@ class _Probe:
     def expected(self, similarity: float) -> Similarities:
         """How many rows of each unread list should reach a similarity."""
         gaps = (similarity - self._likeness) / np.maximum(self._inverted.spreads, 1e-9)
-        return self._unread * self._odds.reaching(gaps)
+        return self._unread * self._odds.reaching(gaps, self._inverted.sizes)
 
     def hopeful(self, similarity: float, spared: float) -> Positions:
         """The unread lists but those that together should have no more than `spared` rows that reach a similarity."""

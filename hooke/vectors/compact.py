@@ -81,8 +81,8 @@ def _dead(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[float]:
 
 
 def _due(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:
-    """Of more than a few small segments the smallest, the last of them no larger than the others together; and any of
-    which much is of no use.
+    """Of more than a few small segments the smallest, the last of them no larger than the others together; and large
+    ones of which much is of no use.
     """
     rows = [len(each.rows) for each in segments]
     small = sorted((number for number, count in enumerate(rows) if count < SMALL_ROWS), key=rows.__getitem__)
@@ -90,7 +90,10 @@ def _due(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:
     for count in range(FEW + 1, len(small) + 1):
         if rows[small[count - 1]] <= sum(rows[number] for number in small[: count - 1]):
             merged = small[:count]
-    return [number in merged or share > DEAD_SHARE for number, share in enumerate(_dead(segments, useful))]
+    dead = _dead(segments, useful)
+    return [
+        number in merged or (count >= SMALL_ROWS and dead[number] > DEAD_SHARE) for number, count in enumerate(rows)
+    ]
 
 
 def _worth_merging(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import faiss
 import numpy as np
@@ -25,6 +26,7 @@ _HELD_OUT = 200
 _DEEP = 8_192
 """Of the held-out rows so many nearest are found."""
 MEASURED_K = (10, 100, 1_000)
+_RANKS = (10, 30, 100, 300, 1_000, 3_000, _DEEP)
 SHARES = (1.0, 0.3, 0.1, 0.03)
 _AWAY = 0.01  # a filter without so many of the nearest, such as the images of the query's own study
 _HIDDEN = 0.01  # of the hits codes may hide
@@ -35,7 +37,7 @@ _BLOCK_ROWS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class HeldOutTest:
     """What searches with held-out rows found: of filters that keep a share of the rows, or, `away`, not the nearest.
 
     stated, measured: mean recall. answered: the share of the searches that could be answered so; the others are exact.
@@ -63,7 +65,7 @@ class _HeldOut:
 
 def train(
     names: Sequence[str], segments: Sequence[Segment], live: Sequence[BitMap], progress: Progress
-) -> tuple[Trained, tuple[Tested, ...]]:
+) -> tuple[Trained, tuple[HeldOutTest, ...]]:
     """Lists of all rows of some segments, of which there are some thousands; what tests with held-out rows found."""
     total = sum(len(each.rows) for each in segments)
     lists = int(total**0.5)
@@ -142,7 +144,7 @@ def _held_out(segments: Sequence[Segment], numbers: Positions, total: int, progr
 
 def _odds(inverted: Inverted, held_out: _HeldOut) -> Odds:
     """What share of a list's rows is among so many nearest of a query, by how far the last of these is above it."""
-    ranks = [rank for rank in (*MEASURED_K, held_out.nearest.shape[1]) if rank <= held_out.nearest.shape[1]]
+    ranks = np.array([rank for rank in _RANKS if rank <= held_out.nearest.shape[1]])
     gaps, hits = [], []
     for query, nearest, similarities in zip(held_out.rows, held_out.nearest, held_out.similarities, strict=True):
         likeness = kernels.scan(inverted.centres, query[np.newaxis])
@@ -151,17 +153,13 @@ def _odds(inverted: Inverted, held_out: _HeldOut) -> Odds:
         hits.append([np.bincount(lists[:rank], minlength=len(likeness)) for rank in ranks])
     gap, hit = np.array(gaps), np.array(hits)
     edges = np.unique(np.quantile(np.repeat(gap.ravel(), hit.ravel()), np.linspace(0, 1, _GAPS)))
-    sizes = np.tile(inverted.sizes, len(gap))
-    shares, sizes, rows = [], np.tile(inverted.sizes, len(gap)), np.zeros(len(edges) + 1)
+    sizes, shares = np.tile(inverted.sizes, len(gap)), np.empty((len(ranks), len(edges) + 1))
     for at in range(len(ranks)):
         places = np.searchsorted(edges, gap[:, at].ravel())
-        of = np.bincount(places, sizes, len(rows))
-        shares.append(np.bincount(places, hit[:, at].ravel(), len(rows)) / np.maximum(of, _FEWEST_ROWS))
-        rows += of
-    # the highest of any rank: a filter without the nearest images asks for what is farther than its k says
-    share = np.max(shares, axis=0) + 0.5 / (1 + rows)
-    # a nearer list has no smaller a share: what few rows say otherwise is chance
-    return Odds(edges, np.maximum.accumulate(share[::-1])[::-1])
+        rows, reaching = (np.bincount(places, each, len(edges) + 1) for each in (sizes, hit[:, at].ravel()))
+        # a nearer list has no smaller a share: what few rows say otherwise is chance
+        shares[at] = np.maximum.accumulate(((reaching + 0.5) / (rows + _FEWEST_ROWS))[::-1])[::-1]
+    return Odds(edges, ranks, shares)
 
 
 def _veil(inverted: Inverted, held_out: _HeldOut, workers: Workers) -> float:
@@ -183,7 +181,7 @@ def _tests(
     held_out: _HeldOut,
     workers: Workers,
     progress: Progress,
-) -> Iterator[Tested]:
+) -> Iterator[HeldOutTest]:
     searched = Approximate(trained, segments, live, workers)
     every = BitMap.union(BitMap(), *live)
     ordinals = np.frombuffer(every.to_array(), dtype=np.uint32)
@@ -202,7 +200,7 @@ def _tests(
         for query, itself, ranked in zip(held_out.rows, own.tolist(), nearest, strict=True):
             allowed = every - BitMap(ranked[:away]) if name == "away" else kept[name]
             allowed = allowed - BitMap([max(0, itself)])
-            right = [each for each in ranked if each in allowed][:k]
+            right = list(islice((each for each in ranked if each in allowed), k))
             if itself < 0 or len(right) < k:
                 continue
             asked += 1
@@ -211,7 +209,7 @@ def _tests(
                 stated.append(found.recall)
                 measured.append(len({hit.ordinal for hit in found.hits}.intersection(right)) / k)
         if asked:
-            yield Tested(name, k, _mean(stated), _mean(measured), len(stated) / asked)
+            yield HeldOutTest(name, k, _mean(stated), _mean(measured), len(stated) / asked)
 
 
 def _mean(recalls: Sequence[float]) -> float:

@@ -62,6 +62,7 @@ def write_trained(path: Path, trained: Trained, fingerprint: str) -> None:
         "shape": [shape.lists, shape.rows, shape.dim, shape.code_bytes],
         "segments": trained.segments,
         "gaps": trained.odds.gaps.tolist(),
+        "ranks": trained.odds.ranks.tolist(),
         "shares": trained.odds.shares.tolist(),
         "veil": trained.veil,
         "doubt": trained.doubt,
@@ -91,7 +92,11 @@ def read_trained(path: Path, fingerprint: str) -> Trained | None:
                 raise ValueError("its checksum does not hold")
         begins, spreads, rows, centres, lists, codes = _mapped(path, begin, _Shape(*body["shape"]))
         inverted = Inverted(centres, spreads, begins, rows, lists, codes)  # type: ignore[arg-type]  # by _Shape.arrays
-        odds = Odds(np.array(body["gaps"], dtype=np.float64), np.array(body["shares"], dtype=np.float64))
+        odds = Odds(
+            np.array(body["gaps"], dtype=np.float64),
+            np.array(body["ranks"], dtype=np.int64),
+            np.array(body["shares"], dtype=np.float64),
+        )
         segments = tuple((str(name), int(count)) for name, count in body["segments"])
         return Trained(inverted, odds, float(body["veil"]), float(body["doubt"]), segments)
     except FileNotFoundError:
