@@ -24,7 +24,7 @@ TARGET = 0.95
 """The recall that a search reads lists for."""
 MOST_HITS = 1_000
 """For more, nothing is known of its recall."""
-_FIRST_ROWS_A_HIT = 20
+_FIRST_ROWS_A_HIT = 8
 _KEPT, _KEPT_A_HIT = 1_000, 32  # rows by code
 _MOST_READ = 0.25  # of the rows: to read more takes as long as byte codes do, which prove their answer
 

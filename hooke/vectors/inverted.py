@@ -4,7 +4,7 @@ A search reads the lists whose centres are nearest to the query, and of them a s
 in it bounds what it leaves out: `hooke.vectors.approximate` says how much that should be.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -69,7 +69,7 @@ class Inverted:
 
 
 def sort_rows(
-    centres: Vectors, blocks: Callable[[], Sequence[Vectors]], rows: int, progress: Callable[[int], None]
+    centres: Vectors, blocks: Callable[[], Iterable[Vectors]], rows: int, progress: Callable[[int], None]
 ) -> Inverted:
     """The lists of all rows, which come in blocks, twice. progress: is told how many are done."""
     kernel = RaBitQ(centres)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import faiss
@@ -73,9 +74,7 @@ def train(
     some = generator.choice(total, min(total, _HELD_OUT + _SAMPLE_A_LIST * lists), replace=False)
     held, sample = np.sort(some[:_HELD_OUT]), np.sort(some[_HELD_OUT:])
     centres = _centres(_taken(segments, sample), lists, progress)
-    inverted = sort_rows(
-        centres, lambda: list(_blocks(segments)), total, lambda done: progress("sorting rows", done, total)
-    )
+    inverted = sort_rows(centres, partial(_blocks, segments), total, lambda done: progress("sorting rows", done, total))
     order = generator.permutation(len(held))
     held_out = _held_out(segments, held[order], total, progress)
     taught, tested = held_out.part(slice(0, len(held) // 2)), held_out.part(slice(len(held) // 2, None))
