@@ -1,8 +1,9 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,12 +11,13 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
-from hooke.vectors.approximate import Approximate, Trained, joined_answers
+from hooke.vectors.approximate import Approximate, joined_answers
 from hooke.vectors.base import Block, Digests, Neighbours, Ordinals, Places, Vectors
 from hooke.vectors.columns import Segment, joined, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
 from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
+from hooke.vectors.trained import Lists
 from hooke.vectors.workers import Batcher, Workers, usable_threads
 from hooke.views import Kind
 
@@ -23,17 +25,6 @@ logger = logging.getLogger(__name__)
 
 _LONG_S = 2e-3
 _MOST_TOGETHER = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """When and how to answer approximately: the segments' names, the bytes an exact search may have to read, and how
-    to read the trained lists, which may be gone.
-    """
-
-    names: tuple[str, ...]
-    most_bytes: int
-    read: Callable[[], Trained | None]
 
 
 class SegmentReader:
@@ -45,6 +36,8 @@ class SegmentReader:
     def __init__(self, segments: Sequence[Segment], threads: int | None = None, lists: Lists | None = None) -> None:
         self._segments = tuple(segments)
         self._lists = lists
+        self._opening = threading.Lock()
+        self._trained: tuple[object, tuple[Approximate, list[int]] | None] | None = None
         self._workers = Workers(threads or usable_threads())
         self._preparation = Preparation(self._segments, self.dim)
         self._batcher = Batcher(self._together, _MOST_TOGETHER)
@@ -90,7 +83,7 @@ class SegmentReader:
         """
         queries = checked_queries(queries, k, self.dim)
         if self._lists is not None and not exact and self._must_read(allowed) > self._lists.most_bytes:
-            found = self._by_lists(queries, k, allowed)
+            found = self._by_lists(self._lists, queries, k, allowed)
             if found is not None:
                 return found
         return self._exactly(queries, k, allowed, range(len(self._segments)))
@@ -123,26 +116,31 @@ class SegmentReader:
             rows += min(every, segment.rows.itemsize * every * wanted / max(1, len(segment.images)))
         return rows * self.dim
 
-    def _by_lists(self, queries: Vectors, k: int, allowed: BitMap | None) -> Neighbours | None:
+    def _by_lists(self, lists: Lists, queries: Vectors, k: int, allowed: BitMap | None) -> Neighbours | None:
         """The nearest of what was trained, by its lists, and of newer segments, exactly."""
-        if self._approximate is None:
+        newest = self._newest(lists)
+        if newest is None:
             return None
-        approximate, others = self._approximate
+        approximate, others = newest
         found = approximate.search(queries, k, allowed)
         return found and joined_answers(found, self._exactly(queries, k, allowed, others), k)
 
-    @cached_property
-    def _approximate(self) -> tuple[Approximate, list[int]] | None:
+    def _newest(self, lists: Lists) -> tuple[Approximate, list[int]] | None:
+        """What `_opened` gives for the lists that are there now."""
+        with self._opening:
+            version = lists.version()
+            if self._trained is None or self._trained[0] != version:
+                self._trained = version, self._opened(lists)
+            return self._trained[1]
+
+    def _opened(self, lists: Lists) -> tuple[Approximate, list[int]] | None:
         """What was trained, and the numbers of the segments that were not; None where no segment was."""
-        trained = self._lists.read() if self._lists is not None else None
-        if self._lists is None or trained is None:
+        trained = lists.read()
+        if trained is None:
             return None
-        numbers = {name: number for number, name in enumerate(self._lists.names)}
-        known = [
-            numbers.get(name) if name in numbers and len(self._segments[numbers[name]].rows) == rows else None
-            for name, rows in trained.segments
-        ]
-        if not any(number is not None for number in known):
+        numbers = {name: number for number, name in enumerate(lists.names)}
+        known = [numbers.get(name) for name, _ in trained.segments]
+        if all(number is None for number in known):
             logger.warning("the trained lists are of segments that are gone: searching exactly; run `hooke train`")
             return None
         segments = [None if number is None else self._segments[number] for number in known]

@@ -27,8 +27,8 @@ from hooke.vectors.approximate import Trained
 from hooke.vectors.base import Block, Vectors, of_kind, segment_name
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
-from hooke.vectors.reader import Lists, SegmentReader, check_block, sorted_block
-from hooke.vectors.trained import read_trained, write_trained
+from hooke.vectors.reader import SegmentReader, check_block, sorted_block
+from hooke.vectors.trained import Lists, write_trained
 from hooke.views import Kind
 
 FORMAT = 2
@@ -98,12 +98,11 @@ class SegmentStore:
         names = of_kind(segments, kind)
         lists = None
         if self._most_bytes is not None:
-            trained = partial(read_trained, self.trained_file(kind), self._fingerprint)
-            lists = Lists(tuple(names), self._most_bytes, trained)
+            lists = Lists(self.trained_file(kind), self._fingerprint, tuple(names), self._most_bytes)
         return SegmentReader(self.open(names), lists=lists)
 
     def save_trained(self, trained: Trained, kind: Kind) -> int:
-        """Put new lists in place of a kind's former ones; readers that are open keep those. Returns their bytes."""
+        """Put new lists in place of a kind's former ones, for open readers too. Returns their bytes."""
         with _disk_errors(self._directory):
             write_trained(self.trained_file(kind), trained, self._fingerprint)
             return self.trained_file(kind).stat().st_size

@@ -44,6 +44,31 @@ class _Shape:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Where a kind's trained lists are, and when they answer: where an exact search may have to read more bytes.
+
+    names: of the segments that are searched.
+    """
+
+    path: Path
+    fingerprint: str
+    names: tuple[str, ...]
+    most_bytes: int
+
+    def version(self) -> tuple[int, int] | None:
+        """Another for another file; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def read(self) -> Trained | None:
+        """As `read_trained`."""
+        return read_trained(self.path, self.fingerprint)
+
+
 def write_trained(path: Path, trained: Trained, fingerprint: str) -> None:
     """Write, or replace, a file; killed at any point there is the former one, or the new."""
     lists = trained.inverted
