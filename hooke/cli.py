@@ -63,6 +63,7 @@ Same = Annotated[
 Exclude = Annotated[
     str, typer.Option(help="Leave out what shares the study, dataset or plate of an example: study, dataset or plate.")
 ]
+Exact = Annotated[bool, typer.Option("--exact", help="Search exactly, also where trained lists would be faster.")]
 Group = Annotated[str, typer.Option(help="study: the best image of each study.")]
 ExampleRule = Annotated[
     str,
@@ -241,6 +242,7 @@ def similar(
     region: Annotated[str, typer.Option(metavar="X,Y,W,H", help="Compare this part of the example, in pixels.")] = "",
     channel: Annotated[str, typer.Option(help="Compare this channel of the example: number from 0, or name.")] = "",
     views: Annotated[str, typer.Option(help="With what to compare: whole, channel or tile.")] = "",
+    exact: Exact = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say which channels and tiles are most alike.")] = False,
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     model: ModelName = None,
@@ -257,7 +259,14 @@ def similar(
     )
     seen = read_views(region, channel, views)
     options = LookOptions(
-        exclude, _by_study(group), min_percentile, similar_set, semantic, views=seen, examples=examples
+        exclude,
+        _by_study(group),
+        min_percentile,
+        similar_set,
+        semantic,
+        views=seen,
+        examples=examples,
+        exact=exact,
     )
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
@@ -280,6 +289,7 @@ def combined(
     weight: Annotated[
         float | None, typer.Option(help="0 to 1: how much the look counts, by score; else ranks are fused.")
     ] = None,
+    exact: Exact = False,
     expand: Annotated[str | None, typer.Option(help="none, is_a, or is_a,part_of (the default).")] = None,
     model: ModelName = None,
     weights: Weights = None,
@@ -291,7 +301,7 @@ def combined(
     """
     filters, ranges = read_conditions(filter_, not_)
     request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
-    options = LookOptions(exclude, _by_study(group), weight=weight, examples=examples)
+    options = LookOptions(exclude, _by_study(group), weight=weight, examples=examples, exact=exact)
     with _open(index, model, weights) as archive:
         look = _read_look(images, unlike)
         show.emit(archive.combined(look, request, options), json, show.combined_result)
@@ -396,6 +406,19 @@ def compact(index: Index, json: Json = False) -> None:
     from indexer.compaction import compact_index
 
     show.emit(compact_index(index, read_settings().cluster), json, show.fields)
+
+
+@_command(app)
+def train(index: Index, json: Json = False) -> None:
+    """Train lists for searches above HOOKE_VECTOR_BYTES, which are then approximate, and say their recall.
+
+    Example: hooke train --index my-index && HOOKE_VECTOR_BYTES=8000000000 hooke serve --index my-index
+    """
+    from indexer.training import train_index
+
+    with show.progress(_errors) as progress:
+        trained = train_index(index, progress, read_settings().cluster)
+    show.emit(trained, json, show.trained)
 
 
 @_command(app)

@@ -23,7 +23,7 @@ VIEW_PARAMETERS = ("region", "channel", "views")
 EXAMPLE_RULES = ("average", "best")
 OF_SIMILAR = ("min_percentile", "similar_set", "semantic")
 OF_COMBINED = ("weight",)
-LOOK_PARAMETERS = ("exclude", "group", "examples", *OF_SIMILAR, *OF_COMBINED, *VIEW_PARAMETERS)
+LOOK_PARAMETERS = ("exclude", "group", "examples", "exact", *OF_SIMILAR, *OF_COMBINED, *VIEW_PARAMETERS)
 RELEVANCE = "relevance"
 SAME_DATASET = "dataset"
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -119,7 +119,7 @@ class LookOptions:
     images are annotated with, the rest by look. weight: of a combined search, how much of the score is by look;
     None: reciprocal ranks. views: what of the images is compared. examples: `best`, the best positive example less the
     best negative one, or `average`, near to the mean of the positive and away from that of the negative ones; empty:
-    the best without negative ones, else the average.
+    the best without negative ones, else the average. exact: search exactly, whatever it takes.
     """
 
     exclude: str = ""
@@ -130,6 +130,7 @@ class LookOptions:
     weight: float | None = None
     views: ViewOptions = ViewOptions()
     examples: str = ""
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.examples not in ("", *EXAMPLE_RULES):
@@ -233,7 +234,7 @@ def read_look(parameters: Mapping[str, str]) -> LookOptions:
 
     >>> read_look({"group": "study", "weight": "0.3"})
     LookOptions(exclude='', by_study=True, min_percentile=None, similar_set=None, semantic=0.0, weight=0.3, \
-views=ViewOptions(region=None, channel='', kind=None), examples='')
+views=ViewOptions(region=None, channel='', kind=None), examples='', exact=False)
     """
     given = {name: text for name, text in parameters.items() if text}
     if given.get("group", "study") != "study":
@@ -241,9 +242,9 @@ views=ViewOptions(region=None, channel='', kind=None), examples='')
     shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
     size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
     views = read_views(*(given.get(name, "") for name in VIEW_PARAMETERS))
-    rule = given.get("examples", "")
+    rule, exact = given.get("examples", ""), _switch("exact", given.get("exact", "false"))
     return LookOptions(
-        given.get("exclude", ""), "group" in given, similar_set=size, views=views, examples=rule, **shares
+        given.get("exclude", ""), "group" in given, similar_set=size, views=views, examples=rule, exact=exact, **shares
     )
 
 
@@ -252,7 +253,7 @@ def look_parameters(options: LookOptions) -> dict[str, str]:
     numbers = {name: getattr(options, name) for name in ("min_percentile", "similar_set", "semantic", "weight")}
     given = {"exclude": options.exclude, "group": "study" if options.by_study else "", **numbers}
     given |= {"region": _region(options.views.region), "channel": options.views.channel, "views": options.views.kind}
-    given |= {"examples": options.examples}
+    given |= {"examples": options.examples, "exact": "true" if options.exact else ""}
     return {name: str(value) for name, value in given.items() if value not in (None, "")}
 
 
@@ -273,6 +274,12 @@ def read_views(region: str = "", channel: str = "", views: str = "") -> ViewOpti
 
 def _region(box: Box | None) -> str:
     return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.casefold() not in ("true", "1", "yes", "false", "0", "no"):
+        raise BadInput(f"{name} must be true or false, not {text!r}")
+    return text.casefold() in ("true", "1", "yes")
 
 
 def _share(name: str, text: str) -> float:

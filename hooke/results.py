@@ -276,6 +276,7 @@ class SimilarResult:
     similar: how many images the facets count, these hits unless a larger set was asked for. meaningful: how many of the
     hits are more alike than chance explains, None where the index is too small to tell. reranked: of how many nearest
     images, or studies, the order was changed by annotations; 0: by look alone. views: what of them was compared.
+    recall: the share of the right hits that an answer by trained lists, which is not exact, is estimated to have.
     """
 
     hits: tuple[SimilarHit, ...]
@@ -290,6 +291,7 @@ class SimilarResult:
     meaningful: int | None = None
     reranked: int = 0
     views: Kind = Kind.WHOLE
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +318,7 @@ class CombinedHit:
 class CombinedResult:
     """Text rank and look rank fused: by `weight` of the look, or where it is None by reciprocal rank.
 
-    Cormack et al. 2009, k = 60; docs/similarity.md has both rules.
+    Cormack et al. 2009, k = 60; docs/similarity.md has both rules. recall: as in `SimilarResult`, of the look.
     """
 
     hits: tuple[CombinedHit, ...]
@@ -329,6 +331,7 @@ class CombinedResult:
     snapshot: int
     weight: float | None = None
     views: Kind = Kind.WHOLE
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class Settings:
 
     shared_data: real data for tests and benchmarks. model: the default preset or timm model.
     weights: a local weights file for it, or None. device: where models run, auto, cpu or cuda. upload_*: limits on an
-    uploaded image. reading: those on one that is indexed. cluster: Elasticsearch.
+    uploaded image. reading: those on one that is indexed. cluster: Elasticsearch. vector_bytes: of vectors an exact
+    search may have to read before trained lists answer approximately; None: any number.
     """
 
     shared_data: Path
@@ -64,11 +65,12 @@ class Settings:
     cluster: ClusterSettings = DEFAULT_CLUSTER
     device: str = "auto"
     reading: ReadingSettings = DEFAULT_READING
+    vector_bytes: int | None = None
 
 
 def read_settings() -> Settings:
     """Read the environment: `HOOKE_SHARED_DATA`, `HOOKE_MODEL`, `HOOKE_WEIGHTS`, `HOOKE_DEVICE`,
-    `HOOKE_UPLOAD_*`, `HOOKE_IMAGE_*`, and `HOOKE_ELASTICSEARCH_*`.
+    `HOOKE_VECTOR_BYTES`, `HOOKE_UPLOAD_*`, `HOOKE_IMAGE_*`, and `HOOKE_ELASTICSEARCH_*`.
 
     Raises BadInput for a limit that is no number, or half a pair of user and password.
     """
@@ -87,6 +89,7 @@ def read_settings() -> Settings:
             seconds=_number("HOOKE_IMAGE_SECONDS", float, DEFAULT_READING.seconds),
             memory_bytes=_number("HOOKE_IMAGE_MEMORY", int, DEFAULT_READING.memory_bytes),
         ),
+        vector_bytes=_number("HOOKE_VECTOR_BYTES", int, 0) if os.environ.get("HOOKE_VECTOR_BYTES") else None,
     )
 
 

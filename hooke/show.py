@@ -1,7 +1,7 @@
 """Results for people: tables, one for each kind of result, and a progress bar."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -82,8 +82,7 @@ def search_result(result: SearchResult, console: Console) -> None:
 def similar_result(result: SimilarResult, console: Console) -> None:
     """Look-alikes, nearest first."""
     query_report(result.query, console)
-    kind = "exact" if result.exact else "approximate"
-    console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method})")
+    console.print(f"{len(result.hits)} of {result.candidates} images ({_exactness(result)}, {result.method})")
     if result.reranked:
         console.print(f"the nearest {result.reranked} ranked again by their annotations")
     if result.meaningful is not None:
@@ -107,12 +106,17 @@ def similar_result(result: SimilarResult, console: Console) -> None:
     _facets(result.facets, console)
 
 
+def _exactness(result: SimilarResult | CombinedResult) -> str:
+    if result.recall is not None:
+        return f"approximate, with some {result.recall:.1%} of the nearest"
+    return "exact" if result.exact else "approximate"
+
+
 def combined_result(result: CombinedResult, console: Console) -> None:
     """Images by text and look, each with its parts."""
     query_report(result.query, console)
-    kind = "exact" if result.exact else "approximate"
     how = "by reciprocal rank" if result.weight is None else f"look weighs {result.weight:g}"
-    console.print(f"{len(result.hits)} of {result.candidates} images ({kind}, {result.method}), {how}")
+    console.print(f"{len(result.hits)} of {result.candidates} images ({_exactness(result)}, {result.method}), {how}")
     columns = ("score", "text", "look", "text rank", "look rank", "percentile", "id", "title")
     table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for hit in result.hits:
@@ -263,6 +267,20 @@ def term(found: Mapping[str, object], console: Console) -> None:
         if value not in (None, "", [], ()):
             table.add_row(name, _line(to_plain(value)))
     console.print(table)
+
+
+def trained(kinds: Sequence[object], console: Console) -> None:
+    """Trained lists of each kind of rows, with what tests found."""
+    for each in map(_plain_fields, kinds):
+        console.print(
+            f"{each['kind']}: {each['rows']:,} rows in {each['lists']:,} lists, {each['bytes']:,} bytes; "
+            f"{each['doubt']:.1%} is taken off every stated recall"
+        )
+        table = Table("filter keeps", "k", "answered", "recall stated", "measured", box=None, padding=(0, 2, 0, 0))
+        for test in each["tests"]:
+            recalls = (f"{test[name]:.1%}" if test["answered"] else "" for name in ("stated", "measured"))
+            table.add_row(test["filter"], f"{test['k']:,}", f"{test['answered']:.0%}", *recalls)
+        console.print(table)
 
 
 def fields(done: object, console: Console) -> None:

@@ -1,15 +1,19 @@
 """`hooke compact`: an index's vector segments merged, published by one commit."""
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hooke.errors import BadInput
+from hooke.errors import BadInput, NoSpace
 from hooke.index import existing_index
 from hooke.model import Level
 from hooke.settings import DEFAULT_CLUSTER, ClusterSettings
-from hooke.store.base import EVERYTHING
+from hooke.store.base import EVERYTHING, MetadataStore, MetadataWriter
 from hooke.store.choose import open_store
+from hooke.vectors.base import VectorStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,21 @@ def compact_index(directory: Path, cluster: ClusterSettings = DEFAULT_CLUSTER) -
             writer.commit(replace(manifest, segments=names))
         before, after = vectors.size_bytes(manifest.segments), vectors.size_bytes(names)
         return Compacted(len(manifest.segments), len(names), before, after)
+
+
+def tidy_index(store: MetadataStore, writer: MetadataWriter, vectors: VectorStore) -> None:
+    """At the end of a run, merge what many small runs left, published by one commit; a cluster merges its own."""
+    from hooke.vectors.compact import tidy
+    from hooke.vectors.segments import SegmentStore
+
+    if not isinstance(vectors, SegmentStore):
+        return
+    with store.read() as reader:
+        manifest, images = reader.snapshot.manifest, reader.ordinals(Level.IMAGE, EVERYTHING)
+    try:
+        names = tidy(vectors, manifest.segments, images)
+    except NoSpace as exc:
+        logger.warning("vector segments stay unmerged, searches of many are slower: %s", exc)
+        return
+    if names != manifest.segments:
+        writer.commit(replace(manifest, segments=names))

@@ -29,6 +29,7 @@ from hooke.vectors.base import Block, Ordinals, VectorStore
 from hooke.vectors.place import open_vectors
 from hooke.vectors.workers import usable_threads
 from hooke.views import Kind
+from indexer.compaction import tidy_index
 from indexer.ledger import Ledger, PackedImages
 from indexer.overlap import overlapped
 from indexer.report import Progress
@@ -234,6 +235,7 @@ class EmbeddingRun:
             gathered.publish()
             raise
         gathered.publish()
+        tidy_index(self._store, writer, vectors)
         self._progress("embedding", len(images), len(images))
 
     def _embedder(self, manifest: Manifest) -> Embedder:

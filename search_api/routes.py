@@ -149,6 +149,7 @@ _LOOK_OPTIONS: dict[str, dict[str, object]] = {
     },
     "channel": {"type": "string", "description": "number from 0, or name: that channel is compared, with channels"},
     "views": {"type": "string", "enum": list(Kind), "description": "what of the indexed images is compared"},
+    "exact": {"type": "boolean", "description": "search exactly, whatever it takes; else see `exact` of the answer"},
 }
 _SIMILAR_OPTIONS: dict[str, dict[str, object]] = {
     "min_percentile": {

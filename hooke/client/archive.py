@@ -130,6 +130,7 @@ class Archive:
         channel: str | int = "",
         views: str = "",
         explain: bool = False,
+        exact: bool = False,
         **fields: Choice,
     ) -> "LookAlikes":
         """The k images most like the examples, among those that text and fields allow.
@@ -141,10 +142,20 @@ class Archive:
         `similar_set` nearest. `semantic`, 0 to 1, is how much annotations count in the order.
         `region`, "x,y,width,height", compares a part of the example, `channel` one of its channels, by number or name;
         `views` says with what: whole, channel or tile. With `explain` hits tell which views are most alike.
+        `exact` searches exactly also where the index would answer approximately.
         """
         asked = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
         request, seen = replace(asked, explain=explain), read_views(region, str(channel), views)
-        options = LookOptions(leave_out, by_study, min_percentile, similar_set, semantic, views=seen, examples=examples)
+        options = LookOptions(
+            leave_out,
+            by_study,
+            min_percentile,
+            similar_set,
+            semantic,
+            views=seen,
+            examples=examples,
+            exact=exact,
+        )
         return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
 
     def combined(
@@ -160,6 +171,7 @@ class Archive:
         by_study: bool = False,
         examples: str = "",
         weight: float | None = None,
+        exact: bool = False,
         **fields: Choice,
     ) -> "LookAlikes":
         """The k images that rank best by text and by look together, among those that the fields allow.
@@ -167,7 +179,7 @@ class Archive:
         Ranks are fused, or with a `weight`, 0 to 1, so much of the look's percentile and the rest of the text's score.
         """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
-        options = LookOptions(leave_out, by_study, weight=weight, examples=examples)
+        options = LookOptions(leave_out, by_study, weight=weight, examples=examples, exact=exact)
         return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
 
     def duplicates(

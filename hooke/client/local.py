@@ -50,7 +50,8 @@ def open_engine(directory: Path, *, model: str | None = None, weights: Path | No
             f"opening a directory needs {exc.name}: install Hooke's extras `index` and `embed`, or connect to a URL"
         ) from exc
     settings = read_settings()
-    return Engine(directory, EmbedderChoice(model, weights or settings.weights, settings.device), settings.cluster)
+    choice = EmbedderChoice(model, weights or settings.weights, settings.device)
+    return Engine(directory, choice, settings.cluster, settings.vector_bytes)
 
 
 class LocalBackend:

@@ -69,14 +69,16 @@ class Neighbours:
     """The k nearest images, nearest first, ties by ordinal.
 
     exact: the list is what ranking all allowed rows by float64 dot product would give.
-    method: how they were found (`gather`, `scan`, `codes`; a cluster's own); it depends on machine and company, the
-    hits do not. candidates: how many images were allowed and have a vector.
+    method: how they were found (`gather`, `scan`, `codes`, `lists`; a cluster's own); among the first three it depends
+    on machine and company, the hits do not. candidates: how many images were allowed and have a vector. recall: the
+    share of the k nearest that an answer by `lists` is estimated to have; None of others.
     """
 
     hits: tuple[Neighbour, ...]
     exact: bool
     method: str
     candidates: int
+    recall: float | None = None
 
 
 class VectorReader(Protocol):
@@ -110,10 +112,11 @@ class VectorReader(Protocol):
         """All rows of those of some images that have any, a copy, by ordinal; and the image of each row."""
         ...
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
-        k counts images. Fewer than k come back only when fewer are allowed.
+        k counts images. Fewer than k come back only when fewer are allowed. exact: whatever it takes; else a store may
+        answer approximately, and says so.
         Raises BadInput for k < 1 or rows of another length, ZeroVector for a query row of zero length.
         """
         ...

@@ -1,6 +1,6 @@
 """Many small segments made one, without the rows of images that are replaced or gone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -21,6 +21,10 @@ DEAD_SHARE = 0.2
 _CHUNK_IMAGES = 8_192
 
 
+Choose = Callable[[Sequence[Segment], Sequence[BitMap]], list[bool]]
+"""Which segments to merge, of which images are of use."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Images:
     """Images in the order of their ordinals: the number of the segment that each is in, and its position there."""
@@ -29,21 +33,31 @@ class _Images:
     positions: Positions
 
 
-def compact(store: SegmentStore, names: Sequence[str], keep: BitMap) -> tuple[str, ...]:
+FEW = 8
+"""Small segments of a kind that `tidy` leaves alone."""
+
+
+def tidy(store: SegmentStore, names: Sequence[str], keep: BitMap) -> tuple[str, ...]:
+    """As `compact`, of what repays itself soon: a row is merged into a segment at least twice as large each time."""
+    return compact(store, names, keep, _due)
+
+
+def compact(store: SegmentStore, names: Sequence[str], keep: BitMap, choose: Choose | None = None) -> tuple[str, ...]:
     """Names of segments, oldest first, with the same rows of the images to keep; the same names if that gains nothing.
 
     Segments of one kind are merged with each other; the kinds follow one another.
     What is merged is read whole and checked first. Raises CorruptIndex, NoSpace. The former segments stay where they
     are: whoever has them open goes on reading them.
     """
-    compacted = [name for kind in Kind for name in _compact_kind(store, of_kind(names, kind), keep, kind)]
+    choose = choose or _worth_merging
+    compacted = [name for kind in Kind for name in _compact_kind(store, of_kind(names, kind), keep, choose)]
     return tuple(names) if set(compacted) == set(names) else tuple(compacted)
 
 
-def _compact_kind(store: SegmentStore, names: Sequence[str], keep: BitMap, kind: Kind) -> tuple[str, ...]:
+def _compact_kind(store: SegmentStore, names: Sequence[str], keep: BitMap, choose: Choose) -> tuple[str, ...]:
     segments = store.open(names)
     useful = [live & keep for live in live_images(segments)]
-    merged = _worth_merging(segments, useful)
+    merged = choose(segments, useful)
     if not any(merged):
         return tuple(names)
     store.verify(list(compress(names, merged)))
@@ -52,13 +66,38 @@ def _compact_kind(store: SegmentStore, names: Sequence[str], keep: BitMap, kind:
     )
     rest = tuple(name for name, chosen in zip(names, merged, strict=True) if not chosen)
     # last: an image that a remaining segment holds too was replaced by one of those merged
-    return (*rest, store.append_sorted(_blocks(images, segments), kind)) if len(images.positions) else rest
+    return (
+        (*rest, store.append_sorted(_blocks(images, segments), Kind(names[0].partition("-")[0])))
+        if len(images.positions)
+        else rest
+    )
+
+
+def _dead(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[float]:
+    """The share of each segment's rows that are of no use."""
+    return [
+        1 - each.row_count(each.positions(live)) / len(each.rows) for each, live in zip(segments, useful, strict=True)
+    ]
+
+
+def _due(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:
+    """Of more than a few small segments the smallest, the last of them no larger than the others together; and large
+    ones of which much is of no use.
+    """
+    rows = [len(each.rows) for each in segments]
+    small = sorted((number for number, count in enumerate(rows) if count < SMALL_ROWS), key=rows.__getitem__)
+    merged: list[int] = []
+    for count in range(FEW + 1, len(small) + 1):
+        if rows[small[count - 1]] <= sum(rows[number] for number in small[: count - 1]):
+            merged = small[:count]
+    dead = _dead(segments, useful)
+    return [
+        number in merged or (count >= SMALL_ROWS and dead[number] > DEAD_SHARE) for number, count in enumerate(rows)
+    ]
 
 
 def _worth_merging(segments: Sequence[Segment], useful: Sequence[BitMap]) -> list[bool]:
-    dead = [
-        1 - each.row_count(each.positions(live)) / len(each.rows) for each, live in zip(segments, useful, strict=True)
-    ]
+    dead = _dead(segments, useful)
     chosen = [len(each.rows) < SMALL_ROWS or share > DEAD_SHARE for each, share in zip(segments, dead, strict=True)]
     gains = sum(chosen) > 1 or any(compress(dead, chosen))
     return chosen if gains else [False] * len(chosen)

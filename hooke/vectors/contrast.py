@@ -50,15 +50,15 @@ class Contrast:
         """The images that have a vector."""
         return self.vectors.ordinals()
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
-        """As a `VectorReader`'s; exact where the reader's searches are."""
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = True) -> Neighbours:
+        """As a `VectorReader`'s; exact where the reader can be, asked for or not: what is left out must be less."""
         queries = checked_queries(queries, k, self.vectors.dim)
         wanted = self.vectors.ordinals() if allowed is None else self.vectors.ordinals() & allowed
         directions = [each for query in queries if (each := self._direction(query)).length > _NOWHERE]
         least = 2 * _NOWHERE if len(directions) < len(queries) else -np.inf
         asked = _FIRST_ASKED + _ASKED_A_HIT * k
         while directions and asked * _WORTH <= len(wanted):
-            found = [self.vectors.search(each.row, asked, allowed=wanted) for each in directions]
+            found = [self.vectors.search(each.row, asked, allowed=wanted, exact=True) for each in directions]
             hits = self._best(queries, k, BitMap(hit.ordinal for each in found for hit in each.hits))
             limits = [each.limit(nearest, asked) for each, nearest in zip(directions, found, strict=True)]
             if len(hits) == k and hits[-1].similarity > max(least, *limits):

@@ -43,13 +43,15 @@ def settle_place(index: IndexDirectory, place: Place, segments: tuple[str, ...])
     temporary.replace(index.vectors / _FILE)
 
 
-def open_vectors(index: IndexDirectory, fingerprint: str, cluster: ClusterSettings) -> VectorStore:
-    """The vectors of an index in one space."""
+def open_vectors(
+    index: IndexDirectory, fingerprint: str, cluster: ClusterSettings, most_bytes: int | None = None
+) -> VectorStore:
+    """The vectors of an index in one space. most_bytes: as `SegmentStore` says."""
     place = _remembered(index)
     if place is None:
         from hooke.vectors.segments import SegmentStore
 
-        return SegmentStore(index.vectors, fingerprint)
+        return SegmentStore(index.vectors, fingerprint, most_bytes)
     try:
         from hooke.vectors.elasticsearch import ElasticsearchVectors
     except ModuleNotFoundError as exc:

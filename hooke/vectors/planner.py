@@ -19,6 +19,7 @@ GATHER = "gather"
 SCAN = "scan"
 CODES = "codes"
 TAKE = "take"
+LISTS = "lists"
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a stored or a query row may be; the bound allows for it."""
 

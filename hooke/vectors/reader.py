@@ -1,5 +1,7 @@
 """The vectors of one snapshot over its segments: which rows are live, and the search over them."""
 
+import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -9,23 +11,33 @@ from pyroaring import BitMap
 
 from hooke.errors import BadInput, ZeroVector
 from hooke.vectors import planner
+from hooke.vectors.approximate import Approximate, joined_answers
 from hooke.vectors.base import Block, Digests, Neighbours, Ordinals, Places, Vectors
 from hooke.vectors.columns import Segment, joined, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
 from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
+from hooke.vectors.trained import Lists
 from hooke.vectors.workers import Batcher, Workers, usable_threads
 from hooke.views import Kind
+
+logger = logging.getLogger(__name__)
 
 _LONG_S = 2e-3
 _MOST_TOGETHER = 32
 
 
 class SegmentReader:
-    """A VectorReader over segments of one kind, oldest first. What it derives is computed at the first search."""
+    """A VectorReader over segments of one kind, oldest first. What it derives is computed at the first search.
 
-    def __init__(self, segments: Sequence[Segment], threads: int | None = None) -> None:
+    lists: None for one that answers exactly always.
+    """
+
+    def __init__(self, segments: Sequence[Segment], threads: int | None = None, lists: Lists | None = None) -> None:
         self._segments = tuple(segments)
+        self._lists = lists
+        self._opening = threading.Lock()
+        self._trained: tuple[object, tuple[Approximate, list[int]] | None] | None = None
         self._workers = Workers(threads or usable_threads())
         self._preparation = Preparation(self._segments, self.dim)
         self._batcher = Batcher(self._together, _MOST_TOGETHER)
@@ -64,12 +76,21 @@ class SegmentReader:
                 found.append((segment.rows[rows], segment.ordinals[rows]))
         return joined(found)
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
         Searches that take long are answered one after another by all threads, those that came meanwhile together.
         """
-        task = self._task(checked_queries(queries, k, self.dim), k, allowed)
+        queries = checked_queries(queries, k, self.dim)
+        if self._lists is not None and not exact and self._must_read(allowed) > self._lists.most_bytes:
+            found = self._by_lists(self._lists, queries, k, allowed)
+            if found is not None:
+                return found
+        return self._exactly(queries, k, allowed, range(len(self._segments)))
+
+    def _exactly(self, queries: Vectors, k: int, allowed: BitMap | None, segments: Sequence[int]) -> Neighbours:
+        """The same of some of the segments, by their numbers."""
+        task = self._task(queries, k, allowed, segments)
         if task.seconds > _LONG_S:
             self._preparation.start()
             return self._batcher.submit(task)
@@ -86,9 +107,51 @@ class SegmentReader:
             if rows := segment.rows_at(ordinal):
                 yield segment, rows
 
-    def _task(self, queries: Vectors, k: int, allowed: BitMap | None) -> Task:
+    def _must_read(self, allowed: BitMap | None) -> float:
+        """The bytes of what an exact search reads at least: of each segment codes of all rows, or the wanted rows."""
+        rows = 0.0
+        for segment, live in zip(self._segments, self._live, strict=True):
+            wanted = len(live) if allowed is None else live.intersection_cardinality(allowed)
+            every = len(segment.rows)
+            rows += min(every, segment.rows.itemsize * every * wanted / max(1, len(segment.images)))
+        return rows * self.dim
+
+    def _by_lists(self, lists: Lists, queries: Vectors, k: int, allowed: BitMap | None) -> Neighbours | None:
+        """The nearest of what was trained, by its lists, and of newer segments, exactly."""
+        newest = self._newest(lists)
+        if newest is None:
+            return None
+        approximate, others = newest
+        found = approximate.search(queries, k, allowed)
+        return found and joined_answers(found, self._exactly(queries, k, allowed, others), k)
+
+    def _newest(self, lists: Lists) -> tuple[Approximate, list[int]] | None:
+        """What `_opened` gives for the lists that are there now."""
+        with self._opening:
+            version = lists.version()
+            if self._trained is None or self._trained[0] != version:
+                self._trained = version, self._opened(lists)
+            return self._trained[1]
+
+    def _opened(self, lists: Lists) -> tuple[Approximate, list[int]] | None:
+        """What was trained, and the numbers of the segments that were not; None where no segment was."""
+        trained = lists.read()
+        if trained is None:
+            return None
+        numbers = {name: number for number, name in enumerate(lists.names)}
+        known = [numbers.get(name) for name, _ in trained.segments]
+        if all(number is None for number in known):
+            logger.warning("the trained lists are of segments that are gone: searching exactly; run `hooke train`")
+            return None
+        segments = [None if number is None else self._segments[number] for number in known]
+        live = [BitMap() if number is None else self._live[number] for number in known]
+        others = [number for number in range(len(self._segments)) if number not in known]
+        return Approximate(trained, segments, live, self._workers), others
+
+    def _task(self, queries: Vectors, k: int, allowed: BitMap | None, segments: Sequence[int]) -> Task:
         parts, candidates = [], 0
-        for number, (segment, live) in enumerate(zip(self._segments, self._live, strict=True)):
+        for number in segments:
+            segment, live = self._segments[number], self._live[number]
             wanted = live if allowed is None else live & allowed
             if wanted:
                 images = None if len(wanted) == len(segment.images) else segment.positions(wanted)

@@ -23,10 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
+from hooke.vectors.approximate import Trained
 from hooke.vectors.base import Block, Vectors, of_kind, segment_name
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
+from hooke.vectors.trained import Lists, write_trained
 from hooke.views import Kind
 
 FORMAT = 2
@@ -62,9 +64,11 @@ class _Meta:
 class SegmentStore:
     """The segments of one space in a directory; one writer at a time, any number of readers."""
 
-    def __init__(self, directory: Path, fingerprint: str) -> None:
+    def __init__(self, directory: Path, fingerprint: str, most_bytes: int | None = None) -> None:
+        """most_bytes: what an exact search may have to read before trained lists, if there are, answer in its place."""
         self._directory = directory
         self._fingerprint = fingerprint
+        self._most_bytes = most_bytes
 
     def append(self, block: Block) -> str:
         """Write one segment, durably, and return its name. Raises ZeroVector, BadInput, NoSpace."""
@@ -91,7 +95,21 @@ class SegmentStore:
 
         Raises CorruptIndex naming the file that does not hold, SpaceMismatch for a segment of another space.
         """
-        return SegmentReader(self.open(of_kind(segments, kind)))
+        names = of_kind(segments, kind)
+        lists = None
+        if self._most_bytes is not None:
+            lists = Lists(self.trained_file(kind), self._fingerprint, tuple(names), self._most_bytes)
+        return SegmentReader(self.open(names), lists=lists)
+
+    def save_trained(self, trained: Trained, kind: Kind) -> int:
+        """Put new lists in place of a kind's former ones, for open readers too. Returns their bytes."""
+        with _disk_errors(self._directory):
+            write_trained(self.trained_file(kind), trained, self._fingerprint)
+            return self.trained_file(kind).stat().st_size
+
+    def trained_file(self, kind: Kind) -> Path:
+        """The trained lists of a kind, which `hooke train` makes: delete it at will."""
+        return self._directory / "approximate" / f"{kind}.lists"
 
     def open(self, segments: Sequence[str]) -> list[Segment]:
         """The named segments' arrays, checked as `read` says."""

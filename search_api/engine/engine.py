@@ -94,7 +94,14 @@ class Example:
 class Engine:
     """An index, opened for reading; safe to share between threads. It follows new snapshots by itself."""
 
-    def __init__(self, directory: Path, choice: EmbedderChoice, cluster: ClusterSettings = DEFAULT_CLUSTER) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        choice: EmbedderChoice,
+        cluster: ClusterSettings = DEFAULT_CLUSTER,
+        vector_bytes: int | None = None,
+    ) -> None:
+        """vector_bytes: of vectors an exact search may have to read before trained lists answer (None: any number)."""
         self._index = existing_index(directory)
         self._store = open_store(self._index, cluster)
         self._facets = Facets()
@@ -102,7 +109,7 @@ class Engine:
         self._meanings = PerSnapshot(corpus)
         self._study_meanings = PerSnapshot(study_meanings)
         self._datasets = PerSnapshot(lambda reader, _: Datasets(reader))
-        self._visuals = Visuals(self._index, choice, cluster)
+        self._visuals = Visuals(self._index, choice, cluster, vector_bytes)
         self._nulls = NullModels()
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
@@ -167,6 +174,7 @@ class Engine:
                 alike,
                 len(reranked),
                 seen.kind,
+                found.recall,
             )
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
@@ -197,6 +205,7 @@ class Engine:
                 reader.snapshot.id,
                 options.weight,
                 seen.kind,
+                ranks.look.recall,
             )
 
     def duplicates(
@@ -380,6 +389,7 @@ class Engine:
             seen.records,
             excluded,
             self._nulls.of(reader, vectors) if contrast is None else None,
+            options.exact,
         )
         return looking, seen
 

@@ -30,19 +30,20 @@ class Ranking(Protocol):
         """The images that have a vector."""
         ...
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:
         """As a `VectorReader`'s."""
         ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Pool:
-    """The images that may be found: those that match, but for the excluded."""
+    """The images that may be found: those that match, but for the excluded; exact: whatever it takes."""
 
     reader: MetadataReader
     vectors: Ranking
     where: Node
     excluded: BitMap
+    exact: bool = False
 
 
 def nearest(pool: Pool, queries: Vectors, k: int) -> Neighbours:
@@ -51,11 +52,14 @@ def nearest(pool: Pool, queries: Vectors, k: int) -> Neighbours:
         found = _nearest_first(pool, queries, k)
         if found is not None:
             return found
-    return pool.vectors.search(queries, k, allowed=pool.reader.ordinals(Level.IMAGE, pool.where) - pool.excluded)
+    allowed = pool.reader.ordinals(Level.IMAGE, pool.where) - pool.excluded
+    return pool.vectors.search(queries, k, allowed=allowed, exact=pool.exact)
 
 
 def _nearest_first(pool: Pool, queries: Vectors, k: int) -> Neighbours | None:
-    """None where too few of the nearest are allowed, or too many images have no vector to say how many could be."""
+    """None where too few of the nearest are allowed, too many images have no vector to say how many could be, or the
+    nearest are found approximately.
+    """
     reader, vectors, where = pool.reader, pool.vectors, pool.where
     live = reader.ordinals(Level.IMAGE, Everything())
     searchable = (live & vectors.ordinals()) - pool.excluded
@@ -66,7 +70,9 @@ def _nearest_first(pool: Pool, queries: Vectors, k: int) -> Neighbours | None:
     candidates = matching - reader.count(Level.IMAGE, _among(where, beside))
     asked = min(_MOST_ASKED_ABOUT, _FIRST_ASKED + 2 * k * len(live) // max(1, matching))
     while asked <= _MOST_ASKED_ABOUT:
-        ranked = vectors.search(queries, asked, allowed=searchable)
+        ranked = vectors.search(queries, asked, allowed=searchable, exact=pool.exact)
+        if ranked.recall is not None:  # estimated for all images, of which the filter may keep those that are missed
+            return None
         allowed = reader.ordinals(Level.IMAGE, _among(where, BitMap(hit.ordinal for hit in ranked.hits)))
         hits = tuple(hit for hit in ranked.hits if hit.ordinal in allowed)[:k]
         if len(hits) == k or len(ranked.hits) < asked:

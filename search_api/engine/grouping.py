@@ -32,7 +32,9 @@ def nearest_of_each_study(pool: Pool, queries: Vectors, k: int) -> Neighbours:
         covered |= theirs
         asked *= _WIDER
     first = rounds[0]
-    return Neighbours(tuple(hits), all(found.exact for found in rounds), first.method, first.candidates)
+    recalls = [found.recall for found in rounds if found.recall is not None]
+    exact = all(found.exact for found in rounds)
+    return Neighbours(tuple(hits), exact, first.method, first.candidates, min(recalls, default=None))
 
 
 def first_of_each_study(reader: MetadataReader, ranked: Sequence[int], most: int) -> tuple[list[int], BitMap]:

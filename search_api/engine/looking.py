@@ -63,7 +63,7 @@ class Looking:
     """An example's rows, where to look, and what never to find.
 
     examples: those of them that are of the index. targets: how many there are to be nearest to, each a chance more to
-    be alike by chance.
+    be alike by chance. exact: to search exactly, whatever it takes.
     """
 
     reader: MetadataReader
@@ -73,24 +73,25 @@ class Looking:
     examples: tuple[Record, ...]
     excluded: BitMap
     null: NullModel | None
+    exact: bool = False
 
     def find(self, where: Node, k: int, options: LookOptions) -> Neighbours:
         """The k images, or best images of studies, that are wanted."""
         ways = nearest_of_each_study if options.by_study else nearest
-        found = ways(self._pool(where), self.queries, k)
+        found = ways(self._pool(where, self.exact), self.queries, k)
         return replace(found, hits=tuple(self._alike_enough(found, options)))
 
     def similar_set(self, where: Node, options: LookOptions) -> SimilarSet:
-        """What facets count: the nearest so many images, and those above the percentile.
+        """What facets count: the nearest so many images, and those above the percentile; exactly where the store can.
 
         Raises BadInput where more than MAX_SIMILAR_SET are.
         """
         if options.similar_set is not None:
-            found = nearest(self._pool(where), self.queries, options.similar_set)
+            found = nearest(self._pool(where, True), self.queries, options.similar_set)
             return SimilarSet(BitMap(hit.ordinal for hit in self._alike_enough(found, options)), found.exact)
         asked = min(_FIRST_ASKED, MAX_SIMILAR_SET + 1)
         while True:
-            found = nearest(self._pool(where), self.queries, asked)
+            found = nearest(self._pool(where, True), self.queries, asked)
             alike = self._alike_enough(found, options)
             if len(alike) < asked:
                 return SimilarSet(BitMap(hit.ordinal for hit in alike), found.exact)
@@ -103,7 +104,7 @@ class Looking:
 
     def similarities(self, images: Sequence[int]) -> Mapping[int, float]:
         """How alike these images are, those with a vector."""
-        found = self.vectors.search(self.queries, max(1, len(images)), allowed=BitMap(images))
+        found = self.vectors.search(self.queries, max(1, len(images)), allowed=BitMap(images), exact=True)
         return {hit.ordinal: hit.similarity for hit in found.hits}
 
     def worth(self, found: Neighbours) -> Worth:
@@ -116,8 +117,8 @@ class Looking:
             raise BadInput(f"{why}: too few images of different studies are here to say how alike chance makes them")
         return self.null.percentile(similarity)
 
-    def _pool(self, where: Node) -> Pool:
-        return Pool(self.reader, self.vectors, where, self.excluded)
+    def _pool(self, where: Node, exact: bool) -> Pool:
+        return Pool(self.reader, self.vectors, where, self.excluded, exact)
 
     def _alike_enough(self, found: Neighbours, options: LookOptions) -> Sequence[Neighbour]:
         least = options.min_percentile

@@ -33,9 +33,14 @@ class Visuals:
     """Opens vectors by snapshot and the embedder when an upload first needs it; safe to share between threads."""
 
     def __init__(
-        self, index: IndexDirectory, choice: EmbedderChoice, cluster: ClusterSettings = DEFAULT_CLUSTER
+        self,
+        index: IndexDirectory,
+        choice: EmbedderChoice,
+        cluster: ClusterSettings = DEFAULT_CLUSTER,
+        vector_bytes: int | None = None,
     ) -> None:
         self._cluster = cluster
+        self._vector_bytes = vector_bytes
         self._index = index
         self._choice = choice
         self._readers_lock = threading.Lock()
@@ -61,7 +66,7 @@ class Visuals:
         from hooke.embed.fingerprint import load_space
 
         known, _ = load_space(self._index.spaces / f"{space}.json")
-        return open_vectors(self._index, known.fingerprint, self._cluster)
+        return open_vectors(self._index, known.fingerprint, self._cluster, self._vector_bytes)
 
     def space(self, snapshot: Snapshot) -> Mapping[str, object] | None:
         """What the snapshot's space is made of."""

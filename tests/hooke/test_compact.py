@@ -12,10 +12,10 @@ from pyroaring import BitMap
 from hooke.errors import CorruptIndex
 from hooke.vectors import compact as compaction
 from hooke.vectors.base import Block
-from hooke.vectors.compact import compact
+from hooke.vectors.compact import FEW, compact, tidy
 from hooke.vectors.segments import SegmentStore
 from hooke.views import Kind
-from tests.contract.vector_store import block, placed, random_rows
+from tests.contract.vector_store import block, brute_force, placed, random_rows
 
 SPACE = "a" * 64
 
@@ -95,6 +95,33 @@ def test_a_large_segment_stays_until_a_fifth_of_it_is_dead(tmp_path: Path, monke
     np.testing.assert_array_equal(store.read(merged).vectors_of(3), random_rows(1, seed=3))
 
     assert len(compact(store, merged, BitMap(range(6)))) == 1
+
+
+def test_many_small_runs_leave_few_segments_and_the_same_answers(tmp_path: Path) -> None:
+    store, query = SegmentStore(tmp_path, SPACE), random_rows(1, seed=999)
+    names: tuple[str, ...] = ()
+    written = copied = 0
+    blocks = []
+    for run in range(150):
+        blocks.append(_block(dict.fromkeys(range(3 * run, 3 * run + 4), 1), run))  # the last image comes again
+        before = (*names, store.append(blocks[-1]))
+        names = tidy(store, before, BitMap(range(500)))
+        written += 4
+        copied += sum(len(each.rows) for each in store.open([name for name in names if name not in before]))
+    assert len(names) <= FEW + 6
+    assert copied <= 6 * written, "rows were merged again and again"
+    found_, expected = store.read(names).search(query, 20), brute_force(blocks, query, 20, None)
+    assert [(hit.ordinal, hit.similarity) for hit in found_.hits] == expected
+
+
+def test_few_segments_and_small_dead_ones_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SegmentStore(tmp_path, SPACE)
+    names = tuple(store.append(_block({seed: 1, 99: 1}, seed)) for seed in range(FEW))
+    assert tidy(store, names, BitMap([0])) == names
+    monkeypatch.setattr(compaction, "SMALL_ROWS", 2)
+    large = tuple(store.append(_block(dict.fromkeys(range(10), 1), seed)) for seed in range(2))
+    left = tidy(store, large, BitMap(range(10)))
+    assert left == large[1:], "all of the first is replaced"
 
 
 def test_damage_is_not_copied_under_a_new_checksum(tmp_path: Path) -> None:

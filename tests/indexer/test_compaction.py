@@ -10,6 +10,7 @@ import pytest
 
 from hooke.model import Level
 from hooke.request import SearchRequest
+from hooke.vectors.compact import FEW
 from indexer import embedding
 from indexer.compaction import compact_index
 from search_api.engine import EmbedderChoice, Engine, Example
@@ -50,6 +51,23 @@ def test_segments_become_one_with_the_same_vectors(index: Path) -> None:
     assert (again.segments_before, again.segments) == (2, 2)
     assert len(segments(index)) == 2
     assert held(index) == before
+
+
+def test_many_small_runs_leave_few_segments_and_the_same_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "SEGMENT_IMAGES", 1)
+    monkeypatch.setattr(embedding, "BATCH", 1)
+    index, images = tmp_path / "index", tmp_path / "images"
+    index_all(index, write_images(images, FEW), model=MODEL)
+    assert len(segments(index)) == 2 * FEW
+    index_all(index, write_images(images, FEW + 1), model=MODEL)
+    once = tmp_path / "once"
+    monkeypatch.setattr(embedding, "SEGMENT_IMAGES", IMAGES)
+    index_all(once, images, model=MODEL)
+    assert held(index).vectors == held(once).vectors
+    assert compact_index(index).segments_before == 2
+    assert len(segments(index)) == 2
 
 
 def test_an_engine_that_is_open_goes_on_and_follows(index: Path) -> None:

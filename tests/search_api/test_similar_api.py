@@ -22,7 +22,7 @@ def test_an_upload_with_text_and_choices(http: httpx.Client, index: Path, path: 
     fields = [("q", "light microscopy"), ("facet.organism", "human"), ("facets", "organism"), ("k", "2")]
     parts = [upload(index), *((name, (None, value.encode())) for name, value in fields)]
     body = http.post(f"/v1/search/{path}", files=parts).raise_for_status().json()
-    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot", "views"}
+    keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot", "views", "recall"}
     assert set(body) == keys | ({"similar", "meaningful", "reranked"} if path == "similar" else {"weight"})
     assert len(body["hits"]) == 2
     assert body["exact"] is True

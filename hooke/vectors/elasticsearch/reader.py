@@ -93,16 +93,17 @@ class ElasticsearchReader:
             found.append((self._view.rows(ids), np.repeat(some, np.diff(begins, append=len(ids)))))
         return joined(found)
 
-    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None) -> Neighbours:
+    def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:
         """The k images nearest to any of the query rows, among the allowed ones (None: all).
 
-        exact: always with `flat`; with a graph when the images are so few that all of them were scored.
+        The answer is exact always with `flat`; with a graph when all images were scored: few ones, or if `exact`.
         """
         queries = checked_queries(queries, k, self._dim)
         wanted = self._all if allowed is None else self._all & allowed
         if not wanted:
             return Neighbours((), exact=True, method=self._method, candidates=0)
-        window = self._wide_enough(queries, wanted, k)
+        every = exact and self._method != FLAT
+        window = self._everything(queries, wanted) if every else self._wide_enough(queries, wanted, k)
         ordinals, similarities = self._rescored(queries, self._finalists(window, k))
         order = np.lexsort((ordinals, -similarities))[:k]
         hits = tuple(Neighbour(int(ordinals[at]), float(np.clip(similarities[at], -1, 1))) for at in order)
