@@ -110,7 +110,7 @@ def _connected(at: LocalCluster | str) -> Iterator[Client]:
         ) from exc
     with client:
         try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
         except TimeoutError as exc:
             raise BackendUnavailable(
                 f"the Dask scheduler at {where} has no worker: start some (`dask worker {where}`), then run this again"
