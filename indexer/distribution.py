@@ -49,6 +49,8 @@ CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 60
 """How long a cluster may be without a worker before the run gives up."""
 _HERE = "127.0.0.1"
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""Ctrl-C reaches all processes of a terminal; it is the command's to end them."""
 _FIRST_CHUNK = 4
 _EMBED_FIRST = 1
 """Priority of what frees memory."""
@@ -85,6 +87,7 @@ def _processes(number: int) -> Iterator[LocalCluster]:
         host=_HERE,
         security=True,
         silence_logs=ERROR,
+        preload=[_DEAF],
         dashboard_address=None,
         # else its pages for machines are at port 8787, dashboard or not
         scheduler_kwargs={"dashboard_address": f"{_HERE}:0"},
@@ -108,7 +111,7 @@ def _connected(at: LocalCluster | str) -> Iterator[Client]:
         ) from exc
     with client:
         try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
         except TimeoutError as exc:
             raise BackendUnavailable(
                 f"the Dask scheduler at {where} has no worker: start some (`dask worker {where}`), then run this again"
