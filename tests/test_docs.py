@@ -186,7 +186,10 @@ def _shown(value: object) -> str:
 
 
 def test_every_setting_is_in_the_readme_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {f"HOOKE_{f.name.upper()}": f"{f.name}" for f in fields(Settings) if f.name != "cluster"}
+    names = {f"HOOKE_{f.name.upper()}": f.name for f in fields(Settings) if f.name not in ("cluster", "reading")}
+    names |= {
+        f"HOOKE_IMAGE_{f.name.removesuffix('_bytes').upper()}": f"reading.{f.name}" for f in fields(ReadingSettings)
+    }
     names |= {
         f"HOOKE_ELASTICSEARCH_{_IN_WORDS.get(f.name, f.name.upper())}": f"cluster.{f.name}"
         for f in fields(ClusterSettings)

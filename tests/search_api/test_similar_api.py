@@ -122,7 +122,7 @@ def test_an_upload_has_no_annotations_to_compare_but_text_may_name_terms(http: h
 
 def test_openapi_describes_the_options(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
-    content = {"exclude", "group", "examples", "region", "channel", "views"}
+    content = {"exclude", "group", "examples", "region", "channel", "views", "exact"}
     for path, more in (("similar", {"min_percentile", "similar_set", "semantic"}), ("combined", {"weight"})):
         body = paths[f"/v1/search/{path}"]["post"]["requestBody"]["content"]
         assert content | more <= set(body["multipart/form-data"]["schema"]["properties"])
