@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from hooke.cli import app
 from hooke.client import Archive
-from hooke.settings import DEFAULT_CLUSTER, ClusterSettings, Settings, read_settings
+from hooke.settings import DEFAULT_CLUSTER, ClusterSettings, ReadingSettings, Settings, read_settings
 from hooke.store.elasticsearch.mapping import Part, index_body
 
 ROOT = Path(__file__).parent.parent
