@@ -24,8 +24,8 @@ from hooke.store.sqlite.rows import ImageRow, StudyRow, cells_blob, select_image
 from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 from hooke.store.worklist import Worklist
 
-_FLUSH_PAIRS = 1_000_000
-"""Pending pairs of a value and a record at which they are sorted and merged: about 200 MB at the peak."""
+_FLUSH_PAIRS = 3_000_000
+"""Pending pairs of a value and a record at which they are sorted and merged: about 600 MB at the peak."""
 _CHUNK = 2_000
 _PUT_STUDY = "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -150,6 +150,8 @@ class SqliteWriter:
         self._postings = {level: Postings(code) for level, code in LEVEL_CODE.items()}
         self._inheriting: defaultdict[InheritGroup, BitMap] = defaultdict(BitMap)
         self._studies: dict[str, StudyRow] = {}
+        # their cells may not be saved: those of all others are
+        self._has_new_studies = False
 
     def _put_studies(self, studies: dict[str, Study]) -> None:
         # what waits to inherit must inherit from the study as it was when its images were put
@@ -183,10 +185,11 @@ class SqliteWriter:
         )
         self._live[Level.STUDY].add(ordinal)
         self._studies[study.id] = StudyRow(ordinal, study, live=True)
+        self._has_new_studies = True
         self._postings[Level.STUDY].add(map(self._cells.cell, study_values(study)), ordinal)
 
     def _put_images(self, images: dict[str, Image], part: int) -> None:
-        known = {row.image.id: row for row in self._select_images("id", list(images))}
+        known = {row.image.id: row for row in self._select_images("id", self._stored_images(images))}
         same = {row.image.id for row in known.values() if row.live and row.image == images[row.image.id]}
         self._connection.executemany("UPDATE images SET part = ? WHERE id = ?", ((part, image) for image in same))
         images = {key: image for key, image in images.items() if key not in same}
@@ -232,10 +235,19 @@ class SqliteWriter:
         return row
 
     def _select_studies(self, column: str, keys: Sequence[str] | Sequence[int]) -> list[StudyRow]:
-        self._cells.save()  # rows are read back through their cells
+        if self._has_new_studies:
+            self._cells.save()  # rows are read back through their cells
         return select_studies(self._connection, column, keys)
 
+    def _stored_images(self, ids: Iterable[str]) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT i.id FROM json_each(?) j JOIN images i ON i.id = j.value", (json.dumps(list(ids)),)
+        )
+        return [image for (image,) in rows]
+
     def _select_images(self, column: str, keys: Sequence[str] | Sequence[int]) -> list[ImageRow]:
+        if not keys:
+            return []
         self._cells.save()
         return select_images(self._connection, column, keys)
 
@@ -306,6 +318,7 @@ class SqliteWriter:
             self._connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?)", (code, blob(self._live[level])))
             self._postings[level] = Postings(code)
         self._cells.forget()
+        self._has_new_studies = False
 
     def _settle_inheritance(self) -> None:
         ordinals = sorted({study for study, _, _ in self._inheriting})
