@@ -22,6 +22,7 @@ _LONE_MARK = re.compile(r"(?<!\S)[-+](?!\S)")
 _QUOTED = re.compile(r'"[^"]*"')
 _OPEN_START = re.compile(r"(?:^|[\s(:])([*?]+\w)")
 _PATTERN = re.compile(r"(?:(?<=[\s(:])|^)/(?=[^\s/]*[\\()\[\]{}+*?|^$.])[^/]+/(?=[\s)]|$)")
+_SEPARATORS = re.compile(r"(?<=[^\s\\])[,;]+(?=\s|$)")
 MAX_CHARACTERS = 20_000
 MAX_WORDS = 500
 MAX_DEPTH = 50
@@ -54,10 +55,12 @@ def read_query(text: str, vocabulary: Vocabulary, *, strict: bool = False) -> Re
     Text that nobody types, and that would cost a store dear, raises BadQuery either way: see `_refuse`.
     """
     _refuse(text)
+    # `rodents, light-sheet`; as long as it was, so that positions stay true
+    text = _SEPARATORS.sub(lambda marks: " " * len(marks[0]), text)
     if not text.strip() or text.strip() == "*":
         return Reading(Everything())
     try:
-        # as long as it was, so that positions stay true; `HeLa - GFP`: a mark by itself is punctuation, no NOT
+        # as long as it was, too; `HeLa - GFP`: a mark by itself is punctuation, no NOT
         readable = _LONE_MARK.sub(" ", _IRI.sub(lambda iri: f"{iri[1]}:{iri[2]}".ljust(len(iri[0])), text))
         if not readable.strip():
             return Reading(Everything())

@@ -189,8 +189,17 @@ def test_a_dash_by_itself_is_punctuation(text: str) -> None:
     assert read(text) == Text(("HeLa", "GFP"))
 
 
+@pytest.mark.parametrize("text", ["rodents, light-sheet", "rodents light-sheet;", "rodents,; light-sheet,"])
+def test_a_mark_between_words_is_no_part_of_a_word(text: str) -> None:
+    assert read(text) == Text(("rodents", "light-sheet"))
+    assert read("1,2-dichloroethane") == Text(("1,2-dichloroethane",))
+    assert read("FBbi:00000246, year:[2019 TO 2021]; mito*,") == read("FBbi:00000246 year:[2019 TO 2021] mito*")
+
+
 plain_words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6).filter(
-    lambda word: bool(tokens(word)) and not re.search(r"[\n\ud800-\udfff]", word) and not VOCABULARY.is_id(word)
+    lambda word: (
+        bool(tokens(word)) and not re.search(r"[\n\ud800-\udfff]|[,;](\s|$)", word) and not VOCABULARY.is_id(word)
+    )
 )
 token_texts = st.sampled_from(["mouse", "p53", "2", "müs"]).map(lambda text: tokens(text)[0]) | st.text(
     "abü3", min_size=1, max_size=4
