@@ -7,6 +7,8 @@ which packs to nearly nothing.
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TypeVar
 
@@ -20,6 +22,8 @@ from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 _Integer = TypeVar("_Integer", np.int32, np.int64)
 _LOW = np.int64(0xFFFFFFFF)
 _CHUNK_BITS = 16
+SORTERS = 2
+"""Threads that sort what is to be written."""
 _IMAGES = LEVEL_CODE[Level.IMAGE]
 
 FieldItems = Iterable[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]
@@ -28,13 +32,15 @@ FieldItems = Iterable[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]
 def merge_columns(connection: sqlite3.Connection, level: int, fields: FieldItems) -> None:
     """Set the value sets of some records, field by field; the records had none in those fields before."""
     sets = SetTable(connection)
-    for field, items, ords in fields:
-        new_ords, codes = sets.codes(field, items, ords)
-        for chunk, part in _chunks(new_ords):
-            old_ords, old_codes = _read_chunk(connection, level, field, chunk)
-            ordinals, held = np.concatenate([old_ords, new_ords[part]]), np.concatenate([old_codes, codes[part]])
-            order = np.argsort(ordinals, kind="stable")
-            _write_chunk(connection, level, field, chunk, ordinals[order], held[order])
+    with ThreadPoolExecutor(SORTERS) as sorters:
+        sorting = [(field, sorters.submit(_held, items, ords)) for field, items, ords in fields]
+        for field, held in sorting:
+            new_ords, codes = sets.codes(field, held.result())
+            for chunk, part in _chunks(new_ords):
+                old_ords, old_codes = _read_chunk(connection, level, field, chunk)
+                ordinals, every = np.concatenate([old_ords, new_ords[part]]), np.concatenate([old_codes, codes[part]])
+                order = np.argsort(ordinals, kind="stable")
+                _write_chunk(connection, level, field, chunk, ordinals[order], every[order])
 
 
 def drop_from_columns(connection: sqlite3.Connection, level: int, fields: Iterable[int], ordinals: BitMap) -> None:
@@ -132,22 +138,16 @@ class SetTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def codes(
-        self, field: int, items: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]
-    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
+    def codes(self, field: int, held: "_Held") -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
         """Each ordinal once, ascending, with the code of what it has."""
-        packed = _sorted_set(ords.astype(np.int64) << 32 | items)
-        owners, held = packed >> 32, (packed & _LOW).astype("<i4")
-        bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
-        starts, sizes = bounds[:-1], np.diff(bounds)
-        codes = held[starts].astype(np.int32)
-        several = np.flatnonzero(sizes > 1).tolist()
-        if several:
-            numbers = self._numbers_of(field)
-            for row in several:
-                codes[row] = ~numbers[held[starts[row] : starts[row] + sizes[row]].tobytes()]
+        codes = held.items[held.bounds[:-1]].astype(np.int32)
+        several = np.flatnonzero(np.diff(held.bounds) > 1)
+        if len(several):
+            numbers, packed = self._numbers_of(field), held.items.tobytes()
+            starts, ends = 4 * held.bounds[several], 4 * held.bounds[several + 1]
+            codes[several] = [~numbers[packed[a:b]] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
             self._save(field, numbers)
-        return owners[starts].astype(np.uint32), codes
+        return held.ordinals, codes
 
     def _numbers_of(self, field: int) -> "_Numbers":
         known = self._connection.execute("SELECT items, id FROM sets WHERE field = ?", (field,))
@@ -159,6 +159,22 @@ class SetTable:
             "INSERT INTO sets (id, field, items) VALUES (?, ?, ?)",
             ((number, field, items) for items, number in numbers.new.items()),
         )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Held:
+    """What records have: ordinals, ascending, and of each the items `items[bounds[i] : bounds[i + 1]]`, ascending."""
+
+    ordinals: npt.NDArray[np.uint32]
+    items: npt.NDArray[np.int32]
+    bounds: npt.NDArray[np.int64]
+
+
+def _held(items: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]) -> _Held:
+    packed = _sorted_set(ords.astype(np.int64) << 32 | items)
+    owners = packed >> 32
+    bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
+    return _Held(owners[bounds[:-1]].astype(np.uint32), (packed & _LOW).astype("<i4"), bounds)
 
 
 class _Numbers(dict[bytes, int]):

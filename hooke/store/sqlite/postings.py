@@ -4,6 +4,7 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from hooke.store.sqlite.cells import Cell, CellTable, unpack
-from hooke.store.sqlite.columns import dense_index, merge_columns
+from hooke.store.sqlite.columns import SORTERS, dense_index, merge_columns
 from hooke.store.sqlite.schema import bitmap, blob, blobs
 
 _LOW = np.int64(0xFFFFFFFF)
 Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]
 """Keys, or numbers of cells, and ordinals: two arrays of one length."""
+Sorted = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.int64]]
+"""Keys, ordinals, and where those of each key begin and end: one more than there are keys."""
 
 
 class Postings:
@@ -54,13 +57,18 @@ class Postings:
         distinct, index = dense_index(numbers)
         cells = [self._cells[number] for number in distinct.tolist()]
         own = slice(len(self._numbers))
-        tokens = _bitmaps(index[own], ords[own], [cell.keys for cell in cells])
-        _write(connection, "tokens", self._token_rows(tokens, table), 4)
-        terms = _bitmaps(index, ords, [cell.terms for cell in cells])
-        _write(connection, "term_postings", ((self.level, *unpack(key), stored) for key, stored in terms), 4)
-        postings = _bitmaps(index, ords, [cell.posting for cell in cells])
-        _write(connection, "cell_postings", ((self.level, cell, stored) for cell, stored in postings), 3)
-        merge_columns(connection, self.level, _by_field(index, ords, [cell.items for cell in cells]))
+        # sorting leaves the interpreter to others: it is done beside the writing of what is sorted
+        with ThreadPoolExecutor(SORTERS) as sorters:
+            tokens = sorters.submit(_sorted, index[own], ords[own], [cell.keys for cell in cells])
+            terms = sorters.submit(_sorted, index, ords, [cell.terms for cell in cells])
+            postings = sorters.submit(_sorted, index, ords, [cell.posting for cell in cells])
+            columns = sorters.submit(_by_field, index, ords, [cell.items for cell in cells])
+            _write(connection, "tokens", self._token_rows(_bitmaps(tokens.result()), table), 4)
+            rows = ((self.level, *unpack(key), stored) for key, stored in _bitmaps(terms.result()))
+            _write(connection, "term_postings", rows, 4)
+            of_cells = ((self.level, cell, stored) for cell, stored in _bitmaps(postings.result()))
+            _write(connection, "cell_postings", of_cells, 3)
+            merge_columns(connection, self.level, columns.result())
 
     def _spread_shared(self) -> None:
         for number, ordinals in self._shared.items():
@@ -88,30 +96,32 @@ class Postings:
             yield self.level, field, table.tokens[token], blob(shared)
 
 
-def _bitmaps(
-    index: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], keys: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[int, bytes]]:
-    """Each key that occurs, ascending, with the stored bitmap of its ordinals."""
+def _sorted(index: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], keys: Sequence[tuple[int, ...]]) -> Sorted:
+    """The keys that occur, and the ordinals of each."""
     flat, counts = _flat(keys)
     distinct, dense = dense_index(flat)
     found, owners = _expand(index, ords, dense, counts)
     packed = np.sort(found << 32 | owners)
     bounds = np.flatnonzero(np.diff(packed >> 32, prepend=-1, append=-1))
-    occurring = distinct[packed[bounds[:-1]] >> 32].tolist()
-    yield from zip(occurring, blobs((packed & _LOW).astype(np.uint32), bounds.tolist()), strict=True)
+    return distinct[packed[bounds[:-1]] >> 32], (packed & _LOW).astype(np.uint32), bounds
+
+
+def _bitmaps(found: Sorted) -> Iterator[tuple[int, bytes]]:
+    """Each key, ascending, with the stored bitmap of its ordinals."""
+    keys, ordinals, bounds = found
+    yield from zip(keys.tolist(), blobs(ordinals, bounds.tolist()), strict=True)
 
 
 def _by_field(
     index: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32], items: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
+) -> list[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]:
     """Field by field: (field, items, ordinals), every pair of an item and an ordinal that has it."""
     found, owners = _expand(index, ords, *_flat(items))
     order = np.argsort(found >> 32, kind="stable")
     fields = (found >> 32)[order]
     bounds = np.flatnonzero(np.diff(fields, prepend=-1, append=-1)).tolist()
-    for start, stop in pairwise(bounds):
-        rows = order[start:stop]
-        yield int(fields[start]), found[rows] & _LOW, owners[rows]
+    parts = ((int(fields[start]), order[start:stop]) for start, stop in pairwise(bounds))
+    return [(field, found[rows] & _LOW, owners[rows]) for field, rows in parts]
 
 
 def _flat(keys: Sequence[tuple[int, ...]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
