@@ -15,6 +15,8 @@ from hooke.fields import ID, NARRATIVE_FIELDS, TEXT_FIELDS, TITLE
 from hooke.model import Image, Study, Value
 
 DATASET = "dataset"
+OF_IMAGES = "(images)"
+"""A dataset that no image is in: it has what the images of a study say, so that the study is found by it."""
 FINDINGS = ("phenotype",)
 """Fields that only an image's own values speak for."""
 TOPICS = ("biological_process",)

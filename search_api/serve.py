@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import threading
 
@@ -30,7 +31,13 @@ def serve_engine(engine: Engine, settings: Settings, *, host: str, port: int) ->
         threading.Thread(target=warm_up, args=(engine,), daemon=True).start()
         config = uvicorn.Config(create_app(engine, settings), host=host, port=port, log_level="info")
         logger.info("Hooke running on http://%s:%s", host, listening.getsockname()[1])
+        signal.signal(signal.SIGTERM, _end)
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _end(*_: object) -> None:
+    # uvicorn sends itself the signal again when it has ended, which by default leaves no time to put things away
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from hooke.fields import ONTOLOGY_FIELDS, field_name
+from hooke.inherit import OF_IMAGES
 from hooke.model import Dataset, Image, Pixels, Study, Value
 from hooke.pixels import ImageHeader, images_at, locate, zarr_documents
 from indexer.sources.base import Quarantine, Quarantined
@@ -36,7 +37,6 @@ ORIGIN = "folder"
 
 _SHOWN = frozenset({*ONTOLOGY_FIELDS, "licence"})
 """The fields of its images by which a study is found."""
-_OF_IMAGES = "(images)"
 # a manifest may name images elsewhere, but no local file by an address: that would be a way out of the folder
 _REMOTE = re.compile(r"(?:s3|gs|gcs|az|abfss?|https?|memory)://[^\s:]")
 _STUDY_NAMES = ("study", "study_id", "study_accession")
@@ -93,7 +93,7 @@ def read_folder_studies(path: Path, quarantine: Quarantine) -> Iterator[Study]:
         seen = tuple(shown.get(identifier, ()))
         title = str(settings.study.get("title", "")).strip() or identifier
         # values of a dataset that no image is in: the study is found by them, and no silent image inherits them
-        components = (*(Dataset(name) for name in names if name), *([Dataset(_OF_IMAGES, seen)] if seen else ()))
+        components = (*(Dataset(name) for name in names if name), *([Dataset(OF_IMAGES, seen)] if seen else ()))
         yield Study(identifier, title, distinct((*own, *seen)), components, origins=(ORIGIN,))
 
 

@@ -116,6 +116,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of files."""
+        self._datasets.forget()
         self._store.close()
 
     def search(self, request: SearchRequest) -> SearchResult:
@@ -134,7 +135,7 @@ class Engine:
                 page.total,
                 tuple(_search_hit(record, scores[record.ordinal], explainer) for record in records),
                 self._count_facets(request, asked, reader, catalogue),
-                understood.report,
+                asked.report,
                 make_cursor(page.after, snapshot, request) if page.after else None,
                 snapshot,
             )
@@ -245,8 +246,10 @@ class Engine:
         with self._reading() as (reader, catalogue):
             field = _facet_field(request.name, request.search.level, reader)
             understood = understand(request.search, reader, catalogue)
-            where = self._asked(request.search, understood, reader, catalogue).where(without=field)
-            return facet_level(request, field, where, understood.report, self._facets, reader, catalogue)
+            asked = self._asked(request.search, understood, reader, catalogue)
+            return facet_level(
+                request, field, asked.where(without=field), asked.report, self._facets, reader, catalogue
+            )
 
     def complete(self, request: CompletionRequest) -> CompletionResult:
         """What the last words of a text can become. Raises UnknownField; BadInput for a field of prose."""

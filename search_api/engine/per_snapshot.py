@@ -25,3 +25,8 @@ class PerSnapshot(Generic[T]):
             if self._kept is None or self._kept[0] != key:
                 self._kept = (key, self._make(reader, catalogue))
             return self._kept[1]
+
+    def forget(self) -> None:
+        """Let go of what was made."""
+        with self._lock:
+            self._kept = None

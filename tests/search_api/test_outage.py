@@ -157,6 +157,16 @@ def started(client: httpx.Client) -> None:
             time.sleep(0.1)
 
 
+def test_a_server_that_is_ended_leaves_no_temporary_index(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with served(index, tmp_path / "log") as client:
+        client.get("/v1/search/studies", params={"q": "mouse", "same": "dataset"}).raise_for_status()
+        assert list(tmp_path.glob("hooke-datasets-*"))
+    assert not list(tmp_path.glob("hooke-datasets-*"))
+
+
 def test_a_cluster_that_is_down_is_told_and_when_it_is_back_everything_is(
     cluster: Cluster, index: Path, api: httpx.Client, whole: Mapping[str, object], tmp_path: Path
 ) -> None:

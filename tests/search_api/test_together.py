@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 import hooke
 from hooke.index import IndexDirectory, new_or_existing_index
-from hooke.model import Dataset, Image, Level, Manifest, Study, Value
+from hooke.inherit import OF_IMAGES
+from hooke.model import Dataset, Image, Level, Manifest, Mention, Method, Study, Value
 from hooke.request import FacetRequest, Filter, SearchRequest
 from hooke.store.location import Location
 from hooke.store.move import move_to_cluster
@@ -126,6 +128,52 @@ def test_a_facet_counts_what_can_be_chosen_beside_the_other_choices(embedded: En
 
 def _texts(engine: Engine, study: str, field: str) -> set[str]:
     return {str(value["text"]) for value in engine.detail(Level.STUDY, study).values if value["field"] == field}
+
+
+def test_what_a_folder_says_of_its_images_together_is_no_dataset(tmp_path: Path) -> None:
+    every = Study(
+        "F", "Folder", (MOUSE, HUMAN, LIGHT, ELECTRON), (Dataset(OF_IMAGES, (MOUSE, HUMAN, LIGHT, ELECTRON)),)
+    )
+    images = (Image("F/1", "F", "one", None, (MOUSE, LIGHT)), Image("F/2", "F", "two", None, (HUMAN, ELECTRON)))
+    made = written(tmp_path / "index", (every,), images)
+    with closing(Engine(made.root, EmbedderChoice())) as engine:
+        for text, expected in (("strain:mouse modality:light", ["F"]), ("strain:mouse modality:electron", [])):
+            found = engine.search(SearchRequest(Level.STUDY, text, same_dataset=True))
+            assert [hit.id for hit in found.hits] == expected
+
+
+def test_what_a_study_says_of_all_its_datasets_is_said_of_each(tmp_path: Path) -> None:
+    told = Value(
+        "biological_process",
+        "mitosis",
+        (),
+        (Mention("biological_process", "mitosis", "GO:1", "mitosis", Method.TEXT, 0.8),),
+    )
+    shown = Value("phenotype", "round")
+    study = with_datasets("S", (MOUSE, LIGHT), (HUMAN, ELECTRON))
+    made = written(tmp_path / "index", (replace(study, title="Dividing", values=(*study.values, told, shown)),), ())
+    with closing(Engine(made.root, EmbedderChoice())) as engine:
+        for text in ("mitosis", "phenotype:round", "dividing", "phenotype:round strain:mouse dividing"):
+            assert engine.search(SearchRequest(Level.STUDY, text, same_dataset=True)).total == 1, text
+
+
+def test_a_word_that_stands_for_too_many_words_of_images_is_asked_of_datasets_alone(tmp_path: Path) -> None:
+    images = [Image(f"plain/{n}", "plain", f"mo{n}x", None, ()) for n in range(500)]
+    made = written(tmp_path / "index", STUDIES[3:4], images)
+    with closing(Engine(made.root, EmbedderChoice())) as engine:
+        found = engine.search(SearchRequest(Level.STUDY, "mo*", same_dataset=True))
+    assert found.total == 1
+    assert any("400 words" in notice for notice in found.query.notices)
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    made = written(tmp_path / "index", STUDIES, IMAGES)
+    with closing(Engine(made.root, EmbedderChoice())) as engine:
+        engine.search(SearchRequest(Level.STUDY, "mouse", same_dataset=True))
+        assert list((tmp_path / "temporary").iterdir())
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_field_that_no_image_has_is_not_read_as_words_of_images(tmp_path: Path) -> None:
