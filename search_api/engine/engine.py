@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from pyroaring import BitMap
 
 from hooke.comparisons import (
@@ -372,19 +373,19 @@ class Engine:
 
     def _look(self, example: Example, options: LookOptions, reader: MetadataReader) -> tuple[Looking, Examples]:
         seen = see(reader, self._visuals, options.views, example.rasters, example.images)
-        vectors, queries = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
+        vectors, like = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
         unlike = seen.unlike([reader.get(Level.IMAGE, image) for image in example.negatives])
         excluded = BitMap(self._example_ordinals(example, reader))
         if options.exclude:
             excluded |= relatives(reader, seen.records, options.exclude)
-        by_average = options.examples == "average" or (unlike is not None and options.examples != "best")
-        contrast = None if unlike is None or by_average else unlike
+        by_average = options.examples == "average" or (bool(unlike) and options.examples != "best")
+        contrast = np.concatenate(unlike) if unlike and not by_average else None
         if contrast is not None:
             refuse_percentiles(options)
         looking = Looking(
             reader,
             vectors if contrast is None else Contrast(vectors, contrast),
-            towards(queries, unlike) if by_average else queries,
+            towards(like, unlike) if by_average else np.concatenate(like),
             1 if by_average else len(example.images) + len(example.rasters),
             seen.records,
             excluded,
