@@ -25,7 +25,15 @@ from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import OF_SIMILAR, CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
+from hooke.request import (
+    LOOK_PARAMETERS,
+    OF_SIMILAR,
+    CompletionRequest,
+    FacetRequest,
+    LookOptions,
+    SearchRequest,
+    ViewOptions,
+)
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -180,10 +188,11 @@ class Engine:
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
         """Images ranked by text and by look together; filters restrict both, text only ranks."""
-        asked = {name: getattr(options, name) for name in OF_SIMILAR}
-        for name, value in {**asked, "explain": request.explain}.items():
-            if value:
-                raise BadInput(f"{name}: it is of look-alikes; a combined search has `weight`, `exclude` and `group`")
+        given = {name: getattr(options, name) != getattr(PLAIN, name) for name in OF_SIMILAR}
+        foreign = next((name for name, asked in {**given, "explain": request.explain}.items() if asked), None)
+        if foreign is not None:
+            own = ", ".join(name for name in LOOK_PARAMETERS if name not in OF_SIMILAR)
+            raise BadInput(f"{foreign}: it is of look-alikes; a combined search has {own}")
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
