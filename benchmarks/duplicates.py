@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.quality import read_labelled
 from hooke.embed.base import Embedder, Raster, Vectors
-from hooke.embed.timm import DEFAULT_MODEL, load_embedder
+from hooke.embed.timm import load_embedder
 from hooke.pixels import Limits, read_raster
 from hooke.settings import read_settings
 
@@ -101,7 +101,7 @@ def embed_all(embedder: Embedder, paths: Sequence[Path], alter: Alter | None = N
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="a preset or a timm model")
+    parser.add_argument("--model", default="fast", help="a preset or a timm model")
     parser.add_argument("--copied", type=int, default=160, help="how many images to make copies of")
     asked = parser.parse_args()
     folder = read_settings().shared_data / "images" / "labelled"

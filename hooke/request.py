@@ -202,6 +202,18 @@ def read_expand(text: str | None) -> tuple[str, ...]:
     return names
 
 
+def read_switch(name: str, text: str | None) -> bool:
+    """Whether a parameter that is true or false is true; left out it is false.
+
+    >>> read_switch("strict", "Yes"), read_switch("strict", None)
+    (True, False)
+    """
+    said = (text or "false").casefold()
+    if said not in ("true", "1", "yes", "false", "0", "no"):
+        raise BadInput(f"{name} must be true or false, not {text!r}")
+    return said in ("true", "1", "yes")
+
+
 def read_same(text: str | None) -> bool:
     """Whether a `same` parameter asks that one dataset or image satisfies everything."""
     if text not in (None, "", SAME_DATASET):
@@ -242,7 +254,7 @@ views=ViewOptions(region=None, channel='', kind=None), examples='', exact=False)
     shares = {name: _share(name, given[name]) for name in ("min_percentile", "semantic", "weight") if name in given}
     size = _whole_number("similar_set", given["similar_set"]) if "similar_set" in given else None
     views = read_views(*(given.get(name, "") for name in VIEW_PARAMETERS))
-    rule, exact = given.get("examples", ""), _switch("exact", given.get("exact", "false"))
+    rule, exact = given.get("examples", ""), read_switch("exact", given.get("exact"))
     return LookOptions(
         given.get("exclude", ""), "group" in given, similar_set=size, views=views, examples=rule, exact=exact, **shares
     )
@@ -274,12 +286,6 @@ def read_views(region: str = "", channel: str = "", views: str = "") -> ViewOpti
 
 def _region(box: Box | None) -> str:
     return f"{box.x},{box.y},{box.width},{box.height}" if box else ""
-
-
-def _switch(name: str, text: str) -> bool:
-    if text.casefold() not in ("true", "1", "yes", "false", "0", "no"):
-        raise BadInput(f"{name} must be true or false, not {text!r}")
-    return text.casefold() in ("true", "1", "yes")
 
 
 def _share(name: str, text: str) -> float:

@@ -1,6 +1,6 @@
 """Query parameters, form fields and JSON bodies, narrowed to one `SearchRequest`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from hooke.comparisons import NEAR_DUPLICATE, DuplicatesRequest, read_threshold
@@ -22,6 +22,7 @@ from hooke.request import (
     read_range,
     read_same,
     read_sort,
+    read_switch,
 )
 
 Pairs = Iterable[tuple[str, str]]
@@ -117,7 +118,7 @@ def read_duplicates(pairs: Pairs) -> DuplicatesRequest:
             search.append((name, value))
     threshold = read_threshold(own.get("threshold", str(NEAR_DUPLICATE)))
     asked = read_request(Level.IMAGE, search, _without(_UNUSED_BY_DUPLICATES, *_OF_DUPLICATES))
-    return DuplicatesRequest(asked, threshold, _switch("across_studies", own))
+    return DuplicatesRequest(asked, threshold, read_switch("across_studies", own.get("across_studies")))
 
 
 def read_completion(pairs: Pairs) -> CompletionRequest:
@@ -145,10 +146,10 @@ def _request(
         read_expand(plain.get("expand")),
         _whole(size, plain.get(size, "10")),
         plain.get("cursor") or None,
-        _switch("strict", plain),
-        _switch("exclude_inferred", plain),
+        read_switch("strict", plain.get("strict")),
+        read_switch("exclude_inferred", plain.get("exclude_inferred")),
         read_sort(plain.get("sort")),
-        _switch("explain", plain),
+        read_switch("explain", plain.get("explain")),
         _counted(plain.get("count", "records")) == "studies",
         read_same(plain.get("same")),
     )
@@ -197,13 +198,6 @@ def _whole(name: str, text: str) -> int:
         return int(text)
     except ValueError as exc:
         raise BadInput(f"{name} must be a whole number, not {text!r}") from exc
-
-
-def _switch(name: str, plain: Mapping[str, str]) -> bool:
-    text = plain.get(name, "false").casefold()
-    if text not in ("true", "1", "yes", "false", "0", "no", ""):
-        raise BadInput(f"{name} must be true or false, not {text!r}")
-    return text in ("true", "1", "yes")
 
 
 def _without(unused: Sequence[str], *more: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from pyroaring import BitMap
 
 from hooke.comparisons import (
@@ -24,7 +25,15 @@ from hooke.fields import FACET_FIELDS, UNCOUNTED_FIELDS
 from hooke.index import existing_index
 from hooke.model import Level, Record
 from hooke.query import Among, And, Everything, Node, Query
-from hooke.request import OF_SIMILAR, CompletionRequest, FacetRequest, LookOptions, SearchRequest, ViewOptions
+from hooke.request import (
+    LOOK_PARAMETERS,
+    OF_SIMILAR,
+    CompletionRequest,
+    FacetRequest,
+    LookOptions,
+    SearchRequest,
+    ViewOptions,
+)
 from hooke.results import (
     CombinedResult,
     CompletionResult,
@@ -180,10 +189,11 @@ class Engine:
 
     def combined(self, example: Example, request: SearchRequest, options: LookOptions = PLAIN) -> CombinedResult:
         """Images ranked by text and by look together; filters restrict both, text only ranks."""
-        asked = {name: getattr(options, name) for name in OF_SIMILAR}
-        for name, value in {**asked, "explain": request.explain}.items():
-            if value:
-                raise BadInput(f"{name}: it is of look-alikes; a combined search has `weight`, `exclude` and `group`")
+        given = {name: getattr(options, name) != getattr(PLAIN, name) for name in OF_SIMILAR}
+        foreign = next((name for name, asked in {**given, "explain": request.explain}.items() if asked), None)
+        if foreign is not None:
+            own = ", ".join(name for name in LOOK_PARAMETERS if name not in OF_SIMILAR)
+            raise BadInput(f"{foreign}: it is of look-alikes; a combined search has {own}")
         request = replace(request, level=Level.IMAGE)
         with self._reading() as (reader, catalogue):
             understood = understand(request, reader, catalogue)
@@ -375,19 +385,19 @@ class Engine:
 
     def _look(self, example: Example, options: LookOptions, reader: MetadataReader) -> tuple[Looking, Examples]:
         seen = see(reader, self._visuals, options.views, example.rasters, example.images)
-        vectors, queries = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
+        vectors, like = self._visuals.vectors(reader.snapshot, seen.kind), seen.rows()
         unlike = seen.unlike([reader.get(Level.IMAGE, image) for image in example.negatives])
         excluded = BitMap(self._example_ordinals(example, reader))
         if options.exclude:
             excluded |= relatives(reader, seen.records, options.exclude)
-        by_average = options.examples == "average" or (unlike is not None and options.examples != "best")
-        contrast = None if unlike is None or by_average else unlike
+        by_average = options.examples == "average" or (bool(unlike) and options.examples != "best")
+        contrast = np.concatenate(unlike) if unlike and not by_average else None
         if contrast is not None:
             refuse_percentiles(options)
         looking = Looking(
             reader,
             vectors if contrast is None else Contrast(vectors, contrast),
-            towards(queries, unlike) if by_average else queries,
+            towards(like, unlike) if by_average else np.concatenate(like),
             1 if by_average else len(example.images) + len(example.rasters),
             seen.records,
             excluded,

@@ -18,6 +18,7 @@ from hooke.vectors.place import open_vectors
 from hooke.views import Kind
 
 Vectors = npt.NDArray[np.float32]
+_NOTHING_LEFT = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,21 @@ class Visuals:
         return embedder
 
 
-def towards(like: Vectors, unlike: Vectors | None) -> Vectors:
+def towards(like: Sequence[Vectors], unlike: Sequence[Vectors] = ()) -> Vectors:
     """One query row near the examples and away from the counter-examples: float32 (1, dim), of unit length.
 
+    Each is the rows of one example, and counts once however many they are. Raises BadInput where nothing is left.
     Rocchio 1971, with the weights of Manning, Raghavan & Schütze 2008, §9.1.1 scaled to 1 and 0.2.
     """
-    row = like.mean(axis=0, dtype=np.float64)
-    if unlike is not None:
-        row = row - 0.2 * unlike.mean(axis=0, dtype=np.float64)
-    unit: Vectors = (row / np.linalg.norm(row))[np.newaxis].astype(np.float32)
-    return unit
+    row = np.mean([_unit_mean(rows) for rows in like], axis=0)
+    if unlike:
+        row = row - 0.2 * np.mean([_unit_mean(rows) for rows in unlike], axis=0)
+    return _unit_mean(row[np.newaxis])[np.newaxis].astype(np.float32)
+
+
+def _unit_mean(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    mean: npt.NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64)
+    length = np.linalg.norm(mean)
+    if length < _NOTHING_LEFT:
+        raise BadInput("examples=average: these examples cancel each other out; give fewer, or examples=best")
+    return mean / length

@@ -48,16 +48,15 @@ class Examples:
             return Kind.CHANNEL
         return Kind.TILE if self.options.region and tiles else Kind.WHOLE
 
-    def rows(self) -> Vectors:
-        """The rows to search with. Raises BadInput for a channel, a region or pixels that are not there."""
+    def rows(self) -> list[Vectors]:
+        """The rows to search with, by example. Raises BadInput for a channel, a region or pixels that are not there."""
         if self.options.region and len(self.rasters) + len(self.records) != 1:
             raise BadInput("region: it is of one example; give one image file or one id")
-        return np.concatenate([rows.vectors for _, rows in self._asked])
+        return [rows.vectors for _, rows in self._asked]
 
-    def unlike(self, records: Sequence[Record]) -> Vectors | None:
-        """The rows not to be like, of the kind that is searched; None where there are none."""
-        rows = [self._of_channel(record.id, self._stored(record, self.kind), record).vectors for record in records]
-        return np.concatenate(rows) if rows else None
+    def unlike(self, records: Sequence[Record]) -> list[Vectors]:
+        """The rows not to be like, by example, of the kind that is searched."""
+        return [self._of_channel(record.id, self._stored(record, self.kind), record).vectors for record in records]
 
     def noticed(self, report: QueryReport) -> QueryReport:
         """The report, which then says what was searched with in place of what was asked for."""

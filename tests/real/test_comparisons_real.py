@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from hooke.comparisons import By, DuplicatesRequest, OutliersRequest, StudiesRequest
-from hooke.embed.timm import DEFAULT_MODEL
 from indexer.embedding import Model
 from indexer.pipeline import IndexJob, run
 from search_api.engine import EmbedderChoice, Engine
@@ -43,7 +42,7 @@ def engine(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     shutil.copyfile(first, root / "set" / "copied.png")
     Image.open(second).convert("RGB").save(root / "set" / "saved anew.tif")
     shutil.move(root / "pollen" / "0160.jpg", root / "blood" / "stray.jpg")
-    run(IndexJob(tuple(root / name for name in (*CLASSES, "set")), root / "index", None, (), Model(DEFAULT_MODEL)))
+    run(IndexJob(tuple(root / name for name in (*CLASSES, "set")), root / "index", None, (), Model("fast")))
     with closing(Engine(root / "index", EmbedderChoice())) as opened:
         yield opened
 

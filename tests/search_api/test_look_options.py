@@ -349,10 +349,18 @@ def test_combined_leaves_out_and_groups_as_look_alikes_do(engine: Engine) -> Non
 
 
 @pytest.mark.parametrize(
-    "options", [LookOptions(min_percentile=0.5), LookOptions(similar_set=3), LookOptions(semantic=0.5)]
+    "options",
+    [
+        LookOptions(min_percentile=0.5),
+        LookOptions(min_percentile=0),
+        LookOptions(similar_set=3),
+        LookOptions(semantic=0.5),
+    ],
 )
 def test_combined_refuses_what_is_of_look_alikes(engine: Engine, options: LookOptions) -> None:
-    with pytest.raises(BadInput, match="it is of look-alikes"):
+    with pytest.raises(
+        BadInput, match="of look-alikes; a combined search has exclude, group, examples, exact, weight, reg"
+    ):
         engine.combined(Example(images=EXAMPLES[0]), ask(), options)
 
 
