@@ -11,11 +11,14 @@ import pytest
 from pyroaring import BitMap
 
 from hooke.vectors import train as training
+from hooke.vectors.approximate import Approximate, Odds
 from hooke.vectors.base import Vectors
 from hooke.vectors.columns import live_images
 from hooke.vectors.reader import SegmentReader
 from hooke.vectors.segments import SegmentStore
 from hooke.vectors.train import HeldOutTest, train
+from hooke.vectors.trained import read_trained
+from hooke.vectors.workers import Workers
 from hooke.views import Kind
 from tests.contract.vector_store import block, brute_force, found, placed, unit
 
@@ -241,6 +244,40 @@ def test_images_of_several_rows_count_once(tmp_path: Path, monkeypatch: pytest.M
             shares.append(shared(found(answer), brute_force([tiles], ASKED[number : number + 1], 10, None)))
     assert len(shares) > 10
     assert np.mean(shares) > 0.95
+
+
+def test_images_of_many_rows_alike_are_answered_by_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest rows are of few images: as many rows as hits do not say how near the last hit is."""
+    monkeypatch.setattr(training, "_DEEP", 2048)
+    noise = np.random.default_rng(3).standard_normal((16_000, DIM)) / DIM**0.5
+    rows = unit(np.repeat(LOOKS[:2_000], 8, axis=0) + 0.1 * noise)
+    store = SegmentStore(tmp_path, SPACE, most_bytes=0)
+    tiles = placed(rows, np.repeat(np.arange(2_000), 8), Kind.TILE, np.zeros((16_000, 4)))
+    names = [store.append(tiles)]
+    lists, _ = train(names, store.open(names), live_images(store.open(names)), SILENT)
+    store.save_trained(lists, Kind.TILE)
+    reader = store.read(names, Kind.TILE)
+    answers = [reader.search(query[np.newaxis], 10) for query in ASKED[:20]]
+    right = [brute_force([tiles], query[np.newaxis], 10, None) for query in ASKED[:20]]
+    shares = [shared(found(answer), best) for answer, best in zip(answers, right, strict=True) if not answer.exact]
+    assert len(shares) > 10
+    assert np.mean(shares) > 0.93
+
+
+def test_what_is_deeper_than_held_out_rows_tested_is_searched_exactly(trained: Trained) -> None:
+    lists = read_trained(trained.file, SPACE)
+    assert lists is not None
+    shallow = replace(lists, odds=Odds(lists.odds.gaps, lists.odds.ranks[:3], lists.odds.shares[:3]))
+    assert shallow.odds.ranks.tolist() == [10, 30, 100]
+    segments = trained.store.open(trained.names)
+    tenth = BitMap(range(0, ROWS, 10))
+    answered = {}
+    for name, each in (("deep", lists), ("shallow", shallow)):
+        searched = Approximate(each, segments, live_images(segments), Workers(2))
+        answered[name] = [sum(bool(searched.search(q[None], 40, some)) for q in ASKED[:10]) for some in (None, tenth)]
+    assert answered["deep"][1] > 5, "the filter alone is no reason"
+    assert answered["shallow"][0] > 5
+    assert answered["shallow"][1] == 0
 
 
 def test_rows_without_any_order_are_searched_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
