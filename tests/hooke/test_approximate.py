@@ -1,16 +1,19 @@
 """Approximate search: what it says of itself holds, and where it cannot answer well it does not."""
 
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pyroaring import BitMap
 
 from hooke.vectors import train as training
+from hooke.vectors import trained as trained_file
 from hooke.vectors.approximate import Approximate, Odds
 from hooke.vectors.base import Vectors
 from hooke.vectors.columns import live_images
@@ -219,6 +222,35 @@ def test_open_readers_follow_the_lists_that_are_there(kept: Trained) -> None:
     kept.file.unlink()
     assert reader.search(ASKED[:1], 10).exact
     assert not list(kept.file.parent.iterdir())
+
+
+def test_lists_that_are_replaced_while_they_are_read_are_read_as_they_were(
+    kept: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, other = kept.file.read_bytes(), kept.file.with_name("other")
+    mapped = trained_file._mapped
+
+    def replaced(*arguments: Any) -> Iterator[trained_file.Array]:
+        other.write_bytes(content[:-8] + bytes(8))
+        other.replace(kept.file)
+        return mapped(*arguments)
+
+    monkeypatch.setattr(trained_file, "_mapped", replaced)
+    lists = read_trained(kept.file, SPACE)
+    assert lists is not None
+    assert lists.inverted.codes.tobytes() == content[-lists.inverted.codes.nbytes :]
+
+
+def test_what_killed_trainings_left_goes_with_the_next(kept: Trained) -> None:
+    lists = read_trained(kept.file, SPACE)
+    assert lists is not None
+    old, new = (kept.file.with_name(f"tmp-{name}") for name in ("old", "new"))
+    for each in (old, new):
+        each.write_bytes(b"unfinished")
+    os.utime(old, (0, 0))
+    kept.store.save_trained(lists, Kind.WHOLE)
+    assert (old.exists(), new.exists()) == (False, True)
+    new.unlink()
 
 
 def test_threads_and_company_leave_no_trace(trained: Trained, opened: SegmentReader) -> None:
