@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,10 +87,10 @@ def read_settings() -> Settings:
         cluster=_cluster_settings(),
         device=os.environ.get("HOOKE_DEVICE") or "auto",
         reading=ReadingSettings(
-            seconds=_number("HOOKE_IMAGE_SECONDS", float, DEFAULT_READING.seconds),
-            memory_bytes=_number("HOOKE_IMAGE_MEMORY", int, DEFAULT_READING.memory_bytes),
+            seconds=_number("HOOKE_IMAGE_SECONDS", float, DEFAULT_READING.seconds, above=0),
+            memory_bytes=_number("HOOKE_IMAGE_MEMORY", int, DEFAULT_READING.memory_bytes, above=0),
         ),
-        vector_bytes=_number("HOOKE_VECTOR_BYTES", int, 0) if os.environ.get("HOOKE_VECTOR_BYTES") else None,
+        vector_bytes=_number("HOOKE_VECTOR_BYTES", int, 0, above=-1) if os.environ.get("HOOKE_VECTOR_BYTES") else None,
     )
 
 
@@ -123,11 +124,15 @@ def _switch(name: str, default: bool) -> bool:
     return text == "true"
 
 
-def _number(name: str, kind: Callable[[str], T], default: T) -> T:
+def _number(name: str, kind: Callable[[str], T], default: T, *, above: float = -inf) -> T:
     text = os.environ.get(name)
     if not text:
         return default
+    wanted = "a whole number" if kind is int else "a number"
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError as exc:
-        raise BadInput(f"{name}={text!r} in the environment: give a number, or unset it") from exc
+        raise BadInput(f"{name}={text!r} in the environment: give {wanted}, or unset it") from exc
+    if not above < number < inf:
+        raise BadInput(f"{name}={text!r} in the environment: give {wanted} above {above:g}, or unset it")
+    return number

@@ -44,10 +44,12 @@ class Pool:
     """
 
     def __init__(self, workers: int, wording: Wording) -> None:
+        self._wording = wording
         self._workers = tuple(_Worker(wording) for _ in range(workers))
         self._cold = list(self._workers)
         self._idle: list[_Worker] = []
         self._is_starting = False
+        self._kills = 0
         self._changed = Condition()
 
     def ask(self, request: Mapping[str, object], data: bytes, receive: Receive[T], *, seconds: float) -> T:
@@ -55,16 +57,22 @@ class Pool:
 
         Raises TooLarge beyond the seconds, UnreadableImage where the process dies, and what it answers with.
         """
-        worker = self._taken()
+        kills = self._kills
+        worker = self._taken(kills)
         try:
-            return worker.ask({"size": len(data), "seconds": seconds, **request}, data, receive, seconds)
+            process = self._started(worker, kills)
+            return worker.ask(process, {"size": len(data), "seconds": seconds, **request}, data, receive, seconds)
         finally:
             with self._changed:
                 self._idle.append(worker)
                 self._changed.notify()
 
     def kill(self) -> None:
-        """End all processes now, those at work too: who waits for one is told that it crashed."""
+        """End all processes now, those at work too: who has one, or waits for one, is told that it crashed."""
+        with self._changed:
+            # before the processes: one that is started meanwhile is seen to be late
+            self._kills += 1
+            self._changed.notify_all()
         for worker in self._workers:
             worker.kill()
 
@@ -72,28 +80,43 @@ class Pool:
         """End the processes, once they are idle."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._idle) + len(self._cold) == len(self._workers))
-            for worker in self._idle:
+            for worker in self._workers:
                 worker.stop()
 
-    def _taken(self) -> "_Worker":
+    def _taken(self, kills: int) -> "_Worker":
         patience = time.monotonic() + _PATIENCE_SECONDS
         with self._changed:
             while not self._idle and not self._may_start(patience):
                 self._changed.wait(_PATIENCE_SECONDS)
+                self._check(kills)
             if self._idle:
                 return self._idle.pop()
             worker, self._is_starting = self._cold.pop(), True
-        self._start(worker)
+        self._start(worker, kills)
         return worker
+
+    def _check(self, kills: int) -> None:
+        """Raise what a crash raises where the processes were killed since there had been so many kills."""
+        if self._kills != kills:
+            raise UnreadableImage(self._wording.crashed)
+
+    def _started(self, worker: "_Worker", kills: int) -> "subprocess.Popen[bytes]":
+        try:
+            process = worker.start()
+        except BackendUnavailable:
+            self._check(kills)
+            raise
+        self._check(kills)
+        return process
 
     def _may_start(self, patience: float) -> bool:
         is_due = len(self._cold) == len(self._workers) or time.monotonic() >= patience
         return bool(self._cold) and is_due and not self._is_starting
 
-    def _start(self, worker: "_Worker") -> None:
+    def _start(self, worker: "_Worker", kills: int) -> None:
         """Start a process; others may be served by those before it meanwhile."""
         try:
-            worker.start()
+            self._started(worker, kills)
         except BaseException:
             self._cold.append(worker)
             raise
@@ -110,8 +133,15 @@ class _Worker:
         self._wording = wording
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, request: Mapping[str, object], data: bytes, receive: Receive[T], seconds: float) -> T:
-        process = self.start()
+    def ask(
+        self,
+        process: "subprocess.Popen[bytes]",
+        request: Mapping[str, object],
+        data: bytes,
+        receive: Receive[T],
+        seconds: float,
+    ) -> T:
+        """What the process, as `start` gave it, answers; where it was killed since, no other is started."""
         late = Event()
         timer = Timer(seconds, _kill, (process, late))
         timer.daemon = True

@@ -50,13 +50,18 @@ class Odds:
                 break
         return reaching
 
+    def is_beyond(self, gaps: Similarities, sizes: Positions) -> bool:
+        """Whether more rows should reach a similarity than the last rank has, so that no held-out row tested it."""
+        reaching = self.shares[-1][np.searchsorted(self.gaps, gaps)]
+        return float(reaching @ sizes) > self.ranks[-1]
+
 
 @dataclass(frozen=True)
 class Trained:
     """Lists of the rows of some segments, and what held-out rows told of them.
 
-    segments: the names, and their numbers of rows, which are numbered through. depths: of how many rows by code the k
-    nearest are chosen, for each k that was measured.
+    segments: the names, and their numbers of rows, which are numbered through. veil: by how much codes make near rows
+    seem less alike. doubt: by how much the stated recall was too high, which is taken off.
     """
 
     inverted: Inverted
@@ -88,6 +93,9 @@ class Approximate:
         self._live = tuple(live)
         self._workers = workers
         self._begins = np.append(0, np.cumsum([rows for _, rows in trained.segments]))
+        there = [segment for segment in segments if segment is not None]
+        rows, images = (sum(map(len, each)) for each in ([s.ordinals for s in there], [s.images for s in there]))
+        self._rows_an_image = -(-rows // max(1, images))
 
     def search(self, queries: Vectors, k: int, allowed: BitMap | None) -> Neighbours | None:
         """The k nearest of the trained images; None where too much would have to be read, or nothing can be said."""
@@ -97,15 +105,15 @@ class Approximate:
             return None
         probes = [_Probe(self._trained, query, chosen, _KEPT + _KEPT_A_HIT * k) for query in queries]
         for probe in probes:
-            probe.read(probe.first(k), self._workers)
-        reached = self._kth(queries, [probe.rows[: 2 * k] for probe in probes], k)
+            probe.read(probe.first(k * self._rows_an_image), self._workers)
+        reached = self._kth(queries, [self._few(probe.rows, 2 * k) for probe in probes], k)
         more = [probe.hopeful(reached, spared / len(probes)) for probe in probes]
         if any(probe.would_read(lists) > _MOST_READ for probe, lists in zip(probes, more, strict=True)):
             return None
         for probe, lists in zip(probes, more, strict=True):
             probe.read(lists, self._workers)
-        reached = self._kth(queries, [probe.rows[: 2 * k] for probe in probes], k)
-        if any(probe.hides(reached) for probe in probes):
+        reached = self._kth(queries, [self._few(probe.rows, 2 * k) for probe in probes], k)
+        if any(probe.hides(reached) or probe.is_untested(reached) for probe in probes):
             return None
         ordinals, similarities = self._scored(queries, [probe.near(reached) for probe in probes])
         best = np.lexsort((ordinals, -similarities))[:k]
@@ -126,6 +134,13 @@ class Approximate:
                 known = np.frombuffer((live & BitMap(here)).to_array(), dtype=np.uint32)
                 found[its] = np.where(np.isin(here, known), here, -1)
         return found
+
+    def _few(self, rows: Positions, images: int) -> Positions:
+        """Of some rows the first of each image, of so many images."""
+        if all(segment is None or segment.is_single for segment in self._segments):
+            return rows[:images]
+        first = np.sort(np.unique(self.ordinals(rows), return_index=True)[1])
+        return rows[first[:images]]
 
     def _kth(self, queries: Vectors, rows: Sequence[Positions], k: int) -> float:
         """The similarity of the k-th nearest of the images of some rows, which the k-th nearest of all reaches."""
@@ -199,8 +214,15 @@ class _Probe:
 
     def expected(self, similarity: float) -> Similarities:
         """How many rows of each unread list should reach a similarity."""
-        gaps = (similarity - self._likeness) / np.maximum(self._inverted.spreads, 1e-9)
-        return self._unread * self._odds.reaching(gaps, self._inverted.sizes)
+        return self._unread * self._odds.reaching(self._gaps(similarity), self._inverted.sizes)
+
+    def is_untested(self, similarity: float) -> bool:
+        """Whether a similarity is deeper than held-out rows were tested."""
+        return self._odds.is_beyond(self._gaps(similarity), self._inverted.sizes)
+
+    def _gaps(self, similarity: float) -> Similarities:
+        gaps: Similarities = (similarity - self._likeness) / np.maximum(self._inverted.spreads, 1e-9)
+        return gaps
 
     def hopeful(self, similarity: float, spared: float) -> Positions:
         """The unread lists but those that together should have no more than `spared` rows that reach a similarity."""

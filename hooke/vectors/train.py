@@ -25,9 +25,9 @@ _SAMPLE_A_LIST = 64
 _HELD_OUT = 200
 """Rows that no centre is trained with: half of them teach the odds, half of them test what is said."""
 _DEEP = 8_192
-"""Of the held-out rows so many nearest are found."""
+"""Of the held-out rows so many nearest are found: what is deeper is tested by nothing, and searched exactly."""
 MEASURED_K = (10, 100, 1_000)
-_RANKS = (10, 30, 100, 300, 1_000, 3_000, _DEEP)
+_RANKS = (10, 30, 100, 300, 1_000, 3_000)  # and the deepest
 SHARES = (1.0, 0.3, 0.1, 0.03)
 _AWAY = 0.01  # a filter without so many of the nearest, such as the images of the query's own study
 _HIDDEN = 0.01  # of the hits codes may hide
@@ -143,7 +143,8 @@ def _held_out(segments: Sequence[Segment], numbers: Positions, total: int, progr
 
 def _odds(inverted: Inverted, held_out: _HeldOut) -> Odds:
     """What share of a list's rows is among so many nearest of a query, by how far the last of these is above it."""
-    ranks = np.array([rank for rank in _RANKS if rank <= held_out.nearest.shape[1]])
+    deepest = held_out.nearest.shape[1]
+    ranks = np.array([*(rank for rank in _RANKS if rank < deepest), deepest])
     gaps, hits = [], []
     for query, nearest, similarities in zip(held_out.rows, held_out.nearest, held_out.similarities, strict=True):
         likeness = kernels.scan(inverted.centres, query[np.newaxis])

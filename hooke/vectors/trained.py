@@ -6,9 +6,12 @@ One line of JSON, then the arrays. It is written whole and renamed, so that a se
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import numpy as np
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 _HEADER_BYTES = 2**16  # a multiple of 8: arrays are read where they lie
 _HEADER_MOST = 2**26
+_ABANDONED_SECONDS = 3_600
 Array = npt.NDArray[np.generic]
 
 
@@ -96,6 +100,7 @@ def write_trained(path: Path, trained: Trained, fingerprint: str) -> None:
     header = json.dumps({"body": body, "sha256": _digest(body)}).encode()
     padding = -(len(header) + 1) % _HEADER_BYTES
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
     unfinished = path.with_name(f"tmp-{uuid4().hex}")
     try:
         with unfinished.open("wb") as file:
@@ -103,6 +108,14 @@ def write_trained(path: Path, trained: Trained, fingerprint: str) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed trainings left; one that is written now has changed within the hour."""
+    for left in folder.glob("tmp-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()
 
 
 def read_trained(path: Path, fingerprint: str) -> Trained | None:
@@ -115,7 +128,8 @@ def read_trained(path: Path, fingerprint: str) -> Trained | None:
                 raise ValueError("it is of another space or format, or its header does not hold")
             if hashlib.file_digest(file, "sha256").hexdigest() != body["payload"]:
                 raise ValueError("its checksum does not hold")
-        begins, spreads, rows, centres, lists, codes = _mapped(path, begin, _Shape(*body["shape"]))
+            # of the open file: another may have its name by now
+            begins, spreads, rows, centres, lists, codes = _mapped(file, begin, _Shape(*body["shape"]))
         inverted = Inverted(centres, spreads, begins, rows, lists, codes)  # type: ignore[arg-type]  # by _Shape.arrays
         odds = Odds(
             np.array(body["gaps"], dtype=np.float64),
@@ -131,9 +145,9 @@ def read_trained(path: Path, fingerprint: str) -> Trained | None:
     return None
 
 
-def _mapped(path: Path, begin: int, shape: _Shape) -> Iterator[Array]:
+def _mapped(file: BinaryIO, begin: int, shape: _Shape) -> Iterator[Array]:
     for kind, size in shape.arrays():
-        array = np.memmap(path, dtype=kind, mode="r", offset=begin, shape=size)
+        array = np.memmap(file, dtype=kind, mode="r", offset=begin, shape=size)
         begin += array.nbytes
         yield np.asarray(array)
 

@@ -1,21 +1,27 @@
 """Approximate search: what it says of itself holds, and where it cannot answer well it does not."""
 
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pyroaring import BitMap
 
 from hooke.vectors import train as training
+from hooke.vectors import trained as trained_file
+from hooke.vectors.approximate import Approximate, Odds
 from hooke.vectors.base import Vectors
 from hooke.vectors.columns import live_images
 from hooke.vectors.reader import SegmentReader
 from hooke.vectors.segments import SegmentStore
 from hooke.vectors.train import HeldOutTest, train
+from hooke.vectors.trained import read_trained
+from hooke.vectors.workers import Workers
 from hooke.views import Kind
 from tests.contract.vector_store import block, brute_force, found, placed, unit
 
@@ -218,6 +224,35 @@ def test_open_readers_follow_the_lists_that_are_there(kept: Trained) -> None:
     assert not list(kept.file.parent.iterdir())
 
 
+def test_lists_that_are_replaced_while_they_are_read_are_read_as_they_were(
+    kept: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, other = kept.file.read_bytes(), kept.file.with_name("other")
+    mapped = trained_file._mapped
+
+    def replaced(*arguments: Any) -> Iterator[trained_file.Array]:
+        other.write_bytes(content[:-8] + bytes(8))
+        other.replace(kept.file)
+        return mapped(*arguments)
+
+    monkeypatch.setattr(trained_file, "_mapped", replaced)
+    lists = read_trained(kept.file, SPACE)
+    assert lists is not None
+    assert lists.inverted.codes.tobytes() == content[-lists.inverted.codes.nbytes :]
+
+
+def test_what_killed_trainings_left_goes_with_the_next(kept: Trained) -> None:
+    lists = read_trained(kept.file, SPACE)
+    assert lists is not None
+    old, new = (kept.file.with_name(f"tmp-{name}") for name in ("old", "new"))
+    for each in (old, new):
+        each.write_bytes(b"unfinished")
+    os.utime(old, (0, 0))
+    kept.store.save_trained(lists, Kind.WHOLE)
+    assert (old.exists(), new.exists()) == (False, True)
+    new.unlink()
+
+
 def test_threads_and_company_leave_no_trace(trained: Trained, opened: SegmentReader) -> None:
     one = SegmentReader(trained.store.open(trained.names), threads=1, lists=opened._lists)
     alone = [one.search(ASKED[number : number + 2], 10) for number in range(24)]
@@ -241,6 +276,40 @@ def test_images_of_several_rows_count_once(tmp_path: Path, monkeypatch: pytest.M
             shares.append(shared(found(answer), brute_force([tiles], ASKED[number : number + 1], 10, None)))
     assert len(shares) > 10
     assert np.mean(shares) > 0.95
+
+
+def test_images_of_many_rows_alike_are_answered_by_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest rows are of few images: as many rows as hits do not say how near the last hit is."""
+    monkeypatch.setattr(training, "_DEEP", 2048)
+    noise = np.random.default_rng(3).standard_normal((16_000, DIM)) / DIM**0.5
+    rows = unit(np.repeat(LOOKS[:2_000], 8, axis=0) + 0.1 * noise)
+    store = SegmentStore(tmp_path, SPACE, most_bytes=0)
+    tiles = placed(rows, np.repeat(np.arange(2_000), 8), Kind.TILE, np.zeros((16_000, 4)))
+    names = [store.append(tiles)]
+    lists, _ = train(names, store.open(names), live_images(store.open(names)), SILENT)
+    store.save_trained(lists, Kind.TILE)
+    reader = store.read(names, Kind.TILE)
+    answers = [reader.search(query[np.newaxis], 10) for query in ASKED[:20]]
+    right = [brute_force([tiles], query[np.newaxis], 10, None) for query in ASKED[:20]]
+    shares = [shared(found(answer), best) for answer, best in zip(answers, right, strict=True) if not answer.exact]
+    assert len(shares) > 10
+    assert np.mean(shares) > 0.93
+
+
+def test_what_is_deeper_than_held_out_rows_tested_is_searched_exactly(trained: Trained) -> None:
+    lists = read_trained(trained.file, SPACE)
+    assert lists is not None
+    shallow = replace(lists, odds=Odds(lists.odds.gaps, lists.odds.ranks[:3], lists.odds.shares[:3]))
+    assert shallow.odds.ranks.tolist() == [10, 30, 100]
+    segments = trained.store.open(trained.names)
+    tenth = BitMap(range(0, ROWS, 10))
+    answered = {}
+    for name, each in (("deep", lists), ("shallow", shallow)):
+        searched = Approximate(each, segments, live_images(segments), Workers(2))
+        answered[name] = [sum(bool(searched.search(q[None], 40, some)) for q in ASKED[:10]) for some in (None, tenth)]
+    assert answered["deep"][1] > 5, "the filter alone is no reason"
+    assert answered["shallow"][0] > 5
+    assert answered["shallow"][1] == 0
 
 
 def test_rows_without_any_order_are_searched_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

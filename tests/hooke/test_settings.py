@@ -46,6 +46,23 @@ def test_a_limit_that_is_no_number_is_refused_in_one_line(monkeypatch: pytest.Mo
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("IMAGE_SECONDS", text) for text in ("0", "-1", "nan", "inf")),
+        *(("IMAGE_MEMORY", text) for text in ("0", "-1", "1e9")),
+        *(("VECTOR_BYTES", text) for text in ("-5", "1e9")),
+    ],
+)
+def test_a_limit_that_nothing_can_keep_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(f"HOOKE_{name}", text)
+    with pytest.raises(BadInput, match="a number above" if name == "IMAGE_SECONDS" else "a whole number"):
+        read_settings()
+    monkeypatch.setenv("HOOKE_VECTOR_BYTES", "0")
+    monkeypatch.delenv(f"HOOKE_IMAGE_{name.partition('_')[2]}", raising=False)
+    assert read_settings().vector_bytes == 0
+
+
 def test_a_cluster_is_reached_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*CLUSTER, "API_KEY"):
         monkeypatch.delenv(f"HOOKE_ELASTICSEARCH_{name}", raising=False)

@@ -42,10 +42,10 @@ import os
 from indexer import distribution
 if distribution.look.__name__ != "dying":  # Dask may run this twice
     read = distribution.look
-def dying(asked, space):
+def dying(asked, *rest):
     if {POISON!r} in asked.path:
         os._exit(9)
-    return read(asked, space)
+    return read(asked, *rest)
 distribution.look = dying
 """
 IMAGES = 18
@@ -95,7 +95,7 @@ def job(index: Path, archive: Path, workers: str) -> IndexJob:
 
 
 def files(index: Path) -> dict[str, bytes]:
-    """What an index has of each kind of rows, however long its segments, and its thumbnails."""
+    """What an index has of each kind of rows, however its segments were cut (each minute too), and its thumbnails."""
     directory = IndexDirectory(index)
     with closing(SqliteStore(directory.metadata)) as store, store.read() as reader:
         segments = reader.snapshot.manifest.segments
@@ -105,6 +105,11 @@ def files(index: Path) -> dict[str, bytes]:
         for each in sorted((index / "vectors" / segment).iterdir()):
             if each.suffix != ".json":
                 found[f"{segment.partition('-')[0]} {each.name}"] += each.read_bytes()
+    for kind in {name.partition(" ")[0] for name in found}:
+        ordinals = np.frombuffer(found[f"{kind} ordinals.u32"], np.uint32)
+        order = np.argsort(ordinals, kind="stable")
+        for name in [name for name in found if name.startswith(f"{kind} ")]:
+            found[name] = np.frombuffer(found[name], np.uint8).reshape(len(ordinals), -1)[order].tobytes()
     pictures = [path for path in (index / "thumbnails").rglob("*") if path.is_file()]
     return found | {path.relative_to(index).as_posix(): path.read_bytes() for path in pictures}
 

@@ -3,12 +3,15 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from hooke.pixels import pool
+from hooke.errors import UnreadableImage
+from hooke.pixels import FileReader, Limits, pool
 from hooke.settings import ReadingSettings
 from indexer.embedding import EmbeddingRun
 from indexer.pipeline import IndexJob, run
@@ -68,6 +71,29 @@ def test_a_pipe_that_is_named_like_an_image_is_told_at_once(tmp_path: Path) -> N
     told = {Path(line.path).name: line.reason for line in report.quarantined}
     assert told == dict.fromkeys(names, "it is no plain file")
     assert report.embedded == 2
+
+
+def test_who_waits_for_a_process_when_all_are_killed_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_images(tmp_path / "images", 4)
+    monkeypatch.setattr(pool, "_ask", signal_at(".png", signal.SIGSTOP))
+    reader = FileReader(1)
+
+    def read(number: int) -> None:
+        settings = ReadingSettings(seconds=20)
+        reader.read_changed(str(images / f"field{number:03}.png"), Limits(), None, settings=settings)
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(read, number) for number in range(4)]
+        while not any(worker._process for worker in reader._pool._workers):
+            time.sleep(0.05)
+        began = time.monotonic()
+        reader.kill()
+        raised = [each.exception() for each in asked]
+    assert all(isinstance(each, UnreadableImage) and "was killed" in str(each) for each in raised)
+    assert time.monotonic() - began < 15, "another process was started, and hung"
+    monkeypatch.undo()
+    assert reader.read_changed(str(images / "field000.png"), Limits(), None) is not None
+    reader.close()
 
 
 def test_ctrl_c_does_not_wait_for_an_image_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

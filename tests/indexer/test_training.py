@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from hooke.cli import app
 from hooke.embed.fingerprint import load_space
+from hooke.errors import BadInput
 from hooke.index import IndexDirectory
 from hooke.model import Level
 from hooke.query import Everything
@@ -21,9 +23,11 @@ from hooke.request import LookOptions, SearchRequest
 from hooke.settings import DEFAULT_CLUSTER
 from hooke.store.choose import open_store
 from hooke.vectors.place import open_vectors
+from hooke.vectors.segments import SegmentStore
+from hooke.views import Kind
 from indexer import training
 from search_api.engine import EmbedderChoice, Engine, Example
-from tests.contract.vector_store import block
+from tests.contract.vector_store import block, placed
 from tests.hooke.test_approximate import looks
 from tests.indexer.archives import MODEL, index_all, write_images, write_manifest
 
@@ -122,6 +126,29 @@ def test_a_killed_training_leaves_the_former_lists(index: Path, trained: str) ->
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert file.read_bytes() == before
+
+
+def test_segments_that_are_merged_away_meanwhile_are_no_damage(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "FEWEST_ROWS", 1_000)
+    copy = IndexDirectory(shutil.copytree(index, tmp_path / "index"))
+    with closing(open_store(copy, DEFAULT_CLUSTER)) as store, store.write() as writer:
+        with store.read() as reader:
+            manifest, ordinals = reader.snapshot.manifest, reader.ordinals(Level.IMAGE, Everything())
+        vectors = open_vectors(copy, str(manifest.space), DEFAULT_CLUSTER)
+        assert isinstance(vectors, SegmentStore)
+        made = vectors.append(placed(looks(1_000, seed=1), list(ordinals)[:1_000], Kind.CHANNEL, [[0]] * 1_000))
+        writer.commit(replace(manifest, segments=(*manifest.segments, made)))
+
+        def progress(what: str, done: int, of: int) -> None:
+            writer.commit(manifest)
+            vectors.discard_except(manifest.segments)
+
+        with pytest.raises(BadInput, match=r"merged meanwhile.*run again"):
+            training.train_index(copy.root, progress)
+    assert vectors.trained_file(Kind.WHOLE).exists()
+    assert not vectors.trained_file(Kind.CHANNEL).exists()
 
 
 def test_what_cannot_be_trained_is_told(index: Path, tmp_path: Path) -> None:
