@@ -43,7 +43,7 @@ from search_api.engine import EmbedderChoice, Engine
 
 T = TypeVar("T")
 Waited = tuple[float, float]
-"""Milliseconds by the clock, and of one core's work."""
+"""Milliseconds by the clock, and of processor time, of all threads."""
 ONTOLOGY_FACETS = ("organism", "imaging_method", "cell_line", "phenotype", "anatomy")
 FACETS = (*ONTOLOGY_FACETS, "archive", "licence", "year", "dataset", "channels")
 KEEP = (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0)
@@ -201,7 +201,7 @@ def indexing(source: Path, directory: Path, count: int) -> Iterator[Measured]:
     figures = json.loads((directory / "indexed.json").read_text(encoding="utf-8"))
     print(
         f"{count:,} images were indexed in {figures['seconds']:,.0f} s under a load of {figures.get('load', nan):.1f}, "
-        f"{figures['worked']:,.0f} s of one core's work; {figures['before'] / 1e6:,.0f} MB of memory are the rows"
+        f"{figures['worked']:,.0f} s of processor time; {figures['before'] / 1e6:,.0f} MB of memory are the rows"
     )
     for name, seconds in (("", figures["seconds"]), (" of work", figures["worked"])):
         yield Measured(f"indexing 1,000 images{name} ({count / seconds:,.0f}/s)", 1000 * seconds / count, 0.25, "s")

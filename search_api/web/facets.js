@@ -14,6 +14,8 @@ const MORE_ROWS = 20;
 const FIND_FROM = 12;
 /** Stands for the top level in what is asked for: groups that it passes over may be cut, and not be among the values. */
 const TOP = { id: "" };
+/** As the server reads them: the top level of a field of numbers has ranges in their place, and so brings none. */
+const NUMBER = /^\s*([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|\d{4}-\d\d-\d\d(t.*)?)\s*$/i;
 
 /** The fields to count: the usual ones that records have, and those that were asked for. */
 export function shownFields(state, known) {
@@ -112,6 +114,7 @@ export class FacetPanel {
 
   /** Whether a facet that came cut to its most frequent values may lack what is below one of them. */
   isCut({ values }, node) {
+    if (node === TOP && values.every((value) => NUMBER.test(value.id))) return false;
     return values.length >= FACET_VALUES && node.id !== node.label && !node.leaf && !this.fetched.get(values)?.has(node.id);
   }
 

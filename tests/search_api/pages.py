@@ -110,8 +110,8 @@ def index_unread_archive(root: Path) -> Path:
     folder.mkdir()
     for number in range(30):
         stripes(4).save(folder / f"{number:02}.png")
-    rows = "".join(f"{number:02}.png\tField {number:02}\n" for number in range(30))
-    (folder / "manifest.tsv").write_text(f"path\ttitle\n{rows}")
+    rows = "".join(f"{number:02}.png\tField {number:02}\t{number}\tA{number:02}\n" for number in range(30))
+    (folder / "manifest.tsv").write_text(f"path\ttitle\tpassage\twell\n{rows}")
     run(IndexJob((folder,), root / "index"))
     return root / "index"
 

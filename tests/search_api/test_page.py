@@ -207,6 +207,15 @@ def test_more_values_are_asked_for_where_all_groups_of_a_cut_facet_are_passed_ov
     expect(more).to_have_count(0)
 
 
+def test_more_numbers_are_not_offered_where_the_server_has_ranges_of_them(browser: Browser, text_index: Path) -> None:
+    with serving(text_index) as address, watched(browser, address) as seen:
+        _cut_facets(seen.page)
+        page = _open(seen, "/?level=images&show=passage&show=well", "30 images")
+        expect(page.get_by_role("button", name="Show more values of well")).to_have_count(1)
+        expect(_value(page, "passage", "0")).to_have_count(1)
+        expect(page.get_by_role("button", name="Show more values of passage")).to_have_count(0)
+
+
 def test_two_quick_choices_both_count(seen: Seen) -> None:
     page = _open(seen, "/", "5 images")
 
