@@ -196,7 +196,8 @@ def test_what_is_no_cluster_is_refused_within_seconds(archive: Path, tmp_path: P
 
 def test_the_command_takes_a_number_of_processes(archive: Path, alone: tuple[Path, Report], tmp_path: Path) -> None:
     inputs = [str(archive), str(archive.parent / "screen")]
-    command = [sys.executable, "-m", "hooke", "index", *inputs, "--index", str(tmp_path), "--workers", "1", "--json"]
+    options = ["--index", str(tmp_path), "--model", MODEL.name, "--workers", "1", "--json"]
+    command = [sys.executable, "-m", "hooke", "index", *inputs, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["embedded"] == IMAGES
