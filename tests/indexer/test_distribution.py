@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import copyfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,6 +203,28 @@ def test_the_command_takes_a_number_of_processes(archive: Path, alone: tuple[Pat
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["embedded"] == IMAGES
     assert files(tmp_path) == files(alone[0])
+
+
+def test_one_look_that_sees_no_worker_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler whose only worker starts anew at that moment, and one that stays without."""
+    monkeypatch.setattr(distribution, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(distribution, "PATIENCE_SECONDS", 0.5)
+
+    class Slow:
+        looks = 0
+
+        def exception(self, timeout: float) -> None:
+            self.looks += 1
+            if self.looks < 3 or not workers:
+                time.sleep(timeout)
+                raise TimeoutError
+
+    hands, future, workers = distribution.Workers.__new__(distribution.Workers), Slow(), {"a": 1}
+    hands._client = SimpleNamespace(nthreads=lambda: {} if future.looks == 1 else workers)  # type: ignore[assignment]
+    assert hands._failure(future) is None  # type: ignore[arg-type]
+    workers.clear()
+    with pytest.raises(BackendUnavailable, match="no worker"):
+        hands._failure(future)  # type: ignore[arg-type]
 
 
 def test_an_image_that_kills_its_workers_is_quarantined_alone(
