@@ -7,6 +7,7 @@ read them. When a worker is lost, Dask has its work done again by others; what f
 """
 
 import os
+import time
 from asyncio import to_thread
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -48,6 +49,7 @@ from indexer.sources import Quarantined
 CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 60
 """How long a cluster may be without a worker before the run gives up."""
+_LOOK_SECONDS = 5
 _HERE = "127.0.0.1"
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 """Ctrl-C reaches all processes of a terminal; it is the command's to end them."""
@@ -279,11 +281,14 @@ class Workers:
         return failure
 
     def _failure(self, future: "Future[T]") -> Exception | None:
+        seen = time.monotonic()
         while True:
             try:
-                failure: Exception | None = future.exception(timeout=PATIENCE_SECONDS)
+                failure: Exception | None = future.exception(timeout=min(_LOOK_SECONDS, PATIENCE_SECONDS))
             except TimeoutError:
-                if not self._client.nthreads():
+                if self._client.nthreads():
+                    seen = time.monotonic()
+                elif time.monotonic() - seen >= PATIENCE_SECONDS:
                     raise BackendUnavailable(
                         f"the Dask scheduler has had no worker for {PATIENCE_SECONDS} s: "
                         "start some, and run the same command again"

@@ -213,6 +213,9 @@ def check_name(model: str) -> None:
 
 
 def _check_network(model: str) -> None:
+    preset = preset_of(model)  # its own model has no such name: a suffix was cut off
+    if preset is not None and not timm.is_model(model):
+        raise UnknownModel(f"the preset {preset.name} takes no suffix: it stands for {preset.model} of timm")
     if not timm.is_model(model):
         names = [*(each.name for each in PRESETS), *timm.list_models()]
         near = [found for found, _, _ in process.extract(model, names, scorer=fuzz.ratio, limit=3)]

@@ -53,7 +53,7 @@ class Odds:
     def is_beyond(self, gaps: Similarities, sizes: Positions) -> bool:
         """Whether more rows should reach a similarity than the last rank has, so that no held-out row tested it."""
         reaching = self.shares[-1][np.searchsorted(self.gaps, gaps)]
-        return float(reaching @ sizes) > self.ranks[-1]
+        return float(reaching @ sizes) > int(self.ranks[-1])
 
 
 @dataclass(frozen=True)

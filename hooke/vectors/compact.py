@@ -1,6 +1,6 @@
 """Many small segments made one, without the rows of images that are replaced or gone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -38,26 +38,39 @@ FEW = 8
 
 
 def tidy(store: SegmentStore, names: Sequence[str], keep: BitMap) -> tuple[str, ...]:
-    """As `compact`, of what repays itself soon: a row is merged into a segment at least twice as large each time."""
-    return compact(store, names, keep, _due)
+    """As `compact`, of what repays itself soon: a row is merged into a segment at least twice as large each time.
+
+    Segments that trained lists name are left alone: merged, they would be searched exactly again.
+    """
+    return compact(store, names, keep, _due, store.trained_segments())
 
 
-def compact(store: SegmentStore, names: Sequence[str], keep: BitMap, choose: Choose | None = None) -> tuple[str, ...]:
+def compact(
+    store: SegmentStore,
+    names: Sequence[str],
+    keep: BitMap,
+    choose: Choose | None = None,
+    fixed: Container[str] = (),
+) -> tuple[str, ...]:
     """Names of segments, oldest first, with the same rows of the images to keep; the same names if that gains nothing.
 
-    Segments of one kind are merged with each other; the kinds follow one another.
+    Segments of one kind are merged with each other; the kinds follow one another. fixed: those that stay as they are.
     What is merged is read whole and checked first. Raises CorruptIndex, NoSpace. The former segments stay where they
     are: whoever has them open goes on reading them.
     """
     choose = choose or _worth_merging
-    compacted = [name for kind in Kind for name in _compact_kind(store, of_kind(names, kind), keep, choose)]
+    compacted = [name for kind in Kind for name in _compact_kind(store, of_kind(names, kind), keep, choose, fixed)]
     return tuple(names) if set(compacted) == set(names) else tuple(compacted)
 
 
-def _compact_kind(store: SegmentStore, names: Sequence[str], keep: BitMap, choose: Choose) -> tuple[str, ...]:
+def _compact_kind(
+    store: SegmentStore, names: Sequence[str], keep: BitMap, choose: Choose, fixed: Container[str]
+) -> tuple[str, ...]:
     segments = store.open(names)
     useful = [live & keep for live in live_images(segments)]
-    merged = choose(segments, useful)
+    free = [name not in fixed for name in names]
+    due = iter(choose(list(compress(segments, free)), list(compress(useful, free))))
+    merged = [is_free and next(due) for is_free in free]
     if not any(merged):
         return tuple(names)
     store.verify(list(compress(names, merged)))

@@ -28,7 +28,7 @@ from hooke.vectors.base import Block, Vectors, of_kind, segment_name
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
-from hooke.vectors.trained import Lists, write_trained
+from hooke.vectors.trained import Lists, named_segments, write_trained
 from hooke.views import Kind
 
 FORMAT = 2
@@ -106,6 +106,10 @@ class SegmentStore:
         with _disk_errors(self._directory):
             write_trained(self.trained_file(kind), trained, self._fingerprint)
             return self.trained_file(kind).stat().st_size
+
+    def trained_segments(self) -> set[str]:
+        """The segments that trained lists name, of all kinds."""
+        return {name for kind in Kind for name in named_segments(self.trained_file(kind), self._fingerprint)}
 
     def trained_file(self, kind: Kind) -> Path:
         """The trained lists of a kind, which `hooke train` makes: delete it at will."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import numpy as np
@@ -122,10 +122,7 @@ def read_trained(path: Path, fingerprint: str) -> Trained | None:
     """What a file has; None, and a line in the log, where there is none, or one that does not hold."""
     try:
         with path.open("rb") as file:
-            content = json.loads(file.readline(_HEADER_MOST))
-            body, begin = content["body"], file.tell()
-            if body["format"] != FORMAT or body["fingerprint"] != fingerprint or _digest(body) != content["sha256"]:
-                raise ValueError("it is of another space or format, or its header does not hold")
+            body, begin = _header(file, fingerprint), file.tell()
             if hashlib.file_digest(file, "sha256").hexdigest() != body["payload"]:
                 raise ValueError("its checksum does not hold")
             # of the open file: another may have its name by now
@@ -143,6 +140,23 @@ def read_trained(path: Path, fingerprint: str) -> Trained | None:
     except (OSError, ValueError, KeyError, TypeError) as exc:
         logger.warning("%s is not used (%s): searching exactly; make it anew with `hooke train`", path, exc)
     return None
+
+
+def named_segments(path: Path, fingerprint: str) -> list[str]:
+    """The segments of which a file has lists; none where there is none, or its header does not hold."""
+    try:
+        with path.open("rb") as file:
+            return [str(name) for name, _ in _header(file, fingerprint)["segments"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _header(file: BinaryIO, fingerprint: str) -> dict[str, Any]:
+    content = json.loads(file.readline(_HEADER_MOST))
+    body: dict[str, Any] = content["body"]
+    if body["format"] != FORMAT or body["fingerprint"] != fingerprint or _digest(body) != content["sha256"]:
+        raise ValueError("it is of another space or format, or its header does not hold")
+    return body
 
 
 def _mapped(file: BinaryIO, begin: int, shape: _Shape) -> Iterator[Array]:

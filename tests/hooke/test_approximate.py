@@ -17,6 +17,7 @@ from hooke.vectors import trained as trained_file
 from hooke.vectors.approximate import Approximate, Odds
 from hooke.vectors.base import Vectors
 from hooke.vectors.columns import live_images
+from hooke.vectors.compact import FEW, tidy
 from hooke.vectors.reader import SegmentReader
 from hooke.vectors.segments import SegmentStore
 from hooke.vectors.train import HeldOutTest, train
@@ -251,6 +252,16 @@ def test_what_killed_trainings_left_goes_with_the_next(kept: Trained) -> None:
     kept.store.save_trained(lists, Kind.WHOLE)
     assert (old.exists(), new.exists()) == (False, True)
     new.unlink()
+
+
+def test_the_merge_after_a_run_leaves_trained_segments(trained: Trained) -> None:
+    query = ASKED[:1]
+    small = [trained.store.append(block(looks(1, 50 + number), [number])) for number in range(FEW + 2)]
+    left = tidy(trained.store, [*trained.names, *small], BitMap(range(ROWS)))
+    assert left[:2] == tuple(trained.names)
+    assert len(left) == 3, "what is newer is merged"
+    answer, former = (trained.store.read(names).search(query, 10) for names in (left, [*trained.names, *small]))
+    assert (answer.exact, answer.hits) == (False, former.hits)
 
 
 def test_threads_and_company_leave_no_trace(trained: Trained, opened: SegmentReader) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import copyfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,11 +197,34 @@ def test_what_is_no_cluster_is_refused_within_seconds(archive: Path, tmp_path: P
 
 def test_the_command_takes_a_number_of_processes(archive: Path, alone: tuple[Path, Report], tmp_path: Path) -> None:
     inputs = [str(archive), str(archive.parent / "screen")]
-    command = [sys.executable, "-m", "hooke", "index", *inputs, "--index", str(tmp_path), "--workers", "1", "--json"]
+    options = ["--index", str(tmp_path), "--model", MODEL.name, "--workers", "1", "--json"]
+    command = [sys.executable, "-m", "hooke", "index", *inputs, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["embedded"] == IMAGES
     assert files(tmp_path) == files(alone[0])
+
+
+def test_one_look_that_sees_no_worker_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler whose only worker starts anew at that moment, and one that stays without."""
+    monkeypatch.setattr(distribution, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(distribution, "PATIENCE_SECONDS", 0.5)
+
+    class Slow:
+        looks = 0
+
+        def exception(self, timeout: float) -> None:
+            self.looks += 1
+            if self.looks < 3 or not workers:
+                time.sleep(timeout)
+                raise TimeoutError
+
+    hands, future, workers = distribution.Workers.__new__(distribution.Workers), Slow(), {"a": 1}
+    hands._client = SimpleNamespace(nthreads=lambda: {} if future.looks == 1 else workers)  # type: ignore[assignment]
+    assert hands._failure(future) is None  # type: ignore[arg-type]
+    workers.clear()
+    with pytest.raises(BackendUnavailable, match="no worker"):
+        hands._failure(future)  # type: ignore[arg-type]
 
 
 def test_an_image_that_kills_its_workers_is_quarantined_alone(
