@@ -148,7 +148,7 @@ def test_similar_takes_a_file_or_an_id(index: Path) -> None:
     assert by_file["hits"][0]["id"] == image_id("plain.png")
     assert len(by_id["hits"]) == len(PICTURES) - 1
     keys = {"hits", "exact", "method", "candidates", "facets", "query", "space", "snapshot"}
-    assert set(by_id) == keys | {"similar", "meaningful", "reranked", "views"}
+    assert set(by_id) == keys | {"similar", "meaningful", "reranked", "views", "recall"}
 
 
 def test_comparisons_print_tables_csv_and_json(index: Path) -> None:

@@ -75,7 +75,7 @@ def interrupt(
     directory: Path, archive: Path, *, at: str, times: int, by: signal.Signals
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command until it sends itself a signal at a point that it passes for the n-th time."""
-    command = ["index", *map(str, inputs(archive)), "--index", str(directory)]
+    command = ["index", *map(str, inputs(archive)), "--index", str(directory), "--model", MODEL.name]
     for name in ontologies(archive):
         command += ["--ontology", name]
     driver = [sys.executable, "-m", "tests.indexer.interrupted", at, str(times), str(int(by)), *command]

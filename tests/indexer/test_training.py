@@ -141,7 +141,7 @@ def test_segments_that_are_merged_away_meanwhile_are_no_damage(
         made = vectors.append(placed(looks(1_000, seed=1), list(ordinals)[:1_000], Kind.CHANNEL, [[0]] * 1_000))
         writer.commit(replace(manifest, segments=(*manifest.segments, made)))
 
-        def progress(what: str, done: int, of: int) -> None:
+        def progress(what: str, done: int, of: int | None) -> None:
             writer.commit(manifest)
             vectors.discard_except(manifest.segments)
 

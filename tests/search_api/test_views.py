@@ -260,13 +260,13 @@ def test_another_model_is_refused_before_its_weights_are_looked_for(opened: Engi
     with pytest.raises(SpaceMismatch, match=f"model: {DEFAULT_MODEL}, here vit_small.*new directory"):
         run(IndexJob((tiled / "views",), tiled / "index", model=Model("best", nowhere)))
     example = uploaded(opened, tiled / "views/part.ome.tif", ViewOptions())
-    said = rf"model: {DEFAULT_MODEL}, here {DEFAULT_MODEL}\+stages"
+    said = rf"model: {DEFAULT_MODEL}, here {DEFAULT_MODEL}\+stages\+tones"
     with (
         closing(Engine(tiled / "index", EmbedderChoice("balanced", nowhere))) as engine,
         pytest.raises(SpaceMismatch, match=said),
     ):
         look(engine, example, ViewOptions())
-    with closing(Engine(tiled / "index", EmbedderChoice("fast"))) as engine:
+    with closing(Engine(tiled / "index", EmbedderChoice(DEFAULT_MODEL))) as engine:
         assert look(engine, example, ViewOptions()).hits[0].id == PART
 
 
