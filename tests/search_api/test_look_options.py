@@ -260,14 +260,14 @@ def test_a_difference_of_similarities_has_no_percentile_to_be_asked_for(engine: 
 
 
 def test_in_a_graph_an_answer_says_that_it_may_lack_some(elasticsearch_url: str, tmp_path: Path) -> None:
-    """Of few images all are scored: exact are then the hits, but not a facet that counts without its own choice."""
+    """Of few images all are scored, and of those that facets count always: then an answer is exact."""
     location = Location((elasticsearch_url,), f"graph-{uuid4().hex[:12]}")
     drawn = draw(600, seed=6)
     with emptied(location), opened(tmp_path, drawn, location, "hnsw") as graph:
         example, asked = Example(images=(drawn[0].id,)), ask(3, dataset="set 1", organism="T:4")
         assert not graph.similar(example, ask(3)).exact
         assert graph.similar(example, asked, LookOptions(similar_set=30)).exact
-        assert not graph.similar(example, replace(asked, facets=("dataset",)), LookOptions(similar_set=30)).exact
+        assert graph.similar(example, replace(asked, facets=("dataset",)), LookOptions(similar_set=30)).exact
 
 
 def test_too_large_a_similar_set_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
