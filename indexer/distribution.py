@@ -174,7 +174,10 @@ class Workers:
         self._keep = keep
         self._reading = reading
         space = embedder.space
-        self.recipe = Recipe(replace(model, tiles=space.tiles), golden_vector(embedder).tobytes(), space)
+        # a worker may have another working directory
+        weights = model.weights and model.weights.resolve()
+        chosen = replace(model, tiles=space.tiles, weights=weights)
+        self.recipe = Recipe(chosen, golden_vector(embedder).tobytes(), space)
         self._size = _FIRST_CHUNK
         self._ahead = 0
 

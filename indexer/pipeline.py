@@ -67,9 +67,22 @@ def run(job: IndexJob, progress: Progress = silent) -> Report:
     started = time.monotonic()
     quarantined: list[Quarantined] = []
     found = discover(job.paths, source=job.source, quarantine=quarantined.append)
+    # before there is an index: workers that are not there leave none behind
+    with _hands(job) as hands:
+        return _indexed(job, found, quarantined, hands, progress, started)
+
+
+def _indexed(
+    job: IndexJob,
+    found: Discovery,
+    quarantined: list[Quarantined],
+    hands: HandsOf,
+    progress: Progress,
+    started: float,
+) -> Report:
     index = new_or_existing_index(job.directory)
     decisions = read_decisions(index.decisions)
-    with closing(open_store(index, job.cluster, job.store)) as store, _hands(job) as hands:
+    with closing(open_store(index, job.cluster, job.store)) as store:
         # one writer for the whole run: a second indexer is turned away, not interleaved
         with store.write() as writer:
             _settle_vectors(job, index, store)

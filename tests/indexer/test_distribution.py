@@ -193,6 +193,7 @@ def test_what_is_no_cluster_is_refused_within_seconds(archive: Path, tmp_path: P
     for wrong in ("0", "many", "nonsense://127.0.0.1:9"):
         with pytest.raises(BadInput, match=f"--workers {wrong}"):
             run(job(tmp_path, archive, wrong))
+    assert not list(tmp_path.iterdir()), "an index was left behind"
 
 
 def test_the_command_takes_a_number_of_processes(archive: Path, alone: tuple[Path, Report], tmp_path: Path) -> None:
