@@ -166,6 +166,7 @@ class Making:
         self.seconds = 0.0
 
     def __call__(self, rows: Iterable[T]) -> Iterator[T]:
+        """The rows, as they are."""
         iterator, end = iter(rows), object()
         while True:
             started = time.perf_counter()
