@@ -213,8 +213,8 @@ def check_name(model: str) -> None:
 
 
 def _check_network(model: str) -> None:
-    preset = preset_of(model)  # its own model has no such name: a suffix was cut off
-    if preset is not None and not timm.is_model(model):
+    preset = preset_of(model)
+    if preset is not None and model == preset.name:  # whole, it would stand for its model: a suffix was cut off
         raise UnknownModel(f"the preset {preset.name} takes no suffix: it stands for {preset.model} of timm")
     if not timm.is_model(model):
         names = [*(each.name for each in PRESETS), *timm.list_models()]
