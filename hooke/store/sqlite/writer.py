@@ -25,7 +25,7 @@ from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 from hooke.store.worklist import Worklist
 
 _FLUSH_PAIRS = 600_000
-"""Pending pairs of a value and a record at which they are sorted and merged; a million take 600 MB with their values."""
+"""Pending pairs of a value and a record at which they are sorted and merged; with their values 600 bytes each."""
 _CHUNK = 2_000
 _PUT_STUDY = "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
