@@ -8,7 +8,6 @@ The ratios are measured over allowed: below 1 is good.
 
 import gc
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from hooke.model import Level
 from hooke.request import CompletionRequest
 from hooke.settings import DEFAULT_CLUSTER, read_settings
 from hooke.store.choose import open_store
+from indexer.report import peak_memory_bytes
 from ontologies.catalogue import Catalogue
 from search_api.engine import EmbedderChoice, Engine
 from search_api.engine.autocomplete import Suggestions, make_suggestions
@@ -78,7 +78,7 @@ def measure_typing(directory: Path, level: Level, names: Sequence[str]) -> list[
 
 
 def _resident_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory_bytes() / 1e6
 
 
 def _ends(name: str) -> range:

@@ -7,7 +7,6 @@ part in a process of its own, whose peak memory is told.
 
 import argparse
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.taxonomy import write_taxonomy
 from hooke.settings import read_settings
+from indexer.report import peak_memory_bytes
 from ontologies.catalogue import Catalogue
 from ontologies.load import load
 from ontologies.snapshot import add_ontologies, latest_version
@@ -120,7 +120,7 @@ def _milliseconds(started: float) -> str:
 
 
 def _print_peak(what: str) -> None:
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:6.0f} MB  peak memory of {what}")
+    print(f"{peak_memory_bytes() / 1e6:6.0f} MB  peak memory of {what}")
 
 
 def _measure_snapshot(files: list[Path], root: Path) -> None:

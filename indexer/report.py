@@ -1,9 +1,11 @@
 """What an indexing run tells when it is done."""
 
+import re
 import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from indexer.sources import Quarantined
 
@@ -40,5 +42,9 @@ class Report:
 
 def peak_memory_bytes() -> int:
     """The most memory this process has had resident."""
+    # not getrusage where this is known: on Linux a process inherits the peak of the one that started it
+    status = Path("/proc/self/status")
+    if status.exists() and (own := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(own[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
