@@ -37,7 +37,7 @@ from ontologies.snapshot import add_ontologies, latest_version
 
 PIPELINE_VERSION = "5"
 """Counts up when the same input gives other records."""
-COMMIT_IMAGES = 50_000
+COMMIT_IMAGES = 100_000
 _UNFINISHED = "unfinished"
 """The state of an input that was not read whole, and so of none that is; below it, the parts that have its images."""
 

@@ -11,6 +11,7 @@ from pyroaring import BitMap
 
 from hooke.errors import CorruptIndex
 from hooke.store.sqlite.columns import (
+    Column,
     drop_from_columns,
     images_of,
     merge_columns,
@@ -32,8 +33,8 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def put(connection: Connection, items: dict[int, int]) -> None:
-    columns = [(FIELD, np.array(list(items.values()), np.int64), np.array(list(items), np.uint32))]
-    merge_columns(connection, LEVEL, columns)
+    column = Column(FIELD, np.array(list(items.values()), np.int32), np.array(list(items), np.uint32))
+    merge_columns(connection, LEVEL, [column])
 
 
 def held(connection: Connection) -> dict[int, int]:
@@ -58,8 +59,8 @@ def test_a_column_is_one_whatever_its_chunks(connection: Connection) -> None:
 def test_what_a_record_has_is_read_as_it_was_put_one_item_or_several(connection: Connection) -> None:
     pairs = [(0, 4), (1, 4), (1, 9), (2, 9), (2, 4), (70_000, 3), (70_000, 4), (70_000, 9)]
     for part in (pairs[:3], pairs[3:]):
-        ords, items = np.array([o for o, _ in part], np.uint32), np.array([i for _, i in part], np.int64)
-        merge_columns(connection, LEVEL, [(FIELD, items, ords)])
+        ords, items = np.array([o for o, _ in part], np.uint32), np.array([i for _, i in part], np.int32)
+        merge_columns(connection, LEVEL, [Column(FIELD, items, ords)])
     ordinals, codes = read_column(connection, LEVEL, FIELD)
     assert ordinals.tolist() == [0, 1, 2, 70_000]
     assert read_sets(connection, FIELD, codes.tolist()) == [[4], [4, 9], [4, 9], [3, 4, 9]]

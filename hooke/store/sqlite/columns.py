@@ -6,7 +6,7 @@ which packs to nearly nothing.
 
 import sqlite3
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -20,22 +20,28 @@ from hooke.model import Level
 from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 
 _Integer = TypeVar("_Integer", np.int32, np.int64)
-_LOW = np.int64(0xFFFFFFFF)
 _CHUNK_BITS = 16
 SORTERS = 2
 """Threads that sort what is to be written."""
 _IMAGES = LEVEL_CODE[Level.IMAGE]
 
-FieldItems = Iterable[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint32]]]
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Column:
+    """What some records get in one field: items and ordinals, pair by pair, and items that many records get alike."""
+
+    field: int
+    items: npt.NDArray[np.int32]
+    ordinals: npt.NDArray[np.uint32]
+    shared: Sequence[tuple[int, BitMap]] = ()
 
 
-def merge_columns(connection: sqlite3.Connection, level: int, fields: FieldItems) -> None:
+def merge_columns(connection: sqlite3.Connection, level: int, columns: Sequence[Column]) -> None:
     """Set the value sets of some records, field by field; the records had none in those fields before."""
     sets = SetTable(connection)
     with ThreadPoolExecutor(SORTERS) as sorters:
-        sorting = [(field, sorters.submit(_held, items, ords)) for field, items, ords in fields]
-        for field, held in sorting:
-            new_ords, codes = sets.codes(field, held.result())
+        for field, held in zip([c.field for c in columns], sorters.map(_held, columns), strict=True):
+            new_ords, codes = sets.codes(field, held)
             for chunk, part in _chunks(new_ords):
                 old_ords, old_codes = _read_chunk(connection, level, field, chunk)
                 ordinals, every = np.concatenate([old_ords, new_ords[part]]), np.concatenate([old_codes, codes[part]])
@@ -68,10 +74,8 @@ def read_column(
 
 def set_owners(connection: sqlite3.Connection, images: Mapping[int, BitMap]) -> None:
     """Say which studies some images belong to, which had none before."""
-    parts = [(study, np.array(ordinals.to_array(), np.uint32)) for study, ordinals in images.items()]
-    if parts:
-        owners = np.concatenate([np.full(len(ordinals), study, np.int64) for study, ordinals in parts])
-        merge_columns(connection, _IMAGES, [(ANY_FIELD, owners, np.concatenate([ordinals for _, ordinals in parts]))])
+    nothing = np.empty(0, np.int32), np.empty(0, np.uint32)
+    merge_columns(connection, _IMAGES, [Column(ANY_FIELD, *nothing, list(images.items()))])
 
 
 def read_owners(connection: sqlite3.Connection) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
@@ -170,11 +174,12 @@ class _Held:
     bounds: npt.NDArray[np.int64]
 
 
-def _held(items: npt.NDArray[np.int64], ords: npt.NDArray[np.uint32]) -> _Held:
-    packed = _sorted_set(ords.astype(np.int64) << 32 | items)
+def _held(column: Column) -> _Held:
+    alike = (_packed(item, np.array(images.to_array(), np.uint32)) for item, images in column.shared)
+    packed = _sorted_set(np.concatenate([_packed(column.items, column.ordinals), *alike]))
     owners = packed >> 32
     bounds = np.flatnonzero(np.diff(owners, prepend=-1, append=-1))
-    return _Held(owners[bounds[:-1]].astype(np.uint32), (packed & _LOW).astype("<i4"), bounds)
+    return _Held(owners[bounds[:-1]].astype(np.uint32), packed.astype("<i4"), bounds)
 
 
 class _Numbers(dict[bytes, int]):
@@ -190,18 +195,27 @@ class _Numbers(dict[bytes, int]):
         return number
 
 
+def _packed(items: npt.NDArray[np.int32] | int, ordinals: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    packed = ordinals.astype(np.int64)
+    packed <<= 32
+    packed |= items
+    return packed
+
+
 def _sorted_set(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     # np.unique hashes here, which takes four times as long as sorting when most values differ
-    ordered = np.sort(values)
-    return ordered[np.diff(ordered, prepend=ordered[0] - 1) != 0] if len(ordered) else ordered
+    values.sort()
+    first = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values if first.all() else values[first]
 
 
-def dense_index(values: npt.NDArray[_Integer]) -> tuple[npt.NDArray[_Integer], npt.NDArray[np.int64]]:
+def dense_index(values: npt.NDArray[_Integer]) -> tuple[npt.NDArray[_Integer], npt.NDArray[np.int32]]:
     """The distinct values, ascending, and for each value the index of it among them."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     first = np.ones(len(values), bool)
     first[1:] = ordered[1:] != ordered[:-1]
-    index = np.empty(len(values), np.int64)
+    index = np.empty(len(values), np.int32)
     index[order] = np.cumsum(first) - 1
     return ordered[first], index

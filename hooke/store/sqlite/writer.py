@@ -24,8 +24,8 @@ from hooke.store.sqlite.rows import ImageRow, StudyRow, cells_blob, select_image
 from hooke.store.sqlite.schema import ANY_FIELD, LEVEL_CODE, bitmap, blob
 from hooke.store.worklist import Worklist
 
-_FLUSH_PAIRS = 600_000
-"""Pending pairs of a value and a record at which they are sorted and merged; with their values 600 bytes each."""
+_FLUSH_PAIRS = 3_000_000
+"""Pending pairs of a value and a record at which they are sorted and merged, about a gigabyte with their values."""
 _CHUNK = 2_000
 _PUT_STUDY = "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
