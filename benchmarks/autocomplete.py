@@ -53,7 +53,7 @@ def measure_structure(directory: Path, level: Level) -> tuple[Suggestions, list[
         tracemalloc.stop()
         catalogue.close()
     print(f"{level}: {len(made):,} suggestions by {len(traced.names):,} names, made in {worked:.1f} s of one core")
-    print(f"  the process grew by {resident / 1e6:.0f} MB with the store's columns; {peak:.0f} MB while it is made again")
+    print(f"  the process grew by {resident / 1e6:.0f} MB with the store's columns; made again, by {peak:.0f} MB")
     return made, [
         Measured(f"make suggestions, {level} level", seconds, 10, "s"),
         Measured(f"  memory, {level} level", size, 100, "MB"),

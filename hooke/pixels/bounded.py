@@ -22,11 +22,13 @@ from hooke.views import Box
 _UPLOADS = Wording(
     late="the image took over {seconds} s to decode; send a smaller one",
     crashed="the image made its decoder crash; convert it to PNG or plain TIFF",
+    memory="the image needs more memory to decode than allowed; send a smaller one",
 )
 _FILES = Wording(
     late="it took over {seconds} s to read; see whether its disk answers, or raise HOOKE_IMAGE_SECONDS",
     crashed="the process that read it crashed or was killed; convert it to PNG or plain TIFF, or see whether memory "
     "is short",
+    memory="it needs more memory to read than allowed; raise HOOKE_IMAGE_MEMORY, or give it smaller resolution levels",
 )
 _DTYPES = ("uint8", "uint16", "float32")
 _MOST_THUMBNAIL_BYTES = 2**20

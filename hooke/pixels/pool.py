@@ -34,6 +34,7 @@ class Wording:
 
     late: str
     crashed: str
+    memory: str
 
 
 class Pool:
@@ -158,6 +159,8 @@ class _Worker:
             raise UnreadableImage(self._wording.crashed) from exc
         finally:
             timer.cancel()
+        if isinstance(answer, MemoryError):
+            raise TooLarge(self._wording.memory)
         if isinstance(answer, HookeError):
             raise answer
         return answer
@@ -215,7 +218,7 @@ def _await_ready(process: "subprocess.Popen[bytes]") -> None:
 
 def _ask(
     process: "subprocess.Popen[bytes]", request: Mapping[str, object], data: bytes, receive: Receive[T]
-) -> T | HookeError:
+) -> T | HookeError | MemoryError:
     """What is received, or the error that the process answers with."""
     requests, answers = _pipe(process.stdin), _pipe(process.stdout)
     requests.write(json.dumps(request).encode() + b"\n")
@@ -225,6 +228,8 @@ def _ask(
     if not line.endswith(b"\n"):
         raise EOFError
     answer = json.loads(line)
+    if answer.get("error") == MemoryError.__name__:
+        return MemoryError()
     if "error" in answer:
         return _ERRORS.get(answer["error"], UnreadableImage)(answer["message"])
     return receive(answers, answer)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hooke.embed.base import Raster
-from hooke.errors import HookeError, TooLarge
+from hooke.errors import HookeError
 from hooke.pixels.limits import Limits
 from hooke.pixels.parts import Parts
 from hooke.pixels.read import read_changed, read_raster_bytes
@@ -49,15 +49,19 @@ def _answer(answers: BinaryIO, request: Request, content: bytes) -> None:
     try:
         header, parts = _changed(request) if "path" in request else _decoded(request, content)
     except HookeError as error:
-        answers.write(_line({"error": type(error).__name__, "message": str(error)}))
+        kind = MemoryError if _comes_of_memory(error) else type(error)
+        answers.write(_line({"error": kind.__name__, "message": str(error)}))
     except MemoryError:
-        message = "the image needs more memory to decode than allowed; send a smaller one"
-        answers.write(_line({"error": TooLarge.__name__, "message": message}))
+        answers.write(_line({"error": MemoryError.__name__, "message": ""}))
     else:
         answers.write(_line(header))
         for part in parts:
             answers.write(part)
     answers.flush()
+
+
+def _comes_of_memory(error: BaseException | None) -> bool:
+    return isinstance(error, MemoryError) or (error is not None and _comes_of_memory(error.__cause__))
 
 
 def _decoded(request: Request, content: bytes) -> Described:

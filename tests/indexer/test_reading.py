@@ -8,9 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
-from hooke.errors import BackendUnavailable, UnreadableImage
+from hooke.errors import BackendUnavailable, TooLarge, UnreadableImage
 from hooke.pixels import FileReader, Limits, pool
 from hooke.settings import ReadingSettings
 from indexer.embedding import EmbeddingRun
@@ -71,6 +73,14 @@ def test_a_pipe_that_is_named_like_an_image_is_told_at_once(tmp_path: Path) -> N
     told = {Path(line.path).name: line.reason for line in report.quarantined}
     assert told == dict.fromkeys(names, "it is no plain file")
     assert report.embedded == 2
+
+
+def test_an_image_that_needs_more_memory_names_the_setting(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6_000, 6_000), np.uint16), compression="zlib")
+    reader = FileReader(1)
+    with pytest.raises(TooLarge, match="HOOKE_IMAGE_MEMORY"):
+        reader.read_changed(str(tmp_path / "a.tif"), Limits(), None, settings=ReadingSettings(60, 20 * 2**20))
+    reader.close()
 
 
 def test_who_waits_for_a_process_when_all_are_killed_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
