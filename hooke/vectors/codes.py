@@ -9,21 +9,18 @@ by Cauchy and Schwarz; t c is a dot product of whole numbers, exact where float3
 within Higham's bound beyond. The codes are a cache: made by us from the rows, checked before use, rebuilt at will.
 """
 
-import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
 from hooke.vectors.base import Vectors
+from hooke.vectors.checked import FAULTS, About, read_arrays, write_arrays
 from hooke.vectors.kernels import CodeRows, nearest_codes
 from hooke.vectors.planner import Positions, Similarities, error_bound
 
-FORMAT = 1
-_HEADER_BYTES = 4096
+FORMAT = 2
 _CHUNK_ROWS = 2048
 _SLACK = 1e-9  # float64 roundings of numbers below 2, a thousand of them
 
@@ -86,48 +83,19 @@ def cached_codes(path: Path, rows: Vectors, source: str) -> Codes:
 
 
 def _write(path: Path, codes: Codes, source: str) -> None:
-    parts: list[bytes | memoryview] = [codes.middle.tobytes(), codes.scale.tobytes(), codes.values.reshape(-1).data]
-    payload = hashlib.sha256()
-    for part in parts:
-        payload.update(part)
-    body = {
-        "format": FORMAT,
-        "source": source,
-        "shape": list(codes.values.shape),
-        "error": codes.error.hex(),
-        "reach": codes.reach.hex(),
-        "payload": payload.hexdigest(),
-    }
-    header = json.dumps({"body": body, "sha256": _digest(body)}).encode().ljust(_HEADER_BYTES)
-    path.parent.mkdir(exist_ok=True)
-    unfinished = path.with_name(f"tmp-{uuid4().hex}")
-    try:
-        with unfinished.open("wb") as file:
-            file.writelines([header, *parts])
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    about = {**_expected(codes.values.shape, source), "error": codes.error.hex(), "reach": codes.reach.hex()}
+    write_arrays(path, about, (codes.middle, codes.scale, codes.values))
 
 
 def _read(path: Path, shape: tuple[int, ...], source: str) -> Codes | None:
     """None for a file that is not there, is damaged, or is of other rows."""
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(_HEADER_BYTES))
-            body = content["body"]
-            expected = {"format": FORMAT, "source": source, "shape": list(shape)}
-            if _digest(body) != content["sha256"] or any(body[key] != value for key, value in expected.items()):
-                return None
-            if hashlib.file_digest(file, "sha256").hexdigest() != body["payload"]:
-                return None
-        dim = shape[1]
-        bounds = np.fromfile(path, dtype="<f8", count=2 * dim, offset=_HEADER_BYTES)
-        values = np.memmap(path, dtype=np.uint8, mode="r", offset=_HEADER_BYTES + 16 * dim, shape=shape)
+        body, (middle, scale, values) = read_arrays(path, _expected(shape, source))
         error, reach = float.fromhex(body["error"]), float.fromhex(body["reach"])
-        return Codes(np.asarray(values), bounds[:dim], bounds[dim:], error, reach)
-    except (OSError, ValueError, KeyError, TypeError):
+        return Codes(values, middle, scale, error, reach)  # type: ignore[arg-type]  # as written
+    except FAULTS:
         return None
 
 
-def _digest(body: object) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+def _expected(shape: tuple[int, ...], source: str) -> About:
+    return {"format": FORMAT, "source": source, "shape": list(shape)}

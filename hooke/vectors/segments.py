@@ -25,6 +25,7 @@ import numpy.typing as npt
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
 from hooke.vectors.approximate import Trained
 from hooke.vectors.base import Block, Vectors, of_kind, segment_name
+from hooke.vectors.checked import digest
 from hooke.vectors.codes import cached_codes
 from hooke.vectors.columns import Segment
 from hooke.vectors.reader import SegmentReader, check_block, sorted_block
@@ -181,7 +182,7 @@ class SegmentStore:
             "types": types,
             "sha256": {file: each.hexdigest() for file, each in sums.items()},
         }
-        meta = json.dumps({"body": body, "sha256": _digest(body)}, sort_keys=True, indent=1)
+        meta = json.dumps({"body": body, "sha256": digest(body)}, sort_keys=True, indent=1)
         _write_synced(folder / _META, memoryview(meta.encode()))
         _sync(folder)
 
@@ -211,7 +212,7 @@ class SegmentStore:
         with _whole(path):
             content = json.loads(path.read_text(encoding="utf-8"))
             body = content["body"]
-            if _digest(body) != content["sha256"]:
+            if digest(body) != content["sha256"]:
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
             kind = Kind(name.partition("-")[0])
             meta = _Meta(kind, int(body["rows"]), int(body["dim"]), dict(body["sha256"]))
@@ -236,10 +237,6 @@ class SegmentStore:
 def _types(kind: Kind) -> dict[str, str]:
     """The files of a segment and the types of their numbers; of rows that need no place, none of places."""
     return {file: type_ for file, type_ in _TYPES.items() if file != _PLACES or kind.place_width}
-
-
-def _digest(body: object) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _write_synced(path: Path, content: memoryview) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
+from hooke.vectors import checked
 from hooke.vectors import train as training
-from hooke.vectors import trained as trained_file
 from hooke.vectors.approximate import Approximate, Odds
 from hooke.vectors.base import Vectors
 from hooke.vectors.columns import live_images
@@ -229,14 +229,14 @@ def test_lists_that_are_replaced_while_they_are_read_are_read_as_they_were(
     kept: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, other = kept.file.read_bytes(), kept.file.with_name("other")
-    mapped = trained_file._mapped
+    mapped = checked._mapped
 
-    def replaced(*arguments: Any) -> Iterator[trained_file.Array]:
+    def replaced(*arguments: Any) -> Iterator[checked.Array]:
         other.write_bytes(content[:-8] + bytes(8))
         other.replace(kept.file)
         return mapped(*arguments)
 
-    monkeypatch.setattr(trained_file, "_mapped", replaced)
+    monkeypatch.setattr(checked, "_mapped", replaced)
     lists = read_trained(kept.file, SPACE)
     assert lists is not None
     assert lists.inverted.codes.tobytes() == content[-lists.inverted.codes.nbytes :]
