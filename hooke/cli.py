@@ -13,7 +13,7 @@ from rich.console import Console
 from hooke import cli_comparisons, show
 from hooke.cli_options import Filters, Index, Json, Nots
 from hooke.curation import worklist_table
-from hooke.errors import BadInput, HookeError, UnknownRecord
+from hooke.errors import BadInput, HookeError
 from hooke.index import existing_index
 from hooke.model import Level
 from hooke.request import (
@@ -269,7 +269,7 @@ def similar(
         exact=exact,
     )
     with _open(index, model, weights) as archive:
-        look = _read_look(images, unlike)
+        look = _look(images, unlike)
         show.emit(archive.similar(look, request, options), json, show.similar_result)
 
 
@@ -303,7 +303,7 @@ def combined(
     request = SearchRequest(Level.IMAGE, text, filters, ranges, tuple(facet), expand=read_expand(expand), limit=k)
     options = LookOptions(exclude, _by_study(group), weight=weight, examples=examples, exact=exact)
     with _open(index, model, weights) as archive:
-        look = _read_look(images, unlike)
+        look = _look(images, unlike)
         show.emit(archive.combined(look, request, options), json, show.combined_result)
 
 
@@ -607,20 +607,14 @@ def curation_accept(
     show.emit(accept(file, index, read_settings().cluster), json, show.accepted)
 
 
-def _by_study(group: str) -> bool:
-    return read_look({"group": group}).by_study
-
-
-def _read_look(examples: list[str], unlike: list[str]) -> "Look":
-    """Examples as files and ids. Raises UnknownRecord for what can be neither."""
+def _look(examples: list[str], unlike: list[str]) -> "Look":
     from hooke.client.backend import Look
 
-    files = tuple(Path(each) for each in examples if Path(each).is_file())
-    images = tuple(each for each in examples if not Path(each).is_file())
-    for image in images:
-        if "/" not in image:  # an image's id starts with its study's and a slash
-            raise UnknownRecord(f"{image!r} is neither an image file here nor an indexed image's id: check the path")
-    return Look(files, images, tuple(unlike))
+    return Look.of(examples, unlike)
+
+
+def _by_study(group: str) -> bool:
+    return read_look({"group": group}).by_study
 
 
 @contextmanager

@@ -156,7 +156,7 @@ class Archive:
             examples=examples,
             exact=exact,
         )
-        return LookAlikes(self._backend, self._backend.similar(_look(like, unlike), request, options))
+        return LookAlikes(self._backend, self._backend.similar(Look.of(like, unlike), request, options))
 
     def combined(
         self,
@@ -180,7 +180,7 @@ class Archive:
         """
         request = _request(text, fields, exclude, where, facets, None, level="image", limit=k)
         options = LookOptions(leave_out, by_study, weight=weight, examples=examples, exact=exact)
-        return LookAlikes(self._backend, self._backend.combined(_look(like, unlike), request, options))
+        return LookAlikes(self._backend, self._backend.combined(Look.of(like, unlike), request, options))
 
     def duplicates(
         self,
@@ -360,12 +360,6 @@ def _request(
 
 def _values(choice: Choice) -> tuple[str, ...]:
     return (choice,) if isinstance(choice, str) else tuple(map(str, choice))
-
-
-def _look(like: Iterable[str | Path], unlike: Iterable[str]) -> Look:
-    files = tuple(Path(item) for item in like if Path(item).is_file())
-    images = tuple(str(item) for item in like if not Path(item).is_file())
-    return Look(files, images, tuple(unlike))
 
 
 def _gallery(backend: Backend, hits: Iterable[SearchHit | SimilarHit | CombinedHit], caption: str) -> str:

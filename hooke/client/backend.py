@@ -1,5 +1,6 @@
 """The two ways to reach an index: a server, or a directory opened in this process."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ from hooke.errors import (
     NotFound,
     SnapshotMismatch,
     TooLarge,
+    UnknownRecord,
 )
 from hooke.request import CompletionRequest, FacetRequest, LookOptions, SearchRequest, look_parameters
 from hooke.results import (
@@ -51,6 +53,18 @@ class Look:
     files: tuple[Path, ...] = ()
     images: tuple[str, ...] = ()
     negatives: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, examples: Iterable[str | Path], negatives: Iterable[str]) -> "Look":
+        """Examples told apart: files that are here, and ids. Raises UnknownRecord for what can be neither."""
+        given = list(examples)
+        files = tuple(Path(each) for each in given if Path(each).is_file())
+        ids = tuple(each for each in given if not Path(each).is_file())
+        for each in ids:
+            # an id is that of a study, a slash, and more
+            if isinstance(each, Path) or "/" not in each or each.startswith(("/", "./", "../", "~")):
+                raise UnknownRecord(f"{str(each)!r} is neither an image file here nor an indexed image's id: check it")
+        return cls(files, tuple(map(str, ids)), tuple(negatives))
 
 
 class Backend(Protocol):

@@ -15,6 +15,7 @@ from hooke.errors import (
     NotFound,
     SnapshotMismatch,
     TooLarge,
+    UnknownRecord,
     UnknownIndex,
 )
 from indexer.pipeline import IndexJob, run
@@ -212,6 +213,8 @@ def test_errors_are_the_same_kinds_over_http(local: Archive, remote: Archive, tm
             archive.similar(text)
         with pytest.raises(NotFound, match=r"mice/nowhere\.png"):
             archive.similar("mice/nowhere.png")
+        with pytest.raises(UnknownRecord, match="neither an image file here"):
+            archive.similar(Path("mice/nowhere.png"))
 
 
 def test_more_look_alikes_than_allowed_are_refused_not_cut(local: Archive, remote: Archive) -> None:
