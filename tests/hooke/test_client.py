@@ -15,8 +15,8 @@ from hooke.errors import (
     NotFound,
     SnapshotMismatch,
     TooLarge,
-    UnknownRecord,
     UnknownIndex,
+    UnknownRecord,
 )
 from indexer.pipeline import IndexJob, run
 from search_api.engine import EmbedderChoice, Engine
