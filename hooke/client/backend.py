@@ -62,7 +62,7 @@ class Look:
         ids = tuple(each for each in given if not Path(each).is_file())
         for each in ids:
             # an id is that of a study, a slash, and more
-            if isinstance(each, Path) or "/" not in each or each.startswith(("/", "./", "../", "~")):
+            if isinstance(each, Path) or "/" not in each or each.startswith(("/", "./", "../")):
                 raise UnknownRecord(f"{str(each)!r} is neither an image file here nor an indexed image's id: check it")
         return cls(files, tuple(map(str, ids)), tuple(negatives))
 

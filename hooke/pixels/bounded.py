@@ -28,7 +28,7 @@ _FILES = Wording(
     late="it took over {seconds} s to read; see whether its disk answers, or raise HOOKE_IMAGE_SECONDS",
     crashed="the process that read it crashed or was killed; convert it to PNG or plain TIFF, or see whether memory "
     "is short",
-    memory="it needs more memory to read than allowed; raise HOOKE_IMAGE_MEMORY, or give it smaller resolution levels",
+    memory="it needs more memory to read than allowed; raise HOOKE_IMAGE_MEMORY, or save it with smaller levels",
 )
 _DTYPES = ("uint8", "uint16", "float32")
 _MOST_THUMBNAIL_BYTES = 2**20

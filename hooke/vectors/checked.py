@@ -6,6 +6,7 @@ former or the new one.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,7 +40,7 @@ def write_arrays(path: Path, about: About, arrays: Iterable[Array]) -> None:
     body = {**about, "arrays": layout, "payload": payload.hexdigest()}
     header = json.dumps({"body": body, "sha256": digest(body)}).encode()
     padding = -(len(header) + 1) % _HEADER_BYTES
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # not its parents: of an index that was removed nothing comes back
     unfinished = path.with_name(f"tmp-{uuid4().hex}")
     try:
         with unfinished.open("wb") as file:
@@ -74,9 +75,10 @@ def _header(file: BinaryIO, expected: About) -> About:
 
 
 def _mapped(file: BinaryIO, begin: int, layout: Sequence[tuple[str, Sequence[int]]]) -> Iterator[Array]:
+    whole = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))  # one map: each holds the file open
     for kind, shape in layout:
         if kind not in _TYPES:
             raise ValueError(f"it has values of type {kind}")
-        array = np.memmap(file, dtype=kind, mode="r", offset=begin, shape=tuple(shape))
-        begin += array.nbytes
-        yield np.asarray(array)
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        yield whole[begin : begin + size].view(kind).reshape(shape)
+        begin += size

@@ -86,7 +86,14 @@ def test_an_image_that_needs_more_memory_names_the_setting(tmp_path: Path) -> No
 def test_who_waits_for_a_process_when_all_are_killed_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = write_images(tmp_path / "images", 4)
     monkeypatch.setattr(pool, "_ask", signal_at(".png", signal.SIGSTOP))
-    reader = FileReader(1)
+    reader, taken = FileReader(1), pool.Pool._taken
+    waiting: list[int] = []
+
+    def noted(self: pool.Pool, kills: int) -> object:
+        waiting.append(kills)
+        return taken(self, kills)
+
+    monkeypatch.setattr(pool.Pool, "_taken", noted)
 
     def read(number: int) -> None:
         settings = ReadingSettings(seconds=20)
@@ -94,7 +101,8 @@ def test_who_waits_for_a_process_when_all_are_killed_gets_none(tmp_path: Path, m
 
     with ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(read, number) for number in range(4)]
-        while not any(worker._process for worker in reader._pool._workers):
+        # one that asks after the kill is not meant by it
+        while len(waiting) < 4 or not any(worker._process for worker in reader._pool._workers):
             time.sleep(0.05)
         began = time.monotonic()
         reader.kill()
