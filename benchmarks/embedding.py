@@ -43,7 +43,7 @@ from tests.hooke.zarrs import write_image
 from tests.indexer.archives import held
 
 ROUNDS = 3
-IMAGES = 24
+IMAGES = 128  # the first read and the last write overlap with nothing: in a run of few they weigh more
 CHANNELS = 2
 MODELS = (("vit_small_patch16_224", 0.9), ("tf_efficientnet_lite0", 0.75))
 RECORDS = 200_000
