@@ -38,12 +38,12 @@ def measure_structure(directory: Path, level: Level) -> tuple[Suggestions, list[
     index = existing_index(directory)
     with closing(open_store(index, DEFAULT_CLUSTER)) as store, store.read() as reader:
         catalogue = Catalogue.open(index.ontologies, reader.snapshot.manifest.ontologies)
-        started, worked, resident = time.perf_counter(), time.process_time(), peak_memory_bytes()
+        started, worked, grown = time.perf_counter(), time.process_time(), peak_memory_bytes()
         made = make_suggestions(level, None, reader, catalogue)
-        seconds, worked, resident = (
+        seconds, worked, grown = (
             time.perf_counter() - started,
             time.process_time() - worked,
-            peak_memory_bytes() - resident,
+            peak_memory_bytes() - grown,
         )
         gc.collect()
         tracemalloc.start()
@@ -53,7 +53,7 @@ def measure_structure(directory: Path, level: Level) -> tuple[Suggestions, list[
         tracemalloc.stop()
         catalogue.close()
     print(f"{level}: {len(made):,} suggestions by {len(traced.names):,} names, made in {worked:.1f} s of one core")
-    print(f"  the process grew by {resident / 1e6:.0f} MB with the store's columns; made again, by {peak:.0f} MB")
+    print(f"  the process grew by {grown / 1e6:.0f} MB with the store's columns; {peak:.0f} MB while it is made again")
     return made, [
         Measured(f"make suggestions, {level} level", seconds, 10, "s"),
         Measured(f"  memory, {level} level", size, 100, "MB"),

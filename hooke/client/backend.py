@@ -1,5 +1,6 @@
 """The two ways to reach an index: a server, or a directory opened in this process."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +58,17 @@ class Look:
     @classmethod
     def of(cls, examples: Iterable[str | Path], negatives: Iterable[str]) -> "Look":
         """Examples told apart: files that are here, and ids. Raises UnknownRecord for what can be neither."""
-        given = list(examples)
-        files = tuple(Path(each) for each in given if Path(each).is_file())
-        ids = tuple(each for each in given if not Path(each).is_file())
-        for each in ids:
+        files: list[Path] = []
+        ids: list[str] = []
+        for each in examples:
+            if os.path.isfile(each):  # not Path.is_file, which raises where an id is longer than a name may be
+                files.append(Path(each))
             # an id is that of a study, a slash, and more
-            if isinstance(each, Path) or "/" not in each or each.startswith(("/", "./", "../")):
+            elif isinstance(each, Path) or "/" not in each or each.startswith(("/", "./", "../")):
                 raise UnknownRecord(f"{str(each)!r} is neither an image file here nor an indexed image's id: check it")
-        return cls(files, tuple(map(str, ids)), tuple(negatives))
+            else:
+                ids.append(each)
+        return cls(tuple(files), tuple(ids), tuple(negatives))
 
 
 class Backend(Protocol):

@@ -302,7 +302,7 @@ def test_combined_says_the_parts_of_a_score(index: Path) -> None:
         assert hit["score"] == pytest.approx(hit["text_part"] + hit["look_part"])
 
 
-@pytest.mark.parametrize("name", ["nothere.png", "/not/here.png", "./not/here.png", "../here.png"])
+@pytest.mark.parametrize("name", ["nothere.png", "/" + 300 * "a", "/not/here.png", "./not/here.png", "../here.png"])
 def test_an_image_file_that_is_not_there_is_told_from_an_unknown_id(index: Path, name: str) -> None:
     missing = hooke("similar", name, "--index", index)
     assert missing.exit_code == 1
