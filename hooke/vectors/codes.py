@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from hooke.vectors.base import Vectors
 from hooke.vectors.checked import FAULTS, About, read_arrays, write_arrays
@@ -26,6 +27,23 @@ _SLACK = 1e-9  # float64 roundings of numbers below 2, a thousand of them
 
 
 @dataclass(frozen=True, slots=True)
+class WholeQuery:
+    """A query row in whole numbers (dim,) from -127 to 127: its similarity to a row is base + step * (numbers c).
+
+    error: how far off that is at most.
+    """
+
+    numbers: Similarities
+    base: float
+    step: float
+    error: float
+
+    def similarities(self, products: npt.NDArray[np.generic]) -> Similarities:
+        """What dot products with codes say of the rows' similarities."""
+        return self.base + self.step * products.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
 class Codes:
     """A segment's rows as bytes: `values` (rows, dim), each plus 128; `middle` and `scale` (dim,)."""
 
@@ -35,22 +53,27 @@ class Codes:
     error: float
     reach: float
 
-    def nearest(self, query: Vectors, depth: int, rows: slice | Positions) -> tuple[Positions, Similarities, float]:
-        """The `depth` best of the rows by estimate, best first; the estimates; how far off they are at most."""
+    def whole(self, query: Vectors) -> WholeQuery:
+        """A query row in whole numbers."""
         wide = query.astype(np.float64)
         weights = wide * self.scale
         step = float(np.abs(weights).max()) / 127 or 1.0
-        whole = np.rint(weights / step)
-        numbers = whole.astype(np.float32)
+        numbers = np.rint(weights / step)
+        rest = float(np.linalg.norm(weights - step * numbers))
+        counted = error_bound(len(query)) * step * float(np.linalg.norm(numbers)) * self.reach
+        error = float(np.linalg.norm(wide)) * self.error + rest * self.reach + counted + _SLACK
+        return WholeQuery(numbers, float(wide @ self.middle), step, error)
+
+    def nearest(self, query: Vectors, depth: int, rows: slice | Positions) -> tuple[Positions, Similarities, float]:
+        """The `depth` best of the rows by estimate, best first; the estimates; how far off they are at most."""
+        whole = self.whole(query)
+        numbers = whole.numbers.astype(np.float32)
         if isinstance(rows, slice):
             found, products = nearest_codes(self.values[rows], numbers, depth)
             found = found + rows.start
         else:
             found, products = nearest_codes(self.values, numbers, depth, rows)
-        rest = float(np.linalg.norm(weights - step * whole))
-        counted = error_bound(len(query)) * step * float(np.linalg.norm(whole)) * self.reach
-        error = float(np.linalg.norm(wide)) * self.error + rest * self.reach + counted + _SLACK
-        return found, float(wide @ self.middle) + step * products.astype(np.float64), error
+        return found, whole.similarities(products), whole.error
 
 
 def encode(rows: Vectors) -> Codes:

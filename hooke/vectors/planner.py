@@ -25,7 +25,7 @@ UNIT_TOLERANCE = 1e-3
 
 _RESCORE_ROWS = 4096
 _CODES_S = 2e-4  # what a pass over codes takes beside its rows: to turn the query into whole numbers, to sort
-_CLEARLY = 0.7  # a product keeps all threads in step: with another load on the machine it loses most
+_CLEARLY = 0.7  # what a product leaves to do for each query is no part of its rates
 _GROUP = 32
 Positions = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -37,14 +37,21 @@ class Rates:
     """Seconds that each kernel takes for a row and a query on one thread of this machine.
 
     scan: a float32 row after another; gather: anywhere. codes: a row's byte codes one after another; take: anywhere.
-    product: a row in one product of many queries, on all threads. They choose among ways to the same answer.
+    They choose among ways to the same answer.
     """
 
     gather: float
     scan: float
     codes: float
     take: float
-    product: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRates:
+    """Seconds of a thread in a product of codes with several queries: for a row, and for each query with a row."""
+
+    row: float
+    query: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,9 @@ def choose(rates: Rates, wanted: int, rows: int, *, coded: bool) -> Plan:
     return min(plans, key=lambda plan: plan.seconds)
 
 
-def pays_together(rates: Rates, rows: int, queries: int, alone_s: float, threads: int) -> bool:
-    """Whether one product of all query rows with a segment's beats answering one after another."""
-    return queries > 1 and rows * max(rates.scan / threads, queries * rates.product) < _CLEARLY * alone_s / threads
+def pays_together(rates: ProductRates, rows: int, queries: int, alone_s: float) -> bool:
+    """Whether one product of all query rows with a segment's codes beats answering one after another."""
+    return queries > 1 and rows * (rates.row + queries * rates.query) < _CLEARLY * alone_s
 
 
 def finalists(scores: Scores, k: int, bound: float) -> Positions:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hooke.errors import HookeError
 from hooke.vectors.codes import Codes
 from hooke.vectors.columns import Segment
-from hooke.vectors.planner import Rates
-from hooke.vectors.rates import measured_rates, typical_rates
+from hooke.vectors.planner import ProductRates, Rates
+from hooke.vectors.rates import measured_product_rates, measured_rates, typical_rates
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,11 @@ class Preparation:
     def codes(self, number: int) -> Codes | None:
         """The codes of a segment by its number, once they are made."""
         return self._codes.get(number)
+
+    def product_rates(self) -> ProductRates:
+        """What a product of codes costs; measured at the first call."""
+        # not with the others: it loads torch, and a program that asks once and ends has no use for that
+        return measured_product_rates(self._dim)
 
     def start(self) -> None:
         """Begin, if there is anything to do that was not begun."""

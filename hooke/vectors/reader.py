@@ -16,14 +16,15 @@ from hooke.vectors.base import Block, Digests, Neighbours, Ordinals, Places, Vec
 from hooke.vectors.columns import Segment, joined, latest_digests, live_images, shard_of, whole_shard
 from hooke.vectors.planner import Positions, Rates
 from hooke.vectors.prepare import Preparation
-from hooke.vectors.search import Part, Task, answer, answer_together, depth_for
+from hooke.vectors.search import Part, Task, answer, depth_for
+from hooke.vectors.together import answer_together
 from hooke.vectors.trained import Lists
 from hooke.vectors.workers import Batcher, Workers, usable_threads
 from hooke.views import Kind
 
 logger = logging.getLogger(__name__)
 
-_LONG_S = 2e-3
+_LONG_S = 5e-4
 _MOST_TOGETHER = 32
 
 
@@ -171,7 +172,7 @@ class SegmentReader:
         return Part(shard, plan, codes)
 
     def _together(self, tasks: Sequence[Task]) -> list[Neighbours]:
-        return answer_together(tasks, self._preparation.rates, self._workers)
+        return answer_together(tasks, self._preparation.product_rates, self._workers)
 
     @cached_property
     def _live(self) -> tuple[BitMap, ...]:

@@ -4,7 +4,7 @@ A first pass finds images with scores that are within its error of the truth, an
 than its limit. The k-th best rescored similarity then proves the answer where every limit plus error is below it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from hooke.vectors import kernels, planner
 from hooke.vectors.base import Neighbour, Neighbours, Ordinals, Vectors
 from hooke.vectors.codes import Codes
 from hooke.vectors.columns import Shard
-from hooke.vectors.planner import CODES, GATHER, SCAN, TAKE, Plan, Positions, Rates, Scores, Similarities
+from hooke.vectors.planner import CODES, GATHER, SCAN, TAKE, Plan, Positions, Scores, Similarities
 from hooke.vectors.workers import Workers
 
 _LEAST_DEPTH, _DEPTH_A_HIT, _ROWS_A_DEPTH = 256, 8, 2_000
@@ -46,7 +46,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Found:
+class Found:
     """Images of a shard, by position in its segment; their scores, off by `error` at most; what was left out.
 
     limit: no image left out has a score above it; -inf: none can be among the k.
@@ -67,28 +67,10 @@ def depth_for(k: int, rows: int) -> int:
 
 def answer(task: Task, workers: Workers) -> Neighbours:
     """One task's answer."""
-    return _finish(task, workers.run(_passes(task, workers.threads)), workers)
+    return finish(task, workers.run(passes(task, workers.threads)), workers)
 
 
-def answer_together(tasks: Sequence[Task], rates: Rates, workers: Workers) -> list[Neighbours]:
-    """The answers to several tasks, which share a pass over a segment where that pays."""
-    if len(tasks) == 1:
-        return [answer(tasks[0], workers)]
-    shared = _shared(tasks, rates, workers.threads)
-    found: list[list[_Found]] = [[] for _ in tasks]
-    for number, each in _products(tasks, shared):
-        found[number].append(each)
-    alone = [
-        (number, function)
-        for number, task in enumerate(tasks)
-        for function in _passes(_without(task, shared), 1 if len(tasks) >= workers.threads else workers.threads)
-    ]
-    for (number, _), each in zip(alone, workers.run([function for _, function in alone]), strict=True):
-        found[number].append(each)
-    return [_finish(task, parts, workers) for task, parts in zip(tasks, found, strict=True)]
-
-
-def _passes(task: Task, threads: int) -> "list[partial[_Found]]":
+def passes(task: Task, threads: int) -> "list[partial[Found]]":
     """The first passes of a task, cut so that its threads have something to do."""
     pieces = min(threads, 1 + int(task.seconds / _WORTH_A_THREAD_S))
     return [
@@ -109,7 +91,7 @@ def _cut(part: Part, pieces: int) -> list[Part]:
     return [replace(part, shard=piece) for piece in shard.cut(edges)]
 
 
-def _first_pass(part: Part, queries: Vectors, k: int) -> _Found:
+def _first_pass(part: Part, queries: Vectors, k: int) -> Found:
     if part.plan.method in (CODES, TAKE) and part.codes is not None:
         return _by_codes(part, part.codes, queries, depth_for(k, part.shard.rows.stop - part.shard.rows.start))
     shard, segment = part.shard, part.shard.segment
@@ -120,14 +102,14 @@ def _first_pass(part: Part, queries: Vectors, k: int) -> _Found:
     return _kept(part, shard.image_scores(kernels.scan(segment.rows[shard.rows], queries)), k)
 
 
-def _kept(part: Part, scores: Scores, k: int) -> _Found:
+def _kept(part: Part, scores: Scores, k: int) -> Found:
     """What may be among the k nearest, of the float32 scores of all of a part's images."""
     error = planner.error_bound(part.shard.segment.rows.shape[1])
     numbers = planner.finalists(scores, k, error)
-    return _Found(part, part.shard.image(numbers), scores[numbers].astype(np.float64), error)
+    return Found(part, part.shard.image(numbers), scores[numbers].astype(np.float64), error)
 
 
-def _by_codes(part: Part, codes: Codes, queries: Vectors, depth: int) -> _Found:
+def _by_codes(part: Part, codes: Codes, queries: Vectors, depth: int) -> Found:
     shard, rows, deep = part.shard, part.shard.rows, depth
     among: slice | Positions = rows
     if shard.images is not None:
@@ -136,17 +118,22 @@ def _by_codes(part: Part, codes: Codes, queries: Vectors, depth: int) -> _Found:
         else:  # what is not wanted is seen too, and passed over
             deep = 1 + depth * (rows.stop - rows.start) // shard.segment.row_count(shard.images)
     passes = [codes.nearest(query, deep, among) for query in queries]
-    images, inverse = np.unique(
-        shard.segment.images_at(np.concatenate([found for found, _, _ in passes])), return_inverse=True
-    )
-    scores = np.full(len(images), -np.inf)
-    np.maximum.at(scores, inverse, np.concatenate([estimates for _, estimates, _ in passes]))
+    positions = shard.segment.images_at(np.concatenate([found for found, _, _ in passes]))
+    images, scores = best_scores(positions, np.concatenate([estimates for _, estimates, _ in passes]))
     limit = max(float(estimates[-1]) if len(estimates) == deep else -np.inf for _, estimates, _ in passes)
     kept = shard.wants(images)
-    return _Found(part, images[kept], scores[kept], max(error for _, _, error in passes), limit)
+    return Found(part, images[kept], scores[kept], max(error for _, _, error in passes), limit)
 
 
-def _finish(task: Task, found: list[_Found], workers: Workers) -> Neighbours:
+def best_scores(images: Positions, scores: Similarities) -> tuple[Positions, Similarities]:
+    """Each of the images once, ascending, with its best score."""
+    once, inverse = np.unique(images, return_inverse=True)
+    best = np.full(len(once), -np.inf)
+    np.maximum.at(best, inverse, scores)
+    return once, best
+
+
+def finish(task: Task, found: list[Found], workers: Workers) -> Neighbours:
     """The answer, from first passes; those that do not prove it are repeated by rows."""
     ordinals, similarities, order = _ranked(found, task)
     kth = similarities[order[-1]] if len(order) == task.k else -np.inf
@@ -168,13 +155,13 @@ def _by_rows(part: Part) -> Part:
     return replace(part, plan=replace(part.plan, method=method))
 
 
-def _ranked(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similarities, Positions]:
+def _ranked(found: Sequence[Found], task: Task) -> tuple[Ordinals, Similarities, Positions]:
     """What may be among the k nearest, and the order of the k nearest of that."""
     ordinals, similarities = _rescored(found, task)
     return ordinals, similarities, np.lexsort((ordinals, -similarities))[: task.k]
 
 
-def _rescored(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similarities]:
+def _rescored(found: Sequence[Found], task: Task) -> tuple[Ordinals, Similarities]:
     """Ordinals and float64 similarities of all found that may be among the k nearest."""
     ordinals, similarities = [np.empty(0, dtype=np.uint32)], [np.empty(0)]
     lowest = np.concatenate([np.empty(0), *(each.scores - each.error for each in found)])
@@ -187,47 +174,3 @@ def _rescored(found: Sequence[_Found], task: Task) -> tuple[Ordinals, Similariti
             ordinals.append(segment.images[images])
             similarities.append(np.maximum.reduceat(planner.rescore(segment.rows, task.queries, rows), begins))
     return np.concatenate(ordinals), np.concatenate(similarities)
-
-
-def _shared(tasks: Sequence[Task], rates: Rates, threads: int) -> set[int]:
-    """The segments, by identity, that one product of all their tasks' queries answers sooner."""
-    rows: dict[int, int] = {}
-    queries: dict[int, int] = {}
-    alone_s: dict[int, float] = {}
-    for task in tasks:
-        for part in task.parts:
-            if part.plan.method in (SCAN, CODES):
-                key = id(part.shard.segment)
-                rows[key] = len(part.shard.segment.rows)
-                queries[key] = queries.get(key, 0) + len(task.queries)
-                alone_s[key] = alone_s.get(key, 0.0) + part.plan.seconds * len(task.queries)
-    return {key for key in rows if planner.pays_together(rates, rows[key], queries[key], alone_s[key], threads)}
-
-
-def _without(task: Task, shared: set[int]) -> Task:
-    return replace(task, parts=tuple(part for part in task.parts if not _is_shared(part, shared)))
-
-
-def _is_shared(part: Part, shared: set[int]) -> bool:
-    return id(part.shard.segment) in shared and part.plan.method in (SCAN, CODES)
-
-
-def _products(tasks: Sequence[Task], shared: set[int]) -> Iterable[tuple[int, _Found]]:
-    """First passes by one product of a segment with the queries of all tasks that want it whole or nearly."""
-    for key in shared:
-        parts = [(n, p) for n, task in enumerate(tasks) for p in task.parts if id(p.shard.segment) == key]
-        parts = [(number, part) for number, part in parts if part.plan.method in (SCAN, CODES)]
-        segment = parts[0][1].shard.segment
-        queries = np.concatenate([tasks[number].queries for number, _ in parts])
-        for first, last, scores in kernels.product(segment.rows, queries, segment.starts):
-            row = 0
-            for number, part in parts:
-                count = len(tasks[number].queries)
-                best = scores[row] if count == 1 else scores[row : row + count].max(axis=0)
-                row += count
-                begin, end = max(first, part.shard.first), min(last, part.shard.last)
-                for shard in part.shard.cut([begin, end]) if begin < end else ():
-                    here = replace(part, shard=shard, plan=replace(part.plan, method=SCAN))
-                    offset = int(segment.starts[first])
-                    inside = best[shard.rows.start - offset : shard.rows.stop - offset]
-                    yield number, _kept(here, shard.image_scores(inside), tasks[number].k)

@@ -1,9 +1,11 @@
 """Ways to an answer that differ in speed alone: by rows, by codes, on threads, together; and what they may not do."""
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pyroaring import BitMap
 
-from hooke.vectors import planner, prepare, reader
+from hooke.vectors import kernels, planner, prepare, rates, reader
 from hooke.vectors.base import Block, Neighbours, Vectors
 from hooke.vectors.codes import cached_codes, encode
-from hooke.vectors.planner import Rates
+from hooke.vectors.planner import ProductRates, Rates
 from hooke.vectors.reader import SegmentReader
 from hooke.vectors.search import Task
 from hooke.vectors.segments import SegmentStore
@@ -26,11 +28,11 @@ SPACE = "a" * 64
 DIM = 32
 CHEAP, DEAR = 1e-9, 1.0
 EVERY_WAY = {
-    planner.GATHER: Rates(gather=CHEAP, scan=DEAR, codes=DEAR, take=DEAR, product=DEAR),
-    planner.SCAN: Rates(gather=DEAR, scan=CHEAP, codes=DEAR, take=DEAR, product=DEAR),
-    planner.CODES: Rates(gather=DEAR, scan=DEAR, codes=CHEAP, take=DEAR, product=DEAR),
-    planner.TAKE: Rates(gather=DEAR, scan=DEAR, codes=DEAR, take=CHEAP, product=DEAR),
-    "product": Rates(gather=DEAR, scan=1e-3, codes=DEAR, take=DEAR, product=1e-12),
+    planner.GATHER: Rates(gather=CHEAP, scan=DEAR, codes=DEAR, take=DEAR),
+    planner.SCAN: Rates(gather=DEAR, scan=CHEAP, codes=DEAR, take=DEAR),
+    planner.CODES: Rates(gather=DEAR, scan=DEAR, codes=CHEAP, take=DEAR),
+    planner.TAKE: Rates(gather=DEAR, scan=DEAR, codes=DEAR, take=CHEAP),
+    "product": Rates(gather=DEAR, scan=DEAR, codes=1e-3, take=DEAR),
 }
 
 
@@ -61,6 +63,8 @@ def open_reader(folder: Path, blocks: Sequence[Block], rates: Rates, threads: in
     opened = SegmentReader(store.open([store.append(each) for each in blocks]), threads)
     opened.prepare()
     opened._preparation.rates = rates
+    product = ProductRates(1e-12, 1e-12) if rates is EVERY_WAY["product"] else ProductRates(math.inf, math.inf)
+    opened._preparation.product_rates = lambda: product  # type: ignore[method-assign]  # what a machine measures
     return opened
 
 
@@ -132,6 +136,62 @@ def test_threads_and_company_leave_no_trace(tmp_path: Path, way: str) -> None:
     assert [ask(two, number) for number in range(36)] == alone
     with ThreadPoolExecutor(12) as pool:
         assert list(pool.map(lambda number: ask(two, number), range(36))) == alone
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", COLLECTIONS)
+def test_a_shared_product_gives_the_float64_ranking_under_every_filter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, threads: int
+) -> None:
+    monkeypatch.setattr(kernels, "_BLOCK_ROWS", 700)
+    rows = COLLECTIONS[kind]
+    blocks = [
+        block(rows[:2000], range(2000)),
+        block(rows[2000:3800], np.repeat(np.arange(2000, 2600), 3)),
+        block(rows[3800:], np.repeat(np.arange(950, 1050), 2)),
+    ]
+    opened = open_reader(tmp_path, blocks, EVERY_WAY["product"], threads=threads)
+    passed, product = [], kernels.product
+
+    def seen(codes: kernels.CodeRows, *rest: Any) -> Iterator[tuple[int, int, kernels.Products]]:
+        passed.append(id(codes))
+        return product(codes, *rest)
+
+    monkeypatch.setattr(kernels, "product", seen)
+    allowed = list(filters(rows[:2600], rows[1234:1235]).values())
+    asked = [
+        (rows[(1234 + 97 * number) % 3997 :][: 1 + number % 3], (1, 10, 100)[number % 3], some)
+        for number, some in enumerate(allowed * 2)
+    ]
+    tasks = [opened._task(queries, k, some, range(3)) for queries, k, some in asked]
+    for (queries, k, some), answer in zip(asked, opened._together(tasks), strict=True):
+        expected = brute_force(blocks, queries, k, some)
+        assert answer.exact
+        assert found(answer) == [ordinal for ordinal, _ in expected]
+        assert [hit.similarity for hit in answer.hits] == [min(1.0, score) for _, score in expected]
+    assert len(set(passed)) == 3  # of every segment
+
+
+@pytest.mark.parametrize(("rows", "dim", "queries"), [(1, 1, 1), (1, 3, 2), (20_000, 384, 31), (9_000, 17, 1)])
+def test_a_product_of_codes_is_that_of_whole_numbers(rows: int, dim: int, queries: int) -> None:
+    generator = np.random.default_rng(0)
+    codes = generator.integers(0, 256, (rows, dim), dtype=np.uint8)
+    codes.setflags(write=False)
+    numbers = generator.integers(-127, 128, (queries, dim)).astype(np.int8)
+    blocks = [each.copy() for _, _, each in kernels.product(codes, numbers, np.arange(rows + 1), 0, rows)]
+    np.testing.assert_array_equal(np.concatenate(blocks), (codes.astype(np.int64) - 128) @ numbers.T.astype(np.int64))
+
+
+def test_a_product_counts_further_than_float32() -> None:
+    codes, numbers = np.zeros((3, 3000), dtype=np.uint8), np.full((2, 3000), -127, dtype=np.int8)
+    (block_,) = kernels.product(codes, numbers, np.arange(4), 1, 3)
+    assert block_[2].tolist() == [[128 * 127 * 3000] * 2] * 2
+
+
+def test_where_torch_has_no_product_searches_are_answered_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("torch._int_mm")
+    rates_ = rates.measured_product_rates.__wrapped__(24)
+    assert not planner.pays_together(rates_, 1000, 32, alone_s=1e9)
 
 
 def test_queries_that_wait_for_one_another_share_a_product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
