@@ -158,7 +158,8 @@ class Approximate:
                 images = np.unique(segment.images_at(here))
                 its, begins = segment.rows_of(images)
                 ordinals.append(segment.images[images])
-                similarities.append(np.maximum.reduceat(planner.rescore(segment.rows, queries, its), begins))
+                rescored = planner.rescore(segment.rows_for(len(its)), queries, its)
+                similarities.append(np.maximum.reduceat(rescored, begins))
         return np.concatenate(ordinals), np.concatenate(similarities)
 
     def _choose(self, allowed: BitMap | None) -> _Chosen:

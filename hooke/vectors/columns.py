@@ -13,6 +13,8 @@ from hooke.vectors.base import Digests, Ordinals, Places, Vectors
 from hooke.vectors.codes import Codes
 from hooke.vectors.planner import Positions, Scores
 
+_ROWS_READ_AHEAD = 64  # about what a system reads of a file around what is asked for, often 128 kB
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -81,10 +83,19 @@ class Columns:
 
 @dataclass(frozen=True)
 class Segment(Columns):
-    """One segment's arrays, memory-mapped: rows (rows, dim) beside what each belongs to; how to get their codes."""
+    """One segment's arrays, memory-mapped: rows (rows, dim) beside what each belongs to; how to get their codes.
+
+    scattered: the rows mapped once more, for reading a few of many; None where that is not worth a map.
+    """
 
     rows: Vectors
     make_codes: Callable[[], Codes] | None = None
+    scattered: Vectors | None = None
+
+    def rows_for(self, count: int) -> Vectors:
+        """The rows, as they are best mapped for reading so many of them here and there."""
+        few = self.scattered is not None and count * _ROWS_READ_AHEAD < len(self.rows)
+        return self.scattered if few and self.scattered is not None else self.rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class SegmentReader:
     def vectors_of(self, ordinal: int) -> Vectors:
         """The rows of one image, a copy; shape (0, dim) when it has none."""
         for segment, rows in self._stored(ordinal):
-            return np.array(segment.rows[rows])
+            return np.array(segment.rows_for(rows.stop - rows.start)[rows])
         return np.empty((0, self.dim), dtype=np.float32)
 
     def places_of(self, ordinal: int) -> Places:
@@ -74,7 +74,7 @@ class SegmentReader:
         for segment, live in zip(self._segments, self._live, strict=True):
             if here := live & images:
                 rows, _ = segment.rows_of(segment.positions(here))
-                found.append((segment.rows[rows], segment.ordinals[rows]))
+                found.append((segment.rows_for(len(rows))[rows], segment.ordinals[rows]))
         return joined(found)
 
     def search(self, queries: Vectors, k: int, *, allowed: BitMap | None = None, exact: bool = False) -> Neighbours:

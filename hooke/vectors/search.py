@@ -97,7 +97,7 @@ def _first_pass(part: Part, queries: Vectors, k: int) -> Found:
     shard, segment = part.shard, part.shard.segment
     if part.plan.method == GATHER and shard.images is not None:
         rows, begins = segment.rows_of(shard.images)
-        scores = kernels.gather(segment.rows, queries, rows)
+        scores = kernels.gather(segment.rows_for(len(rows)), queries, rows)
         return _kept(part, scores if segment.is_single else np.maximum.reduceat(scores, begins), k)
     return _kept(part, shard.image_scores(kernels.scan(segment.rows[shard.rows], queries)), k)
 
@@ -172,5 +172,6 @@ def _rescored(found: Sequence[Found], task: Task) -> tuple[Ordinals, Similaritie
             segment = each.part.shard.segment
             rows, begins = segment.rows_of(images)
             ordinals.append(segment.images[images])
-            similarities.append(np.maximum.reduceat(planner.rescore(segment.rows, task.queries, rows), begins))
+            rescored = planner.rescore(segment.rows_for(len(rows)), task.queries, rows)
+            similarities.append(np.maximum.reduceat(rescored, begins))
     return np.concatenate(ordinals), np.concatenate(similarities)

@@ -8,6 +8,7 @@ A segment is written under a temporary name, synced and renamed: it is whole, or
 
 import hashlib
 import json
+import mmap
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ _OURS = re.compile(rf"(tmp-)?{_NAME.pattern}")
 _FULL = (ENOSPC, EDQUOT, EFBIG)
 # Below this, reading all of a segment to check it costs less than a search that finds it broken later.
 _CHECKED_AT_OPEN_BYTES = 2**20
+# A second map keeps a second file open; a smaller file is soon in memory, read ahead or not.
+_SCATTERED_FROM_BYTES = 2**26
 Array = npt.NDArray[np.generic]
 
 
@@ -194,7 +197,8 @@ class SegmentStore:
         arrays.setdefault(_PLACES, np.empty(meta.shape(_PLACES), np.uint32))
         rows: Vectors = arrays[_ROWS]  # type: ignore[assignment]  # as are the others, of a dtype by _TYPES
         codes = partial(cached_codes, self._cache / f"{name}.sq8", rows, meta.checksums[_ROWS])
-        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_PLACES], rows, codes)  # type: ignore[arg-type]
+        scattered = _map_scattered(self._directory / name / _ROWS, rows)
+        return Segment(arrays[_ORDINALS], arrays[_DIGESTS], arrays[_PLACES], rows, codes, scattered)  # type: ignore[arg-type]
 
     def _map(self, name: str, file: str, meta: _Meta) -> Array:
         path = self._directory / name / file
@@ -232,6 +236,17 @@ class SegmentStore:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != meta.checksums.get(file):
                 raise CorruptIndex(f"{path}: its checksum does not hold; index anew")
+
+
+def _map_scattered(path: Path, rows: Vectors) -> Vectors | None:
+    """Rows mapped such that the system reads no more of them than is asked for."""
+    if rows.nbytes < _SCATTERED_FROM_BYTES or not hasattr(mmap, "MADV_RANDOM"):
+        return None
+    with _whole(path), path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped.madvise(mmap.MADV_RANDOM)
+    scattered: Vectors = np.frombuffer(mapped, dtype=rows.dtype).reshape(rows.shape)
+    return scattered
 
 
 def _types(kind: Kind) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What only files can get wrong: layout, damage, crashes, a full disk."""
 
 import json
+import re
 import resource
 import shutil
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from pyroaring import BitMap
 
 from hooke.errors import BadInput, CorruptIndex, NoSpace, SpaceMismatch
-from hooke.vectors import kernels, planner
+from hooke.vectors import kernels, planner, segments
 from hooke.vectors.base import Block
 from hooke.vectors.segments import SegmentStore
 from hooke.views import Kind
@@ -166,6 +167,22 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BadInput, match="cannot be written"):
         SegmentStore(tmp_path / "file", SPACE).append(block(random_rows(1), [0]))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells how a file is mapped")
+def test_a_few_rows_of_a_large_file_are_read_without_what_is_around_them(
+    store: SegmentStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_SCATTERED_FROM_BYTES", 2**20)
+    rows = random_rows(3000, dim=128)
+    names = [store.append(block(rows, range(3000))), store.append(block(rows[:100], range(100)))]
+    large, small = store.open(names)
+
+    assert large.rows_for(1500) is large.rows
+    assert small.rows_for(1) is small.rows
+    np.testing.assert_array_equal(large.rows_for(10), rows)
+    flags = re.findall(rf"{names[0]}/rows.f32\n(?:\w+:.*\n)*VmFlags:(.*)", Path("/proc/self/smaps").read_text())
+    assert sorted(" rr" in each for each in flags) == [False, True]  # rr: read at random
 
 
 def test_small_sets_are_gathered_and_large_ones_scanned(store: SegmentStore) -> None:
