@@ -25,7 +25,7 @@ _Ends = tuple[np.floating, np.floating]
 
 PREPROCESSING: Mapping[str, object] = MappingProxyType(
     {
-        "version": 4,
+        "version": 5,
         "level": "the coarsest whose short side is no shorter than the input",
         "time": "first, middle and last frame; mean of unit vectors",
         "depth": "up to 64 planes, evenly spaced: maximum on a dark background, sharpest plane on a bright one",
@@ -36,6 +36,8 @@ PREPROCESSING: Mapping[str, object] = MappingProxyType(
         "composite": "two or three channels as red, green, blue with one pair of percentiles; weighs as all of them",
         "channel rows": "of each channel that is not constant, of colour as one; mean of unit vectors over time",
         "tiles": "rectangles that cover the image: its short side by the input, 1 to 4, the long one in like pieces",
+        "tiles of pixels of known size": "squares that show 0.1, 0.25, 0.5, 1 or 4 µm a pixel of the input: the finest "
+        "of which at most 4 cover the short side, none of fewer pixels than the input",
         "tile choice": "those that vary most at the level of the whole, over a tenth of the most, in reading order",
         "tile level": "the coarsest whose short side is no shorter than four inputs; the first frame looked at",
         "tile intensity": "percentiles of the whole image; of the channels not constant in it, and their composite",

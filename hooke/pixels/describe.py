@@ -94,5 +94,5 @@ def _zarr_headers(files: Files, group: str) -> Iterator[ImageHeader]:
 
 
 def _zarr_header(suffix: str, place: Place, header: ZarrHeader) -> ImageHeader:
-    sizes = {axis: size for axis in "xyz" if (size := header.image.pixel_size_um(axis)) is not None}
-    return ImageHeader(suffix, "OME-Zarr", header.lengths, header.image.channels, sizes, place, header.labels)
+    image = header.image
+    return ImageHeader(suffix, "OME-Zarr", header.lengths, image.channels, image.pixel_sizes_um, place, header.labels)

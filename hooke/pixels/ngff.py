@@ -52,14 +52,12 @@ class Multiscale:
         """Whether its channels are the red, green and blue of a picture, as converters write them."""
         return self.colours == _COLOURS
 
-    def pixel_size_um(self, axis: str) -> float | None:
-        """The size of a pixel of the finest level along x, y or z, in micrometres; None where it is not said."""
-        if axis not in self.axes:
-            return None
-        position = self.axes.index(axis)
-        unit = self.units[position].strip().lower()
-        size = self.levels[0].scale[position] * _UM.get(_SPELLINGS.get(unit, unit), 0)
-        return size if size > 0 else None
+    @property
+    def pixel_sizes_um(self) -> dict[str, float]:
+        """The size of a pixel of the finest level in µm by axis (x, y, z); of those axes for which it is said."""
+        units = [_UM.get(_SPELLINGS.get(unit, unit), 0) for unit in (each.strip().lower() for each in self.units)]
+        sizes = zip(self.axes, self.levels[0].scale, units, strict=True)
+        return {axis: scale * unit for axis, scale, unit in sizes if axis in ("x", "y", "z") and scale * unit > 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def read_zarr(files: Files, path: str, limits: Limits, short_side: int = INPUT_S
         finest = _whole(image, read_header(counted, _join(path, image.levels[0].path)))
         # what is read once more, of a finer level, may be as much again
         again = partial(_finer, CountedFiles(files, limits.bytes), path, image, limits)
-        return with_parts(raster, (finest.width, finest.height), short_side, parts, again)
+        return with_parts(raster, (finest.width, finest.height), short_side, parts, again, image.pixel_sizes_um)
 
 
 def _finer(files: Files, path: str, image: ngff.Multiscale, limits: Limits, short_side: int) -> Level:

@@ -1,14 +1,17 @@
 """Parts of an image that are looked at by themselves: its tiles, or a region that is asked for; for every format alike.
 
-Tiles are rectangles side by side that cover the image: its short side cut into one to four, by how often the model's
-input fits, the long side in like pieces. Those that vary most are kept, as seen at the level of the whole: where there
+Tiles cover the image. Where its pixels have a size, they are squares of a fixed number of µm, so that the model sees
+what it shows at one of a few scales: the finest of which no more than four cover the short side, and none is enlarged.
+Elsewhere they are rectangles side by side: the short side cut into one to four, by how often the model's input fits,
+the long side in like pieces. Those that vary most are kept, as seen at the level of the whole: where there
 is nothing, nothing varies, on a dark background and on a bright one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from hooke.pixels.decoding import Array
 from hooke.views import Box
 
 TILES_A_SIDE = 4
+SCALES_UM = (0.1, 0.25, 0.5, 1.0, 4.0)
+"""The µm that a pixel of the model's input may show of a tile."""
 MOST_TILES = 16
 _LEAST_SHARE = 0.1
 """Of the variance of the tile that varies most: below it a tile is background."""
@@ -37,17 +42,25 @@ class Level:
     read: Callable[[Box], Array]
 
 
-def with_parts(raster: Raster, size: Size, short_side: int, parts: Parts, level: Callable[[int], Level]) -> Raster:
+def with_parts(
+    raster: Raster,
+    size: Size,
+    short_side: int,
+    parts: Parts,
+    level: Callable[[int], Level],
+    pixel_um: Mapping[str, float] = MappingProxyType({}),
+) -> Raster:
     """The raster of a whole image with its parts as tiles.
 
     size: of the finest level. short_side: of the model's input. level: the one to read where the short side of the
-    whole image is to have so many pixels. Raises BadInput for a region outside the image.
+    whole image is to have so many pixels. pixel_um: the size of a pixel by axis, where it is known. Raises BadInput for
+    a region outside the image.
     """
     if isinstance(parts, Box):
         boxes: tuple[Box, ...] = (inside(parts, size),)
         wanted = ceil(short_side * min(size) / min(parts.width, parts.height))
     else:
-        boxes = chosen_tiles(raster, size, short_side, parts)
+        boxes = chosen_tiles(raster, grid(size, short_side, pixel_um), size, parts)
         wanted = TILES_A_SIDE * short_side
     if boxes == (Box(0, 0, *size),):
         return replace(raster, tiles=(Tile(boxes[0], raster.pixels),))
@@ -74,12 +87,19 @@ def cropped(pixels: Array, box: Box) -> Array:
     return pixels[..., box.y : box.bottom, box.x : box.right]
 
 
-def grid(size: Size, short_side: int) -> list[Box]:
+def grid(size: Size, short_side: int, pixel_um: Mapping[str, float] = MappingProxyType({})) -> list[Box]:
     """The tiles that an image is cut into, row by row.
 
     >>> len(grid((1000, 2000), 224)), grid((600, 300), 224), len(grid((300, 300), 224))
     (32, [Box(x=0, y=0, width=300, height=300), Box(x=300, y=0, width=300, height=300)], 1)
+    >>> [box.x for box in grid((600, 448), 224, {"x": 0.25, "y": 0.25})]  # 56 µm each
+    [0, 188, 376, 0, 188, 376]
     """
+    if known := _side_of_scale(size, short_side, pixel_um):
+        columns, rows = (
+            np.linspace(0, length - known, ceil(length / known)).round().astype(int).tolist() for length in size
+        )
+        return [Box(x, y, known, known) for y in rows for x in columns]
     count = min(TILES_A_SIDE, max(1, round(min(size) / short_side)))
     side = max(min(size) / count, short_side)
     columns, rows = (
@@ -88,9 +108,19 @@ def grid(size: Size, short_side: int) -> list[Box]:
     return [Box(x, y, right - x, bottom - y) for y, bottom in pairwise(rows) for x, right in pairwise(columns)]
 
 
-def chosen_tiles(raster: Raster, size: Size, short_side: int, most: int) -> tuple[Box, ...]:
-    """The tiles of an image that show most, in reading order; at least one."""
-    boxes = grid(size, short_side)
+def _side_of_scale(size: Size, short_side: int, pixel_um: Mapping[str, float]) -> int | None:
+    """The side of a tile of a fixed scale; None where the size of a pixel is not known or no scale fits the image."""
+    if not {"x", "y"} <= set(pixel_um):
+        return None
+    pixel = (pixel_um["x"] * pixel_um["y"]) ** 0.5
+    least = max(short_side, min(size) / TILES_A_SIDE)
+    sides = (short_side * scale / pixel for scale in SCALES_UM if pixel > 0)
+    # compared before they are rounded: a file may say that a pixel has 1e-300 µm
+    return next((round(side) for side in sides if least - 0.5 <= side <= min(size)), None)
+
+
+def chosen_tiles(raster: Raster, boxes: Sequence[Box], size: Size, most: int) -> tuple[Box, ...]:
+    """Those of an image's tiles that show most, in reading order; at least one."""
     if len(boxes) == 1:
         return tuple(boxes)
     planes = stretch(raster.pixels, together=raster.rgb)

@@ -24,6 +24,7 @@ from hooke.pixels.flat import read_flat
 from hooke.pixels.limits import Limits
 from hooke.pixels.parts import Level, Parts, Size, cropped, with_own_parts, with_parts
 from hooke.pixels.planes import coarsest_that_suffices, depths_of, frames_of, project
+from hooke.pixels.tiff_scale import OME_PIXELS, pixel_sizes_um
 from hooke.views import Box
 
 # Their samples are no intensities: pillow turns them into colours.
@@ -33,7 +34,6 @@ _UNNAMED = "QI"
 _MOST_UNNAMED_CHANNELS = 4
 _MOST_TAG_BYTES = 2**28
 _MOST_PLANES = 2**20
-_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
 _SIZE = re.compile(r"""\bSize([A-Z])\s*=\s*["']\s*(\d+)""")
 _TYPE_BYTES = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
 # TIFF 6.0, tag 274: (swap x and y, then flip y, then flip x) for each orientation.
@@ -72,7 +72,8 @@ def read_tiff(
             raster = _read(_level(chosen, short_side), file, limits)
             if not parts:
                 return raster
-            return with_parts(raster, _size(chosen), short_side, parts, partial(_finer, chosen, file, limits))
+            again = partial(_finer, chosen, file, limits)
+            return with_parts(raster, _size(chosen), short_side, parts, again, pixel_sizes_um(tif, series))
 
 
 def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:
@@ -94,7 +95,7 @@ def _number_of(page: TiffPage) -> int:
 
 def check_said(tif: TiffFile) -> None:
     """Refuse an OME-XML of more planes than any image has: tifffile makes room for each of them."""
-    for sizes in _PIXELS.findall(tif.ome_metadata or ""):
+    for sizes in OME_PIXELS.findall(tif.ome_metadata or ""):
         planes = prod(int(length) for axis, length in _SIZE.findall(sizes) if axis in "ZCT")
         if planes > _MOST_PLANES:
             raise TooLarge(f"the OME-XML says {planes} planes, the limit is {_MOST_PLANES}")

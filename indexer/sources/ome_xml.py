@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from hooke.errors import UnreadableImage, UnreadableSource
 from hooke.fields import field_name
-from hooke.pixels.tiff_header import UM
+from hooke.pixels.tiff_scale import UM
 from indexer.sources.base import UNPACKING_ERRORS, decode, one_line, read_file
 from indexer.sources.values import canonical_field, clean, line_of, term_field
 

@@ -1,17 +1,21 @@
 """Tiles and regions: where they are cut, from which level they are read, and how little else is."""
 
+from dataclasses import astuple
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from hooke.embed.base import Raster
 from hooke.errors import BadInput
 from hooke.pixels import Limits, UploadReader, read_changed, read_raster, read_raster_bytes
-from hooke.pixels.parts import chosen_tiles, grid
+from hooke.pixels.parts import SCALES_UM, TILES_A_SIDE, chosen_tiles, grid, scaled
 from hooke.pixels.tiff import read_tiff
 from hooke.views import Box
 from tests.hooke.test_tiff_levels import CountedBytes, dark, write_pyramid
@@ -37,24 +41,64 @@ def test_tiles_cover_the_image_side_by_side(size: tuple[int, int]) -> None:
     assert (covered == 1).all()
 
 
+@given(
+    size=st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
+    pixel=st.floats(0, 1e300, exclude_min=True) | st.sampled_from([0.1, 0.25, 0.325, 0.65, 1.0]),
+)
+def test_tiles_of_pixels_of_known_size_show_one_of_few_scales(size: tuple[int, int], pixel: float) -> None:
+    boxes = grid(size, 224, {"x": pixel, "y": pixel, "z": 2.0})
+    assert (min(box.x for box in boxes), min(box.y for box in boxes)) == (0, 0)
+    assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == size
+    if boxes != grid(size, 224):
+        (side,) = {length for box in boxes for length in (box.width, box.height)}
+        assert 224 <= side <= min(size) <= TILES_A_SIDE * side + 2
+        assert any(side == round(224 * scale / pixel) for scale in SCALES_UM)
+        for begins in ({box.x for box in boxes}, {box.y for box in boxes}):
+            assert all(later - earlier <= side for earlier, later in pairwise(sorted(begins)))
+
+
+def test_one_specimen_is_cut_alike_at_two_magnifications(tmp_path: Path) -> None:
+    fine = np.random.default_rng(0).integers(0, 255, (256, 320), np.uint8)
+    coarse = fine.reshape(128, 2, 160, 2).mean(axis=(1, 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "40x.ome.tif", fine, metadata={"PhysicalSizeX": 0.1, "PhysicalSizeY": 0.1})
+    # ImageJ's pixels a micron
+    tifffile.imwrite(tmp_path / "20x.tif", coarse, imagej=True, resolution=(5.0, 5.0), metadata={"unit": "um"})
+    write_image(tmp_path / "20x.zarr", [coarse], "yx", scales=[(0.2, 0.2)])
+    boxes = {
+        name: [tile.box for tile in read_raster(tmp_path / name, LIMITS, SIDE, parts=16).tiles]
+        for name in ("40x.ome.tif", "20x.tif", "20x.zarr")
+    }
+    # 256 pixels of 0.1 µm: 80 of them are 32 of 0.25 µm, and 40 of 0.2 µm
+    assert {(box.width, box.height) for box in boxes["40x.ome.tif"]} == {(80, 80)}
+    assert {(box.width, box.height) for box in boxes["20x.tif"]} == {(40, 40)}
+    assert boxes["20x.zarr"] == boxes["20x.tif"]
+    places = [np.array([astuple(box) for box in boxes[name]]) for name in ("20x.tif", "40x.ome.tif")]
+    assert np.abs(2 * places[0] - places[1]).max() <= 1
+
+
 def test_the_tiles_that_show_something_are_kept_in_reading_order() -> None:
     raster = spots(128, 128, (100, 100), (70, 6))
-    assert chosen_tiles(raster, (128, 128), SIDE, 16) == (Box(64, 0, 32, 32), Box(96, 96, 32, 32))
+    assert chosen_tiles(raster, grid((128, 128), SIDE), (128, 128), 16) == (Box(64, 0, 32, 32), Box(96, 96, 32, 32))
     # as seen at a coarser level, in pixels of the finest
-    assert chosen_tiles(raster, (1280, 1280), SIDE, 16) == (Box(640, 0, 320, 320), Box(960, 960, 320, 320))
+    assert chosen_tiles(raster, grid((1280, 1280), SIDE), (1280, 1280), 16) == (
+        Box(640, 0, 320, 320),
+        Box(960, 960, 320, 320),
+    )
 
 
 def test_a_bright_background_is_background_too() -> None:
-    assert chosen_tiles(spots(128, 128, (6, 70), background=255), (128, 128), SIDE, 16) == (Box(0, 64, 32, 32),)
+    assert chosen_tiles(spots(128, 128, (6, 70), background=255), grid((128, 128), SIDE), (128, 128), 16) == (
+        Box(0, 64, 32, 32),
+    )
 
 
 def test_no_more_tiles_are_kept_than_asked_for_and_of_equals_the_first() -> None:
     raster = spots(128, 128, (6, 6), (38, 6), (70, 6), (102, 6))
-    assert chosen_tiles(raster, (128, 128), SIDE, 2) == (Box(0, 0, 32, 32), Box(32, 0, 32, 32))
+    assert chosen_tiles(raster, grid((128, 128), SIDE), (128, 128), 2) == (Box(0, 0, 32, 32), Box(32, 0, 32, 32))
 
 
 def test_an_image_of_one_colour_has_one_tile() -> None:
-    assert chosen_tiles(spots(128, 128), (128, 128), SIDE, 16) == (Box(0, 0, 32, 32),)
+    assert chosen_tiles(spots(128, 128), grid((128, 128), SIDE), (128, 128), 16) == (Box(0, 0, 32, 32),)
 
 
 def test_an_image_too_small_for_tiles_is_its_own(tmp_path: Path) -> None:
@@ -70,10 +114,8 @@ def test_tiles_come_from_a_level_with_four_inputs_on_the_short_side(tmp_path: Pa
     np.testing.assert_array_equal(raster.pixels, levels[2])
     assert len(raster.tiles) == 3
     for tile in raster.tiles:
-        box = tile.box
-        np.testing.assert_array_equal(
-            tile.pixels, levels[1][:, box.y // 2 : box.bottom // 2, box.x // 2 : box.right // 2]
-        )
+        box = scaled(tile.box, (300, 256), (150, 128))
+        np.testing.assert_array_equal(tile.pixels, levels[1][:, box.y : box.bottom, box.x : box.right])
 
 
 @pytest.mark.parametrize(
