@@ -110,7 +110,8 @@ def multiscale(attributes: Attributes) -> Multiscale | None:
     return Multiscale(
         str(attributes.get("version") or first.get("version") or ""),
         names,
-        tuple(str(axis.get("unit", "")) for axis in axes),
+        # without a scale a unit says nothing of a pixel
+        tuple(str(axis.get("unit", "")) if _is_scaled(first) else "" for axis in axes),
         tuple(levels),
         tuple(str(channel.get("label", "")) for channel in channels),
         tuple(str(channel.get("color", "")).upper() for channel in channels),
@@ -159,6 +160,13 @@ def _scale(record: Attributes, axes: int) -> tuple[float, ...]:
             raise UnreadableImage(f"a scale of {str(values)[:60]} for {axes} axes; write one positive number an axis")
         total = [before * float(value) for before, value in zip(total, values, strict=True)]
     return tuple(total)
+
+
+def _is_scaled(multiscale: Attributes) -> bool:
+    """Whether the image, or a level of it, has a scale."""
+    records = (multiscale, *_records(multiscale.get("datasets")))
+    found = [each for record in records for each in _records(record.get("coordinateTransformations"))]
+    return any(each.get("type") == "scale" and isinstance(each.get("scale"), list) for each in found)
 
 
 def _is_size(value: object) -> bool:

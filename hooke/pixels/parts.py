@@ -113,10 +113,10 @@ def _side_of_scale(size: Size, short_side: int, pixel_um: Mapping[str, float]) -
     if not {"x", "y"} <= set(pixel_um):
         return None
     pixel = (pixel_um["x"] * pixel_um["y"]) ** 0.5
-    least = max(short_side, min(size) / TILES_A_SIDE)
+    least = max(short_side, ceil(min(size) / TILES_A_SIDE))
     sides = (short_side * scale / pixel for scale in SCALES_UM if pixel > 0)
-    # compared before they are rounded: a file may say that a pixel has 1e-300 µm
-    return next((round(side) for side in sides if least - 0.5 <= side <= min(size)), None)
+    # rounded only if it is a length at all: a file may say that a pixel has 1e-300 µm
+    return next((round(side) for side in sides if side <= min(size) and round(side) >= least), None)
 
 
 def chosen_tiles(raster: Raster, boxes: Sequence[Box], size: Size, most: int) -> tuple[Box, ...]:

@@ -73,7 +73,8 @@ def read_tiff(
             if not parts:
                 return raster
             again = partial(_finer, chosen, file, limits)
-            return with_parts(raster, _size(chosen), short_side, parts, again, pixel_sizes_um(tif, series))
+            pixel_um = {} if isinstance(parts, Box) else pixel_sizes_um(tif, series)
+            return with_parts(raster, _size(chosen), short_side, parts, again, pixel_um)
 
 
 def _chosen(tif: TiffFile, series: int) -> TiffPageSeries:

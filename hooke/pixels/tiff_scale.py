@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 
 from tifffile import TiffFile
 
@@ -9,7 +10,8 @@ from tifffile import TiffFile
 UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
 UM |= {"\\u00B5m": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4, "inch": 25_400.0}
 OME_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
-_PHYSICAL = re.compile(r"""\bPhysicalSize([XYZ](?:Unit)?)\s*=\s*["']\s*([^"']*?)\s*["']""")
+_PHYSICAL = re.compile(r"""\bPhysicalSize([XYZ](?:Unit)?)\s*=\s*["']([^"']*)["']""")
+_NUMBER = re.compile(r"\+?(?:\d{1,12}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?")
 
 
 def pixel_sizes_um(tif: TiffFile, series: int = 0) -> dict[str, float]:
@@ -22,7 +24,8 @@ def pixel_sizes_um(tif: TiffFile, series: int = 0) -> dict[str, float]:
 
 
 def _ome_sizes(attributes: str) -> Iterator[tuple[str, float]]:
-    said = dict(_PHYSICAL.findall(attributes))
+    # some writers have the µ as `&#181;`
+    said = {name: unescape(text).strip() for name, text in _PHYSICAL.findall(attributes)}
     for axis in "XYZ":
         size = _number(said.get(axis, "")) * UM.get(said.get(f"{axis}Unit", "µm").replace("\u03bc", "µ"), 0)
         if size > 0:
@@ -34,11 +37,13 @@ def _imagej_sizes(tif: TiffFile) -> Iterator[tuple[str, float]]:
     written = tif.imagej_metadata or {}
     unit = UM.get(str(written.get("unit") or "pixel"), 0)
     tags = tif.pages.first.tags
-    resolutions = {"x": tags.valueof("XResolution", (0, 1)), "y": tags.valueof("YResolution", (0, 1))}
-    sizes = {axis: unit * below / above for axis, (above, below) in resolutions.items() if above and below}
-    depth = unit * _number(str(written.get("spacing", "")))
-    yield from ((axis, size) for axis, size in (*sizes.items(), ("z", depth)) if size > 0)
+    for axis, name in (("x", "XResolution"), ("y", "YResolution")):
+        match tags.valueof(name):
+            case (int(above), int(below)) if unit and above > 0 and below > 0:
+                yield axis, unit * below / above
+    if (depth := unit * _number(str(written.get("spacing", "")))) > 0:
+        yield "z", depth
 
 
 def _number(text: str) -> float:
-    return float(text) if re.fullmatch(r"\d{1,12}(\.\d{1,18})?([eE][+-]?\d{1,2})?", text) else 0.0
+    return float(text) if _NUMBER.fullmatch(text) else 0.0

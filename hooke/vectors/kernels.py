@@ -15,6 +15,7 @@ _TAKEN_ROWS = 2048  # their codes stay in the cache
 _QUERY_BITS = (
     8  # RaBitQ's of the query: of 4, one in 200 of the ten nearest is missed more; of 0, it takes 100 times as long
 )
+_TRIED_ROWS = 2_048
 _BLOCK_ROWS = 8_192  # of a product: its codes, 3 MB, and its scores for 32 queries, 1 MB, stay in the cache
 
 
@@ -48,7 +49,8 @@ def product(
 
     codes: (rows, dim), each value plus 128. begins: the first row of each image and one past the last row; those of
     images [first, last) are read, a block holds whole images, and its products are overwritten by the next one's.
-    Exact for any dim below 100,000. Raises ImportError, AttributeError or RuntimeError where torch cannot do it.
+    Exact for any dim below 100,000 where `has_exact_product`. Raises ImportError, OSError, AttributeError or
+    RuntimeError where torch cannot do it.
     """
     import torch  # seconds, which only searches that arrive together have to wait for
 
@@ -70,12 +72,27 @@ def product(
         first = end
 
 
+def has_exact_product(dim: int, queries: int) -> bool:
+    """Whether torch multiplies whole numbers exactly on this processor. Raises as `product`.
+
+    Without instructions for it (VNNI), oneDNN adds pairs of products in 16 bits that do not hold them:
+    https://uxlfoundation.github.io/oneDNN/dev_guide_int8_computations.html
+    """
+    codes = np.full((_TRIED_ROWS, dim), 255, np.uint8)
+    codes[1::2] = 0
+    numbers = np.full((queries, dim), 127, np.int8)
+    numbers[1::2] = -127
+    expected = (codes - 128.0) @ numbers.T  # float64, which holds them all
+    blocks = product(codes, numbers, np.arange(len(codes) + 1), 0, len(codes))
+    return all(np.array_equal(found, expected[first:last]) for first, last, found in blocks)
+
+
 def group_bests(products: Products, size: int) -> Products:
     """The best of each `size` products (rows, columns) after one another; the last group may be smaller."""
     import torch  # as above; NumPy takes ten times as long for it, and lets no other thread run meanwhile
 
     whole = len(products) // size
-    bests = torch.from_numpy(products[: whole * size]).view(whole, size, -1).amax(1).numpy()
+    bests = torch.from_numpy(products[: whole * size]).view(whole, size, products.shape[1]).amax(1).numpy()
     rest = products[whole * size :]
     return np.concatenate([bests, rest.max(axis=0, keepdims=True)]) if len(rest) else bests
 

@@ -43,7 +43,7 @@ def measured_rates(dim: int) -> Rates:
 
 @cache
 def measured_product_rates(dim: int) -> ProductRates:
-    """The rates of a product of codes; without end where torch cannot make it."""
+    """The rates of a product of codes; without end where torch cannot make it, or not exactly."""
     codes = _as_codes(_memory(dim)[1])
     rows = codes.shape[1]
     begins = np.arange(rows + 1)
@@ -53,8 +53,11 @@ def measured_product_rates(dim: int) -> ProductRates:
         return _seconds(lambda block: deque(kernels.product(codes[block], queries[:count], begins, 0, rows), 0))
 
     try:
+        if not all(kernels.has_exact_product(dim, count) for count in (1, 2, _QUERIES)):
+            logger.info("searches that arrive together are answered one by one: this processor has no exact product")
+            return ProductRates(math.inf, math.inf)
         one, many = seconds(1), seconds(_QUERIES)
-    except (ImportError, AttributeError, RuntimeError):
+    except (ImportError, OSError, AttributeError, RuntimeError):
         logger.info("searches that arrive together are answered one by one", exc_info=True)
         return ProductRates(math.inf, math.inf)
     each = max(0.0, many - one) / (_QUERIES - 1)

@@ -152,6 +152,11 @@ def _not_wanted(shard: Shard, begin: int, end: int) -> npt.NDArray[np.bool_]:
     return others
 
 
+def _margin(query: WholeQuery) -> int:
+    """How far below another a product may be for its row to be no less similar; far beyond any product at most."""
+    return int(min(2.0**40, 2 * query.error / query.step)) + 1
+
+
 class _Finalists:
     """What may be among the k nearest of each query row, of products that come block by block.
 
@@ -160,7 +165,7 @@ class _Finalists:
 
     def __init__(self, columns: Sequence[_Column], rows: int) -> None:
         self._queries = [column.query for column in columns]
-        self._margins = np.array([int(2 * each.error / each.step) + 1 for each in self._queries], dtype=np.int64)
+        self._margins = np.array([_margin(each) for each in self._queries], dtype=np.int64)
         self._ks = np.array([column.k for column in columns])
         self._most = np.array([_SPARE * depth_for(column.k, rows) for column in columns])
         self._best = np.full((len(columns), int(self._ks.max())), _NOT_WANTED, dtype=np.int32)

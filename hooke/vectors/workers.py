@@ -1,5 +1,6 @@
 """Threads for one search's shards, and searches that arrive together made one."""
 
+import logging
 import os
 import threading
 from collections import deque
@@ -8,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Generic, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,5 +108,6 @@ class Batcher(Generic[T, R]):
             if len(taken) == 1:
                 taken[0].answer.set_exception(exc)
                 return
+            logger.info("%d tasks together failed: they are answered one by one", len(taken), exc_info=True)
             for each in taken:
                 self._settle([each])

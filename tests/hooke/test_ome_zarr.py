@@ -248,6 +248,12 @@ class TestHeaders:
         (header,) = images_at(folder)
         assert header.pixel_size_um.get("x") == (None if expected is None else pytest.approx(expected))
 
+    def test_a_unit_without_a_scale_says_nothing_of_a_pixel(self, tmp_path: Path) -> None:
+        folder = write_image(tmp_path / "i.zarr", [PLANE], "cyx")
+        _break(lambda said: said["multiscales"][0]["datasets"][0].pop("coordinateTransformations"), ".zattrs")(folder)  # type: ignore[index]  # JSON
+        (header,) = images_at(folder)
+        assert header.pixel_size_um == {}
+
     def test_what_cannot_be_read_is_listed_as_one_image(self, tmp_path: Path) -> None:
         (tmp_path / "i.zarr").mkdir()
         (tmp_path / "i.zarr" / ".zattrs").write_text("{")

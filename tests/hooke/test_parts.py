@@ -1,5 +1,6 @@
 """Tiles and regions: where they are cut, from which level they are read, and how little else is."""
 
+import struct
 from dataclasses import astuple
 from io import BytesIO
 from itertools import pairwise
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -17,6 +18,7 @@ from hooke.errors import BadInput
 from hooke.pixels import Limits, UploadReader, read_changed, read_raster, read_raster_bytes
 from hooke.pixels.parts import SCALES_UM, TILES_A_SIDE, chosen_tiles, grid, scaled
 from hooke.pixels.tiff import read_tiff
+from hooke.pixels.tiff_scale import pixel_sizes_um
 from hooke.views import Box
 from tests.hooke.test_tiff_levels import CountedBytes, dark, write_pyramid
 from tests.hooke.zarrs import write_image
@@ -45,13 +47,15 @@ def test_tiles_cover_the_image_side_by_side(size: tuple[int, int]) -> None:
     size=st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
     pixel=st.floats(0, 1e300, exclude_min=True) | st.sampled_from([0.1, 0.25, 0.325, 0.65, 1.0]),
 )
+@example((1002, 1002), 0.224)  # four and a bit
+@example((897, 897), 0.25)
 def test_tiles_of_pixels_of_known_size_show_one_of_few_scales(size: tuple[int, int], pixel: float) -> None:
     boxes = grid(size, 224, {"x": pixel, "y": pixel, "z": 2.0})
     assert (min(box.x for box in boxes), min(box.y for box in boxes)) == (0, 0)
     assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == size
     if boxes != grid(size, 224):
         (side,) = {length for box in boxes for length in (box.width, box.height)}
-        assert 224 <= side <= min(size) <= TILES_A_SIDE * side + 2
+        assert 224 <= side <= min(size) <= TILES_A_SIDE * side
         assert any(side == round(224 * scale / pixel) for scale in SCALES_UM)
         for begins in ({box.x for box in boxes}, {box.y for box in boxes}):
             assert all(later - earlier <= side for earlier, later in pairwise(sorted(begins)))
@@ -74,6 +78,44 @@ def test_one_specimen_is_cut_alike_at_two_magnifications(tmp_path: Path) -> None
     assert boxes["20x.zarr"] == boxes["20x.tif"]
     places = [np.array([astuple(box) for box in boxes[name]]) for name in ("20x.tif", "40x.ome.tif")]
     assert np.abs(2 * places[0] - places[1]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ('PhysicalSizeX="0.1" PhysicalSizeY="0.1"', True),
+        ('PhysicalSizeY=".1" PhysicalSizeYUnit="&#181;m" PhysicalSizeX="100" PhysicalSizeXUnit="nm"', True),
+        ('PhysicalSizeX="0.1"', False),
+        ('PhysicalSizeX="0.1" PhysicalSizeY="0.1" PhysicalSizeYUnit="reference frame"', False),
+        ('PhysicalSizeX="-0.1" PhysicalSizeY="nan"', False),
+        # an attribute without an end, and much after it
+        (f'PhysicalSizeX="{" " * 200_000}', False),
+    ],
+)
+def test_ome_xml_says_how_large_pixels_are(tmp_path: Path, said: str, known: bool) -> None:
+    xml = f'<OME><Image ID="Image:0"><Pixels SizeX="256" SizeY="256" SizeZ="1" SizeC="1" SizeT="1" Type="uint8" {said}'
+    xml += ' DimensionOrder="XYCZT"><TiffData/></Pixels></Image></OME>'
+    tifffile.imwrite(tmp_path / "x.ome.tif", np.zeros((256, 256), np.uint8), description=xml, metadata=None)
+    with tifffile.TiffFile(tmp_path / "x.ome.tif") as tif:
+        sizes = pixel_sizes_um(tif)
+    assert ({"x", "y"} <= set(sizes)) == known
+    assert all(size == pytest.approx(0.1) for size in sizes.values())
+    assert read_raster(tmp_path / "x.ome.tif", LIMITS, SIDE, parts=4).tiles
+
+
+@pytest.mark.parametrize(("kind", "count"), [(3, 1), (11, 1), (2, 4), (1, 3), (4, 1), (5, 0)])
+def test_an_odd_resolution_of_imagej_is_no_size(tmp_path: Path, kind: int, count: int) -> None:
+    file = tmp_path / "i.tif"
+    tifffile.imwrite(file, np.zeros((256, 256), np.uint8), imagej=True, resolution=(5, 5), metadata={"unit": "um"})
+    content = bytearray(file.read_bytes())
+    with tifffile.TiffFile(file) as tif:
+        assert set(pixel_sizes_um(tif)) == {"x", "y"}
+        place, order = tif.pages.first.tags["XResolution"].offset, tif.byteorder
+    content[place + 2 : place + 8] = struct.pack(f"{order}HI", kind, count)
+    file.write_bytes(content)
+    with tifffile.TiffFile(file) as tif:
+        assert set(pixel_sizes_um(tif)) == {"y"}
+    assert read_raster(file, LIMITS, SIDE, parts=4).tiles
 
 
 def test_the_tiles_that_show_something_are_kept_in_reading_order() -> None:
