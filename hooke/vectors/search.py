@@ -18,7 +18,7 @@ from hooke.vectors.planner import CODES, GATHER, SCAN, TAKE, Plan, Positions, Sc
 from hooke.vectors.workers import Workers
 
 _LEAST_DEPTH, _DEPTH_A_HIT, _ROWS_A_DEPTH = 256, 8, 2_000
-_WORTH_A_THREAD_S = 3e-4  # to hand a piece to another thread takes a tenth of that
+_WORTH_A_THREAD_S = 1e-3  # to hand a piece to another thread, and to wait for it, takes a third of that
 
 
 @dataclass(frozen=True, slots=True)
